@@ -1,0 +1,82 @@
+/**
+ * Problems as values: what is wrong, where, and the way out.
+ *
+ * Every code is declared here once, with the kind of problem it is and the exit code it leads to; the reference
+ * page `docs/diagnostics.md` is generated from this table. Each part of lema appends its codes to its own section.
+ *
+ * Example: `diagnostic("recipe.unknown-key", { summary: "unknown key `lora_r`", hint: "did you mean `adapter.rank`?" })`
+ */
+import { z } from "zod";
+
+/** Who has to act: the user, the machine's owner, or us. */
+export type DiagnosticKind = "user" | "environment" | "bug";
+
+/** 0 ok · 1 error · 2 differs · 3 does not fit · 4 stale plan · 5 verification failed. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5;
+
+interface CodeDeclaration {
+  readonly kind: DiagnosticKind;
+  readonly exit: ExitCode;
+  /** One sentence for the reference. */
+  readonly doc: string;
+}
+
+const declared = <const Table extends Record<string, CodeDeclaration>>(table: Table): Table => table;
+
+export const diagnosticCodes = declared({
+  "lema.bug": { kind: "bug", exit: 1, doc: "An invariant of lema does not hold. Please report it." },
+});
+
+export type DiagnosticCode = keyof typeof diagnosticCodes;
+
+/** Where in the user's text the problem stands; lines and columns start at 1. */
+export const placeSchema = z.object({
+  file: z.string(),
+  line: z.int().positive().optional(),
+  column: z.int().positive().optional(),
+  /** Key path inside the document, such as `memory.vram`. */
+  path: z.string().optional(),
+});
+export type Place = z.infer<typeof placeSchema>;
+
+export interface Diagnostic {
+  readonly code: DiagnosticCode;
+  readonly severity: "error" | "warning";
+  readonly summary: string;
+  readonly detail?: string | undefined;
+  readonly where?: Place | undefined;
+  readonly hint?: string | undefined;
+}
+
+/** Builds a diagnostic; severity defaults to `error`. */
+export function diagnostic(
+  code: DiagnosticCode,
+  text: { summary: string; detail?: string; where?: Place; hint?: string; severity?: "error" | "warning" },
+): Diagnostic {
+  return { code, severity: "error", ...text };
+}
+
+/** Carries diagnostics through code that cannot return them as values; caught once, in `cli/` or by the library's user. */
+export class DiagnosticError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: Diagnostic | readonly Diagnostic[]) {
+    const list = Array.isArray(diagnostics) ? diagnostics : [diagnostics as Diagnostic];
+    super(list.map((d) => `${d.code}: ${d.summary}`).join("\n"));
+    this.name = "DiagnosticError";
+    this.diagnostics = list;
+  }
+}
+
+/** Throws a bug report when `condition` is false: for what cannot happen. */
+export function invariant(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new DiagnosticError(diagnostic("lema.bug", { summary: `bug in lema: ${message}` }));
+}
+
+/** The exit code of a set of diagnostics: the most specific error wins, warnings alone exit 0. */
+export function exitCodeOf(diagnostics: readonly Diagnostic[]): ExitCode {
+  const exits = diagnostics
+    .filter((d) => d.severity === "error")
+    .map((d) => diagnosticCodes[d.code].exit as ExitCode);
+  return exits.length === 0 ? 0 : (Math.max(...exits) as ExitCode);
+}
