@@ -1,0 +1,29 @@
+import { activationDTypes, defineOp, weightDTypes } from "./define-op.ts";
+import { linearFlops, linearScratch, linearTiles } from "./linear-common.ts";
+
+/** Input gradient of `linear`. */
+export const linearGradInput = defineOp({
+  name: "linear_grad_input",
+  doc: "dx (+)= alpha · dy · w; computed in the dtype of dy, accumulated in f32.",
+  source: "derivative of linear",
+  operands: {
+    dy: { access: "read", shape: ["B", "S", "N"], dtypes: activationDTypes, doc: "Gradient of y." },
+    w: {
+      access: "read",
+      shape: ["N", "K"],
+      dtypes: weightDTypes,
+      doc: "Weight, converted tile by tile to the dtype of dy.",
+    },
+    dx: {
+      access: "write",
+      accumulable: true,
+      shape: ["B", "S", "K"],
+      dtypes: activationDTypes,
+      doc: "Gradient of x.",
+    },
+  },
+  attributes: { alpha: { type: "f32", doc: "As in the forward call." }, ...linearTiles },
+  flops: linearFlops,
+  scratch: linearScratch,
+  backward: null,
+});

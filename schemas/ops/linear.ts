@@ -1,0 +1,42 @@
+import { activationDTypes, defineOp, weightDTypes } from "./define-op.ts";
+import { linearFlops, linearScratch, linearTiles } from "./linear-common.ts";
+
+/** Matrix product with a weight stored as [out, in]; LoRA's two factors are linears too. */
+export const linear = defineOp({
+  name: "linear",
+  doc: "y (+)= alpha · x · wᵀ; computed in the dtype of x, accumulated in f32.",
+  source: "torch.nn.Linear; Hu et al. 2021, eq. 3 for the low-rank branch",
+  operands: {
+    x: { access: "read", shape: ["B", "S", "K"], dtypes: activationDTypes, doc: "Input." },
+    w: {
+      access: "read",
+      shape: ["N", "K"],
+      dtypes: weightDTypes,
+      doc: "Weight, converted tile by tile to the dtype of x.",
+    },
+    y: {
+      access: "write",
+      accumulable: true,
+      shape: ["B", "S", "N"],
+      dtypes: activationDTypes,
+      doc: "Output.",
+    },
+  },
+  attributes: { alpha: { type: "f32", doc: "Scale of the product." }, ...linearTiles },
+  flops: linearFlops,
+  scratch: linearScratch,
+  backward: (g) => {
+    const { alpha, row_tile, column_tile } = g.attributes as {
+      alpha: number;
+      row_tile: number;
+      column_tile: number;
+    };
+    const attributes = { alpha, row_tile, column_tile };
+    if (g.needs("x")) {
+      g.emit("linear_grad_input", { dy: g.gradient("y"), w: g.value("w"), dx: g.into("x") }, attributes);
+    }
+    if (g.needs("w")) {
+      g.emit("linear_grad_weight", { dy: g.gradient("y"), x: g.value("x"), dw: g.into("w") }, attributes);
+    }
+  },
+});
