@@ -1,0 +1,45 @@
+// What a native function returns: ok, or a code and a sentence. Nothing in native code throws across a thread or
+// calls exit; a Status carries the first failure up to JavaScript, where it becomes a diagnostic.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace lema {
+
+enum class StatusCode : int32_t {
+  kOk = 0,
+  kInvalidArgument = 1,    // the plan or a call breaks a rule of the engine
+  kOutOfRange = 2,         // an offset, index or size outside its buffer, file or declared range
+  kIoError = 3,            // the operating system refused (errno in the message)
+  kTruncated = 4,          // a file ended before the planned range did
+  kDigestMismatch = 5,     // weights differ from what was planned
+  kNonFinite = 6,          // NaN or infinity where none may be
+  kKernelError = 7,        // a kernel or its library failed
+  kCancelled = 8,          // stopped on request
+  kResourceExhausted = 9,  // memory could not be allocated
+  kOpTableMismatch = 10,   // plan and module come from different op tables
+};
+
+class [[nodiscard]] Status {
+ public:
+  Status() = default;
+  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  static Status Ok() { return {}; }
+
+  bool ok() const { return code_ == StatusCode::kOk; }
+  StatusCode code() const { return code_; }
+  const std::string& message() const { return message_; }
+
+ private:
+  StatusCode code_ = StatusCode::kOk;
+  std::string message_;
+};
+
+#define LEMA_RETURN_IF_ERROR(expression)                  \
+  do {                                                    \
+    if (::lema::Status status_ = (expression); !status_.ok()) return status_; \
+  } while (false)
+
+}  // namespace lema
