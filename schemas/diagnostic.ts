@@ -25,6 +25,55 @@ const declared = <const Table extends Record<string, CodeDeclaration>>(table: Ta
 
 export const diagnosticCodes = declared({
   "lema.bug": { kind: "bug", exit: 1, doc: "An invariant of lema does not hold. Please report it." },
+
+  // Recipes
+  "recipe.syntax": { kind: "user", exit: 1, doc: "The recipe is not YAML 1.2." },
+  "recipe.duplicate-key": { kind: "user", exit: 1, doc: "A key is given twice in one section." },
+  "recipe.unknown-key": {
+    kind: "user",
+    exit: 1,
+    doc: "A key is not part of the recipe format; a misspelt option would otherwise be ignored.",
+  },
+  "recipe.missing-key": { kind: "user", exit: 1, doc: "A required key is absent." },
+  "recipe.invalid-value": { kind: "user", exit: 1, doc: "A value is of the wrong kind or out of range." },
+  "recipe.conflict": { kind: "user", exit: 1, doc: "Two keys contradict each other." },
+  "recipe.bad-override": { kind: "user", exit: 1, doc: "A `--set key=value` cannot be applied." },
+
+  // Hardware profiles
+  "hardware.invalid-profile": {
+    kind: "user",
+    exit: 1,
+    doc: "A hardware profile is not YAML or does not match its schema.",
+  },
+  "hardware.not-found": {
+    kind: "user",
+    exit: 1,
+    doc: "The recipe names a hardware profile that does not exist.",
+  },
+  "hardware.no-vram-tier": {
+    kind: "user",
+    exit: 1,
+    doc: "The recipe gives a vram budget, and the profile has no links to a vram tier.",
+  },
+  "hardware.precision": {
+    kind: "user",
+    exit: 1,
+    doc: "The machine does not compute in the recipe's precision.",
+  },
+  "hardware.beyond-memory": {
+    kind: "user",
+    exit: 1,
+    doc: "A budget is larger than the machine's memory (a warning: the plan may be for another machine).",
+  },
+  "hardware.not-probed": {
+    kind: "environment",
+    exit: 1,
+    doc: "No measured profile of this machine exists, so a shipped one stands in (a warning).",
+  },
+
+  // Command line
+  "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
+  "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
 });
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

@@ -1,0 +1,50 @@
+/** Recipe text → {@link Recipe}, or everything that is wrong with it at once. Does no I/O. */
+import { checkDocument } from "../check-document.ts";
+import { type Diagnostic, exitCodeOf } from "../diagnostic.ts";
+import { type DocumentCodes, readYaml } from "../yaml-source.ts";
+import { recipeSchema } from "./document.ts";
+import { foreignNames } from "./foreign-names.ts";
+import { applyOverrides } from "./overrides.ts";
+import { resolveRecipe } from "./resolve.ts";
+import type { Recipe } from "./resolved.ts";
+
+const CODES: DocumentCodes = {
+  syntax: "recipe.syntax",
+  duplicateKey: "recipe.duplicate-key",
+  unknownKey: "recipe.unknown-key",
+  missingKey: "recipe.missing-key",
+  invalidValue: "recipe.invalid-value",
+};
+
+export interface ParsedRecipe {
+  /** Present exactly when no diagnostic is an error. */
+  readonly recipe?: Recipe;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface ParseOptions {
+  /** The recipe's name in diagnostics; it is not opened. */
+  readonly file: string;
+  /** `key=value` assignments, as `--set` takes them. */
+  readonly overrides?: readonly string[];
+}
+
+export function parseRecipe(text: string, { file, overrides = [] }: ParseOptions): ParsedRecipe {
+  const { source, diagnostics } = readYaml(text, file, CODES);
+  // After a syntax error the tree is a guess; a duplicate key leaves it whole.
+  if (diagnostics.some(({ code }) => code === CODES.syntax)) return { diagnostics };
+  const all = [...diagnostics, ...applyOverrides(source, overrides)];
+  const checked = checkDocument(recipeSchema, source, CODES, foreignNames);
+  all.push(...checked.diagnostics);
+  if (checked.value === undefined || exitCodeOf(all) !== 0) return { diagnostics: inOrder(all) };
+  return { recipe: resolveRecipe(checked.value), diagnostics: inOrder(all) };
+}
+
+/** Top to bottom, as one reads the file. */
+function inOrder(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  const position = ({ where }: Diagnostic): [number, number] => [where?.line ?? 0, where?.column ?? 0];
+  return diagnostics.toSorted((a, b) => {
+    const [[lineA, columnA], [lineB, columnB]] = [position(a), position(b)];
+    return lineA - lineB || columnA - columnB;
+  });
+}
