@@ -74,6 +74,84 @@ export const diagnosticCodes = declared({
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
+  // data: the dataset file, its tokenizer and its chat template
+  "data.unreadable": { kind: "environment", exit: 1, doc: "The dataset file cannot be opened or read." },
+  "data.bad-line": { kind: "user", exit: 1, doc: "A line of the dataset is not one JSON object in UTF-8." },
+  "data.missing-field": { kind: "user", exit: 1, doc: "A dataset row lacks a field that its format needs." },
+  "data.wrong-type": {
+    kind: "user",
+    exit: 1,
+    doc: "A field of a dataset row has a type or value that its format does not allow.",
+  },
+  "data.unsupported-field": {
+    kind: "user",
+    exit: 1,
+    doc: "A dataset row uses a feature, such as tool calls, that lema would have to ignore.",
+  },
+  "data.too-long": {
+    kind: "user",
+    exit: 1,
+    doc: "A sample has more tokens than the sequence length; the recipe says whether that is an error.",
+  },
+  "data.unsupervised": {
+    kind: "user",
+    exit: 1,
+    doc: "A sample has no supervised token; the recipe says whether that is an error.",
+  },
+  "data.empty": { kind: "user", exit: 1, doc: "No sample is left to train on." },
+  "data.validation-size": {
+    kind: "user",
+    exit: 1,
+    doc: "The validation split leaves no sample for training.",
+  },
+  "data.more-problems": {
+    kind: "user",
+    exit: 1,
+    doc: "Further problems of the dataset were counted but are not listed.",
+  },
+  "data.merged-boundary": {
+    kind: "user",
+    exit: 1,
+    doc: "A token spans the border between prompt and answer, so the prompt alone tokenizes differently (warning).",
+  },
+  "data.cache-damaged": {
+    kind: "environment",
+    exit: 1,
+    doc: "A token cache file is damaged or cannot be written; the tokens are computed again (warning).",
+  },
+  "tokenizer.unreadable": {
+    kind: "user",
+    exit: 1,
+    doc: "`tokenizer.json` or `tokenizer_config.json` is missing or is not JSON.",
+  },
+  "tokenizer.unsupported": {
+    kind: "user",
+    exit: 1,
+    doc: "The tokenizer uses a component that lema cannot run.",
+  },
+  "tokenizer.no-eos": {
+    kind: "user",
+    exit: 1,
+    doc: "The tokenizer names no end-of-sequence token, so answers could not be taught to end.",
+  },
+  "tokenizer.vocabulary": { kind: "user", exit: 1, doc: "A token id has no row in the model's embedding." },
+  "tokenizer.offsets": {
+    kind: "user",
+    exit: 1,
+    doc: "The tokenizer rewrites the text, so it cannot be told which tokens are trained.",
+  },
+  "template.unreadable": {
+    kind: "user",
+    exit: 1,
+    doc: "The chat template is neither a built-in name nor a readable file, or the tokenizer has none.",
+  },
+  "template.syntax": { kind: "user", exit: 1, doc: "The chat template is not valid Jinja." },
+  "template.render": { kind: "user", exit: 1, doc: "The chat template rejects a conversation." },
+  "template.unstable": {
+    kind: "user",
+    exit: 1,
+    doc: "The chat template renders the start of a conversation differently once more messages follow, so its trained part cannot be told.",
+  },
 });
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;
