@@ -71,6 +71,129 @@ export const diagnosticCodes = declared({
     doc: "No measured profile of this machine exists, so a shipped one stands in (a warning).",
   },
 
+  // Models: a checkpoint's directory and its config.json
+  "model.not-found": { kind: "user", exit: 1, doc: "The model is neither a directory nor a known shape." },
+  "model.missing-file": {
+    kind: "user",
+    exit: 1,
+    doc: "The model's directory lacks a file that every model has.",
+  },
+  "model.syntax": {
+    kind: "user",
+    exit: 1,
+    doc: "A JSON file of the model or adapter is malformed or repeats a key.",
+  },
+  "model.unsupported-family": { kind: "user", exit: 1, doc: "The architecture is not one that lema knows." },
+  "model.invalid-value": {
+    kind: "user",
+    exit: 1,
+    doc: "A field of config.json is missing, of the wrong kind, or contradicts another.",
+  },
+  "model.unsupported-feature": {
+    kind: "user",
+    exit: 1,
+    doc: "A field of config.json changes the mathematics in a way that lema does not compute.",
+  },
+  "model.unknown-field": {
+    kind: "user",
+    exit: 1,
+    doc: "A field of config.json is unknown and does not look mathematical; it is ignored (a warning).",
+  },
+  "model.sequence-too-long": {
+    kind: "user",
+    exit: 1,
+    doc: "The sequence is longer than the model's attention window (an error) or than it was trained for (a warning).",
+  },
+
+  // Weights: safetensors files
+  "weights.unreadable": { kind: "environment", exit: 1, doc: "A weight file cannot be opened or read." },
+  "weights.missing-file": {
+    kind: "user",
+    exit: 1,
+    doc: "The model has no safetensors file, or a shard is missing.",
+  },
+  "weights.bad-header": {
+    kind: "user",
+    exit: 1,
+    doc: "A safetensors header is not what the format allows: its length, its JSON, or a field.",
+  },
+  "weights.unknown-dtype": {
+    kind: "user",
+    exit: 1,
+    doc: "A safetensors header names a dtype that does not exist.",
+  },
+  "weights.bad-layout": {
+    kind: "user",
+    exit: 1,
+    doc: "A tensor's bytes do not match its shape, overlap another tensor's, or leave a hole.",
+  },
+  "weights.truncated": { kind: "user", exit: 1, doc: "A weight file is shorter than its header says." },
+  "weights.trailing-bytes": { kind: "user", exit: 1, doc: "A weight file is longer than its header says." },
+  "weights.bad-index": {
+    kind: "user",
+    exit: 1,
+    doc: "The index of a sharded model is malformed or disagrees with the shards.",
+  },
+  "weights.duplicate-tensor": { kind: "user", exit: 1, doc: "Two shards hold a tensor of the same name." },
+  "weights.missing-tensor": {
+    kind: "user",
+    exit: 1,
+    doc: "The checkpoint lacks a tensor that the model needs.",
+  },
+  "weights.wrong-shape": {
+    kind: "user",
+    exit: 1,
+    doc: "A tensor's shape is not the one config.json implies.",
+  },
+  "weights.unsupported-dtype": {
+    kind: "user",
+    exit: 1,
+    doc: "A tensor is stored in a dtype that lema does not read.",
+  },
+  "weights.unexpected-tensor": {
+    kind: "user",
+    exit: 1,
+    doc: "The checkpoint holds tensors that the model does not use (a warning).",
+  },
+  "weights.changed": { kind: "environment", exit: 1, doc: "A weight file changed while it was being read." },
+  "weights.cache": {
+    kind: "environment",
+    exit: 1,
+    doc: "Digests cannot be kept in the cache and will be computed again next time (a warning).",
+  },
+
+  // Adapters
+  "adapter.not-found": {
+    kind: "user",
+    exit: 1,
+    doc: "The adapter's directory or one of its files does not exist.",
+  },
+  "adapter.invalid-config": {
+    kind: "user",
+    exit: 1,
+    doc: "A field of adapter_config.json is missing or malformed.",
+  },
+  "adapter.unsupported": {
+    kind: "user",
+    exit: 1,
+    doc: "The adapter uses a feature of PEFT that lema does not train.",
+  },
+  "adapter.dropout": {
+    kind: "user",
+    exit: 1,
+    doc: "The adapter was trained with dropout, which lema does not apply (a warning).",
+  },
+  "adapter.wrong-tensors": {
+    kind: "user",
+    exit: 1,
+    doc: "The adapter's tensors are not those that its config and the model imply.",
+  },
+  "adapter.bad-target": {
+    kind: "user",
+    exit: 1,
+    doc: "An adapter target is not a linear layer of the model.",
+  },
+
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
