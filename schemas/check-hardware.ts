@@ -1,5 +1,5 @@
 /** What a recipe asks of a machine, against what the machine's profile offers. Pure; runs before anything is planned. */
-import { type Diagnostic, diagnostic } from "./diagnostic.ts";
+import { type Diagnostic, diagnostic, type Place } from "./diagnostic.ts";
 import type { HardwareProfile } from "./hardware.ts";
 import type { Precision, Recipe } from "./recipe.ts";
 import { formatBytes } from "./units.ts";
@@ -11,16 +11,19 @@ export const PRECISION_DTYPE: Readonly<Record<Precision, "f32" | "bf16" | "f16">
   fp16: "f16",
 };
 
-/** The problems of running `recipe` on `profile`; their place is the recipe's `file` and the key. */
-export function checkHardware(recipe: Recipe, profile: HardwareProfile, file: string): Diagnostic[] {
+/** Where a recipe's key stands: `ParsedRecipe.placeOf`. */
+type PlaceOf = (path: string) => Place;
+
+/** The problems of running `recipe` on `profile`. */
+export function checkHardware(recipe: Recipe, profile: HardwareProfile, placeOf: PlaceOf): Diagnostic[] {
   return [
-    ...checkPrecision(recipe, profile, file),
-    ...checkTier(recipe, profile, file),
-    ...(["ram", "vram"] as const).flatMap((tier) => checkBudget(recipe, profile, file, tier)),
+    ...checkPrecision(recipe, profile, placeOf),
+    ...checkTier(recipe, profile, placeOf),
+    ...(["ram", "vram"] as const).flatMap((tier) => checkBudget(recipe, profile, placeOf, tier)),
   ];
 }
 
-function checkPrecision(recipe: Recipe, profile: HardwareProfile, file: string): Diagnostic[] {
+function checkPrecision(recipe: Recipe, profile: HardwareProfile, placeOf: PlaceOf): Diagnostic[] {
   const { precision } = recipe.training;
   const { dtypes } = profile.compute;
   if (dtypes.includes(PRECISION_DTYPE[precision])) return [];
@@ -30,18 +33,18 @@ function checkPrecision(recipe: Recipe, profile: HardwareProfile, file: string):
   return [
     diagnostic("hardware.precision", {
       summary: `${profile.name} does not compute in ${precision}`,
-      where: { file, path: "training.precision" },
+      where: placeOf("training.precision"),
       hint: `use ${offered.map((name) => `\`${name}\``).join(" or ")}; the weights may be stored in any dtype`,
     }),
   ];
 }
 
-function checkTier(recipe: Recipe, profile: HardwareProfile, file: string): Diagnostic[] {
+function checkTier(recipe: Recipe, profile: HardwareProfile, placeOf: PlaceOf): Diagnostic[] {
   if (recipe.memory.vram === null || profile.links !== undefined) return [];
   return [
     diagnostic("hardware.no-vram-tier", {
       summary: `${profile.name} has no vram tier`,
-      where: { file, path: "memory.vram" },
+      where: placeOf("memory.vram"),
       hint: "remove `memory.vram` to plan for disk and ram only, or use a profile with `links`",
     }),
   ];
@@ -50,7 +53,7 @@ function checkTier(recipe: Recipe, profile: HardwareProfile, file: string): Diag
 function checkBudget(
   recipe: Recipe,
   profile: HardwareProfile,
-  file: string,
+  placeOf: PlaceOf,
   tier: "ram" | "vram",
 ): Diagnostic[] {
   const budget = recipe.memory[tier];
@@ -60,7 +63,7 @@ function checkBudget(
     diagnostic("hardware.beyond-memory", {
       severity: "warning",
       summary: `the ${tier} budget of ${formatBytes(budget)} exceeds the ${formatBytes(installed)} of ${profile.name}`,
-      where: { file, path: `memory.${tier}` },
+      where: placeOf(`memory.${tier}`),
     }),
   ];
 }

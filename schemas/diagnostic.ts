@@ -120,7 +120,7 @@ export const diagnosticCodes = declared({
   "weights.unknown-dtype": {
     kind: "user",
     exit: 1,
-    doc: "A safetensors header names a dtype that does not exist.",
+    doc: "A safetensors header names a dtype that lema does not know.",
   },
   "weights.bad-layout": {
     kind: "user",
@@ -197,6 +197,8 @@ export const diagnosticCodes = declared({
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
+  "cli.system": { kind: "environment", exit: 1, doc: "The operating system refused an operation." },
+
   // data: the dataset file, its tokenizer and its chat template
   "data.unreadable": { kind: "environment", exit: 1, doc: "The dataset file cannot be opened or read." },
   "data.bad-line": { kind: "user", exit: 1, doc: "A line of the dataset is not one JSON object in UTF-8." },

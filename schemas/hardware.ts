@@ -21,20 +21,22 @@ const byteRate = rate("B", "a rate such as `732 GB/s`");
 function rate(unit: string, expected: string) {
   const error = `expected ${expected}`;
   const pattern = new RegExp(`^\\s*(\\d+(?:\\.\\d+)?)\\s*([MGT])${unit}/s\\s*$`);
-  return z.union(
-    [
-      z
-        .string()
-        .regex(pattern, { error })
-        .transform((value) => {
-          const [, amount, prefix] = pattern.exec(value)!;
-          return Math.round(Number(amount) * RATE_FACTORS[prefix!]!);
-        })
-        .pipe(z.int().positive()),
-      z.int({ error }).positive({ error }),
-    ],
-    { error },
-  );
+  return z
+    .union(
+      [
+        z
+          .string()
+          .regex(pattern, { error })
+          .transform((value) => {
+            const [, amount, prefix] = pattern.exec(value)!;
+            return Math.round(Number(amount) * RATE_FACTORS[prefix!]!);
+          })
+          .pipe(z.int().positive()),
+        z.int({ error }).positive({ error }),
+      ],
+      { error },
+    )
+    .meta({ title: "rate" });
 }
 
 const count = z.int().positive();

@@ -49,7 +49,9 @@ function keysOf(schema: JsonSchema, parent: string): KeyReference[] {
 }
 
 function alternatives(schema: JsonSchema): JsonSchema[] {
-  return schema.anyOf ? (schema.anyOf as JsonSchema[]).flatMap(alternatives) : [schema];
+  return schema.anyOf && schema.title === undefined
+    ? (schema.anyOf as JsonSchema[]).flatMap(alternatives)
+    : [schema];
 }
 
 function isEmptySection(value: unknown): boolean {
@@ -61,6 +63,8 @@ function acceptsOf(schema: JsonSchema): string {
 }
 
 function acceptsOne(schema: JsonSchema): string {
+  // A notation of its own, such as a size: the alternatives of its spelling say less than its name.
+  if (schema.title !== undefined) return schema.title;
   if (schema.const !== undefined) return `\`${schema.const}\``;
   if (schema.enum) return schema.enum.map((choice) => `\`${choice}\``).join(" | ");
   switch (schema.type) {

@@ -1,7 +1,7 @@
 /** Recipe text → {@link Recipe}, or everything that is wrong with it at once. Does no I/O. */
 import { checkDocument } from "../check-document.ts";
-import { type Diagnostic, exitCodeOf } from "../diagnostic.ts";
-import { type DocumentCodes, readYaml } from "../yaml-source.ts";
+import { type Diagnostic, exitCodeOf, type Place } from "../diagnostic.ts";
+import { type DocumentCodes, locate, readYaml } from "../yaml-source.ts";
 import { recipeSchema } from "./document.ts";
 import { foreignNames } from "./foreign-names.ts";
 import { applyOverrides } from "./overrides.ts";
@@ -20,6 +20,8 @@ export interface ParsedRecipe {
   /** Present exactly when no diagnostic is an error. */
   readonly recipe?: Recipe;
   readonly diagnostics: readonly Diagnostic[];
+  /** Where a key path such as `memory.vram` stands in the text (or in an override), for later complaints about it. */
+  readonly placeOf: (path: string) => Place;
 }
 
 export interface ParseOptions {
@@ -31,13 +33,14 @@ export interface ParseOptions {
 
 export function parseRecipe(text: string, { file, overrides = [] }: ParseOptions): ParsedRecipe {
   const { source, diagnostics } = readYaml(text, file, CODES);
+  const placeOf = (path: string) => locate(source, path.split("."), "value");
   // After a syntax error the tree is a guess; a duplicate key leaves it whole.
-  if (diagnostics.some(({ code }) => code === CODES.syntax)) return { diagnostics };
+  if (diagnostics.some(({ code }) => code === CODES.syntax)) return { diagnostics, placeOf };
   const all = [...diagnostics, ...applyOverrides(source, overrides)];
   const checked = checkDocument(recipeSchema, source, CODES, foreignNames);
   all.push(...checked.diagnostics);
-  if (checked.value === undefined || exitCodeOf(all) !== 0) return { diagnostics: inOrder(all) };
-  return { recipe: resolveRecipe(checked.value), diagnostics: inOrder(all) };
+  if (checked.value === undefined || exitCodeOf(all) !== 0) return { diagnostics: inOrder(all), placeOf };
+  return { recipe: resolveRecipe(checked.value), diagnostics: inOrder(all), placeOf };
 }
 
 /** Top to bottom, as one reads the file. */

@@ -7,13 +7,19 @@
 import { z } from "zod";
 import { type Bytes, parseBytes } from "../units.ts";
 
-/** Text or a number, read by `read`; `pattern` is what editors see, `read` decides. */
-function notation<Out>(pattern: RegExp, expected: string, read: (value: string | number) => Out | undefined) {
+/** Text or a number, read by `read`; `title` and `pattern` are what editors see, `read` decides. */
+function notation<Out>(
+  title: string,
+  pattern: RegExp,
+  expected: string,
+  read: (value: string | number) => Out | undefined,
+) {
   const error = `expected ${expected}`;
   return z
     .union([z.string({ error }).regex(pattern, { error }), z.number({ error }).nonnegative({ error })], {
       error,
     })
+    .meta({ title })
     .transform((value, context): Out => {
       const result = read(value);
       if (result !== undefined) return result;
@@ -25,13 +31,13 @@ function notation<Out>(pattern: RegExp, expected: string, read: (value: string |
 const SIZE_PATTERN = /^\s*\d+(\.\d+)?\s*([KMGTkmgt]?i?[Bb])?\s*$/;
 
 /** `7 GiB`, `6.36 GB`, `350 MiB` or whole bytes → bytes, more than none. */
-export const size = notation<Bytes>(SIZE_PATTERN, "a size such as `7 GiB` or `6.36 GB`", (value) => {
+export const size = notation<Bytes>("size", SIZE_PATTERN, "a size such as `7 GiB` or `6.36 GB`", (value) => {
   const result = parseBytes(value);
   return result === undefined || result === 0 ? undefined : result;
 });
 
 /** Like {@link size}, and 0 is a size. */
-export const sizeOrNone = notation<Bytes>(SIZE_PATTERN, "a size such as `600 MiB`, or 0", parseBytes);
+export const sizeOrNone = notation<Bytes>("size", SIZE_PATTERN, "a size such as `600 MiB`, or 0", parseBytes);
 
 /** A part of a whole in [0, 1): `3%` → 0.03. */
 export interface Share {
@@ -60,6 +66,7 @@ function shareOrCount<Out>(noun: string, count: (value: number) => Out) {
 
 /** `2%`, `0.02`, `200` or `200 rows`. */
 export const shareOrRows = notation<Share | { readonly rows: number }>(
+  "share | rows",
   /^\s*(\d+(\.\d+)?\s*%|\d+\s*(rows?)?)\s*$/,
   "a share of the rows such as `2%`, or a count such as `200 rows`",
   shareOrCount("row", (rows) => ({ rows })),
@@ -67,6 +74,7 @@ export const shareOrRows = notation<Share | { readonly rows: number }>(
 
 /** `3%`, `0.03`, `100` or `100 steps`. */
 export const shareOrSteps = notation<Share | { readonly steps: number }>(
+  "share | steps",
   /^\s*(\d+(\.\d+)?\s*%|\d+\s*(steps?)?)\s*$/,
   "a share of the run such as `3%`, or a count such as `100 steps`",
   shareOrCount("step", (steps) => ({ steps })),
@@ -74,6 +82,7 @@ export const shareOrSteps = notation<Share | { readonly steps: number }>(
 
 /** `500 steps`, `500`, or `never` → null. */
 export const everySteps = notation<number | null>(
+  "interval",
   /^\s*(never|\d+\s*(steps?)?)\s*$/,
   "an interval such as `500 steps`, or `never`",
   (value) => {

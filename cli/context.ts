@@ -1,0 +1,21 @@
+/** What `main.ts` hands to every command. */
+import type { Diagnostic, ExitCode } from "../schemas/diagnostic.ts";
+import type { CliIo } from "./io.ts";
+import type { DiagnosticFormat } from "./render/index.ts";
+
+export interface CommandContext {
+  readonly io: CliIo;
+  /** lema's own version. */
+  readonly version: string;
+  /** Fits a command to commander: what it resolves to becomes the exit code; what it throws is rendered by `main.ts`. */
+  action<Args extends unknown[]>(
+    run: (...args: Args) => ExitCode | Promise<ExitCode>,
+  ): (...args: Args) => Promise<void>;
+  /** Diagnostics as text, with colours for `sink` and code frames from disk. */
+  render(diagnostics: readonly Diagnostic[], sink: "stdout" | "stderr", format?: DiagnosticFormat): string;
+}
+
+/** Collects a repeatable option: `--set a=1 --set b=2`. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}

@@ -1,0 +1,121 @@
+/** Recipes and hardware profiles from files; every problem is a diagnostic, of these and of their combination. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { checkHardware } from "../schemas/check-hardware.ts";
+import { type Diagnostic, DiagnosticError, diagnostic, exitCodeOf } from "../schemas/diagnostic.ts";
+import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
+import { type ParsedRecipe, parseRecipe, type Recipe } from "../schemas/recipe.ts";
+import type { CliIo } from "./io.ts";
+import { packageRoot } from "./package.ts";
+
+type Machine = Pick<CliIo, "env" | "cwd">;
+
+export interface LoadedRecipe {
+  readonly recipe: Recipe;
+  readonly hardware: HardwareProfile;
+  /** Warnings only. */
+  readonly diagnostics: readonly Diagnostic[];
+  readonly placeOf: ParsedRecipe["placeOf"];
+}
+
+/** Reads and checks a recipe and its machine; throws all problems at once as one {@link DiagnosticError}. */
+export function loadRecipe(file: string, overrides: readonly string[], machine: Machine): LoadedRecipe {
+  const loaded = tryLoadRecipe(file, overrides, machine);
+  if (!("recipe" in loaded)) throw new DiagnosticError(loaded.diagnostics);
+  return loaded;
+}
+
+/** As {@link loadRecipe}, with the problems as a value. */
+export function tryLoadRecipe(
+  file: string,
+  overrides: readonly string[],
+  machine: Machine,
+): LoadedRecipe | { readonly diagnostics: readonly Diagnostic[] } {
+  const content = readText(file, machine);
+  if (typeof content !== "string") return { diagnostics: [content] };
+  const { recipe, diagnostics, placeOf } = parseRecipe(content, { file, overrides });
+  if (recipe === undefined) return { diagnostics };
+  const found = findHardware(recipe, placeOf, machine);
+  if (!("profile" in found)) return { diagnostics: [...diagnostics, ...found.diagnostics] };
+  const all = [...diagnostics, ...found.diagnostics, ...checkHardware(recipe, found.profile, placeOf)];
+  return exitCodeOf(all) === 0
+    ? { recipe, hardware: found.profile, diagnostics: all, placeOf }
+    : { diagnostics: all };
+}
+
+/** Where `lema probe` keeps the profile of this machine. */
+export function probedProfilePath(env: CliIo["env"]): string {
+  const config = env.XDG_CONFIG_HOME || join(env.HOME ?? "", ".config");
+  return join(config, "lema", "hardware.yaml");
+}
+
+/** The shipped profiles' names, sorted. */
+export function shippedProfiles(): string[] {
+  return readdirSync(profileDirectory())
+    .filter((name) => name.endsWith(".yaml"))
+    .map((name) => name.slice(0, -".yaml".length))
+    .sort();
+}
+
+function findHardware(
+  recipe: Recipe,
+  placeOf: ParsedRecipe["placeOf"],
+  machine: Machine,
+): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } | { diagnostics: readonly Diagnostic[] } {
+  const name = recipe.hardware;
+  if (name === "auto") return findOwnHardware(recipe, placeOf, machine);
+  if (/[/\\]|\.ya?ml$/.test(name)) return readProfile(name, machine);
+  if (shippedProfiles().includes(name)) return readProfile(shippedPath(name), machine);
+  return {
+    diagnostics: [
+      diagnostic("hardware.not-found", {
+        summary: `there is no hardware profile \`${name}\``,
+        where: placeOf("hardware"),
+        hint: `shipped are ${shippedProfiles().join(", ")}; or give a path to a profile`,
+      }),
+    ],
+  };
+}
+
+/** The probed profile, else a shipped one of the shape that the recipe asks for, with a warning. */
+function findOwnHardware(recipe: Recipe, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
+  const probed = probedProfilePath(machine.env);
+  if (existsSync(probed)) return readProfile(probed, machine);
+  const name = recipe.memory.vram === null ? "cpu-2core" : "cpu-emulated-gpu";
+  const found = readProfile(shippedPath(name), machine);
+  const warning = diagnostic("hardware.not-probed", {
+    severity: "warning",
+    summary: `this machine has not been measured; predictions are those of ${name}`,
+    where: placeOf("hardware"),
+    hint: "run `lema probe` once, or name a profile in `hardware`",
+  });
+  return { ...found, diagnostics: [...found.diagnostics, warning] };
+}
+
+function readProfile(file: string, machine: Machine) {
+  const content = readText(file, machine);
+  if (typeof content !== "string") return { diagnostics: [content] };
+  const { profile, diagnostics } = parseHardware(content, { file });
+  return profile === undefined ? { diagnostics } : { profile, diagnostics };
+}
+
+/** The text of a file, or why it cannot be read. */
+function readText(file: string, { cwd }: Machine): string | Diagnostic {
+  try {
+    return readFileSync(isAbsolute(file) ? file : resolve(cwd, file), "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reasons: Record<string, string> = {
+      ENOENT: "it does not exist",
+      EISDIR: "it is a directory",
+      EACCES: "permission denied",
+    };
+    return diagnostic("cli.unreadable-file", {
+      summary: `cannot read ${file}: ${reasons[code ?? ""] ?? message}`,
+      where: { file },
+    });
+  }
+}
+
+const profileDirectory = (): string => join(packageRoot(), "recipes", "hardware");
+const shippedPath = (name: string): string => join(profileDirectory(), `${name}.yaml`);
