@@ -1,0 +1,157 @@
+/**
+ * From a dataset file to rows ready for training: tokenize (or cache) → fit to the sequence → split → pack.
+ *
+ * Invariants: the result is a function of the file's bytes, the tokenizer's files, the template and the options; no
+ * sample is in both splits; every row has at least one supervised token.
+ */
+import { createHash } from "node:crypto";
+import { shuffle } from "../schemas/counter-rng.ts";
+import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import type { DatasetRecipe, Recipe } from "../schemas/recipe.ts";
+import { fitSamples } from "./fit.ts";
+import { fillRows, layOut, type PackedDataset, type PackingMethod } from "./pack.ts";
+import { type Samples, sampleLength } from "./samples.ts";
+import { type DatasetStatistics, lengthHistogram, tokenCounts } from "./statistics.ts";
+import { type OnProgress, tokenizeDataset } from "./tokenize.ts";
+import { loadTokenizer } from "./tokenizer.ts";
+
+/** Bumped when the same tokens give other rows. */
+const ROWS_VERSION = 1;
+
+export interface DatasetOptions {
+  readonly dataset: DatasetRecipe;
+  readonly sequence: Recipe["sequence"];
+  /** Decides the split and the packing. */
+  readonly seed: number;
+  /** Directory with `tokenizer.json` and `tokenizer_config.json`. */
+  readonly tokenizerDirectory: string;
+  /** Rows of the model's embedding: every token id is below. */
+  readonly vocabularyRows: number;
+  /** Where tokenized samples are kept; null: they are not. */
+  readonly cacheDirectory: string | null;
+}
+
+export interface PreparedDataset {
+  readonly train: PackedDataset;
+  readonly validation: PackedDataset | null;
+  readonly statistics: DatasetStatistics;
+  /** SHA-256 over everything that decides the rows; hexadecimal. */
+  readonly digest: string;
+  /** Warnings; errors are thrown. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Prepares the rows of a recipe. Throws a `DiagnosticError` with the problems of the dataset, all at once. */
+export async function prepareDataset(
+  options: DatasetOptions,
+  onProgress: OnProgress = () => {},
+): Promise<PreparedDataset> {
+  const { dataset, sequence, seed, cacheDirectory } = options;
+  const tokenizer = await loadTokenizer(options.tokenizerDirectory, options.vocabularyRows);
+  const tokenized = await tokenizeDataset({ dataset, tokenizer, cacheDirectory }, onProgress);
+  const { samples } = tokenized;
+  const { kept, ...left } = fitSamples(samples, dataset.path, {
+    length: sequence.length,
+    truncation: sequence.truncation,
+    unsupervised: dataset.unsupervised_rows,
+  });
+  const split = splitSamples(kept, options);
+  const rowsOf = (indices: Uint32Array): PackedDataset => {
+    const order = dataset.shuffle ? pick(indices, shuffle(indices.length, seed, "data.pack")) : indices;
+    const layout = layOut(samples, order, sequence.length, packingMethod(options));
+    return fillRows(samples, layout, sequence.length, tokenizer.padId);
+  };
+  const train = rowsOf(split.train);
+  const validation = split.validation.length === 0 ? null : rowsOf(split.validation);
+  return {
+    train,
+    validation,
+    statistics: {
+      samples: samples.count,
+      trainSamples: split.train.length,
+      validationSamples: split.validation.length,
+      ...left,
+      sequenceLength: sequence.length,
+      trainRows: train.rows,
+      validationRows: validation?.rows ?? 0,
+      ...tokenCounts(validation ? [train, validation] : [train], usedTokens(samples, kept, sequence.length)),
+      ...lengthHistogram(samples),
+    },
+    digest: rowsDigest(tokenized.digest, options),
+    diagnostics: [...tokenized.diagnostics, ...leftOutWarnings(left, dataset.path)],
+  };
+}
+
+/** Splits by sample, seeded; both parts keep the file's order. */
+function splitSamples(
+  kept: Uint32Array,
+  { dataset, seed }: DatasetOptions,
+): { train: Uint32Array; validation: Uint32Array } {
+  const where = { file: dataset.path };
+  if (kept.length === 0) {
+    throw new DiagnosticError(diagnostic("data.empty", { summary: "no sample is left to train on", where }));
+  }
+  const { validation } = dataset;
+  const asked = "rows" in validation ? validation.rows : validation.share * kept.length;
+  // A share that asks for any validation at all gets at least one sample.
+  const size = asked > 0 ? Math.max(1, Math.round(asked)) : 0;
+  if (size >= kept.length) {
+    const summary = `validation takes ${size} of ${kept.length} samples and leaves none to train on`;
+    throw new DiagnosticError(diagnostic("data.validation-size", { summary, where }));
+  }
+  const isValidation = new Uint8Array(kept.length);
+  for (const chosen of shuffle(kept.length, seed, "data.validation").subarray(0, size))
+    isValidation[chosen] = 1;
+  return {
+    train: kept.filter((_, i) => isValidation[i] === 0),
+    validation: kept.filter((_, i) => isValidation[i] === 1),
+  };
+}
+
+/** An unshuffled dataset keeps the file's order, so its samples can only be packed as they come. */
+function packingMethod({ sequence, dataset }: DatasetOptions): PackingMethod {
+  if (!sequence.packing) return "one-per-row";
+  return dataset.shuffle ? "best-fit-decreasing" : "next-fit";
+}
+
+function pick(values: Uint32Array, order: Uint32Array): Uint32Array {
+  return order.map((i) => values[i]!);
+}
+
+function usedTokens(samples: Samples, kept: Uint32Array, length: number): number {
+  return kept.reduce((sum, i) => sum + Math.min(sampleLength(samples, i), length), 0);
+}
+
+function rowsDigest(tokens: string, { dataset, sequence, seed }: DatasetOptions): string {
+  const { length, packing, truncation } = sequence;
+  const { validation, shuffle: shuffled, unsupervised_rows } = dataset;
+  // Written out key by key: the digest must not depend on the order in which the caller's objects were built.
+  const decides = [
+    ROWS_VERSION,
+    tokens,
+    length,
+    packing,
+    truncation,
+    validation,
+    shuffled,
+    unsupervised_rows,
+    seed,
+  ];
+  return createHash("sha256").update(JSON.stringify(decides)).digest("hex");
+}
+
+function leftOutWarnings(
+  left: { droppedTooLong: number; droppedUnsupervised: number; truncated: number },
+  file: string,
+): Diagnostic[] {
+  const warnings = [
+    ["data.too-long", left.droppedTooLong, "samples longer than the sequence were dropped"],
+    ["data.too-long", left.truncated, "samples longer than the sequence were cut"],
+    ["data.unsupervised", left.droppedUnsupervised, "samples without supervised tokens were dropped"],
+  ] as const;
+  return warnings
+    .filter(([, count]) => count > 0)
+    .map(([code, count, what]) =>
+      diagnostic(code, { severity: "warning", summary: `${count} ${what}`, where: { file } }),
+    );
+}

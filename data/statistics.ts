@@ -1,0 +1,108 @@
+/** What a prepared dataset is made of, as numbers and as text. */
+import { IGNORED } from "./encode.ts";
+import type { PackedDataset } from "./pack.ts";
+import { type Samples, sampleLength } from "./samples.ts";
+
+export interface LengthBucket {
+  /** Tokens, inclusive. */
+  readonly from: number;
+  /** Tokens, inclusive. */
+  readonly to: number;
+  readonly samples: number;
+}
+
+export interface DatasetStatistics {
+  /** Samples in the file. */
+  readonly samples: number;
+  readonly trainSamples: number;
+  readonly validationSamples: number;
+  /** Left out because they were longer than the sequence. */
+  readonly droppedTooLong: number;
+  /** Left out because nothing in them is learned. */
+  readonly droppedUnsupervised: number;
+  /** Cut to the sequence length. */
+  readonly truncated: number;
+  /** Rows of `sequenceLength`. */
+  readonly sequenceLength: number;
+  readonly trainRows: number;
+  readonly validationRows: number;
+  /** Tokens of the samples used, padding not counted. */
+  readonly tokens: number;
+  /** Of these, the ones that the loss is taken over. */
+  readonly supervisedTokens: number;
+  /** Positions that hold padding. */
+  readonly paddingTokens: number;
+  /** Lengths of all samples of the file, as they were before truncation. */
+  readonly lengths: readonly LengthBucket[];
+  readonly longest: number;
+}
+
+/** Counts lengths in buckets whose width is the same power of two, at most sixteen of them. */
+export function lengthHistogram(samples: Samples): { lengths: LengthBucket[]; longest: number } {
+  let longest = 0;
+  for (let i = 0; i < samples.count; i++) longest = Math.max(longest, sampleLength(samples, i));
+  let width = 1;
+  while (width * 16 < longest) width *= 2;
+  const counts = new Array<number>(Math.ceil(longest / width)).fill(0);
+  for (let i = 0; i < samples.count; i++) {
+    const bucket = Math.max(0, Math.ceil(sampleLength(samples, i) / width) - 1);
+    counts[bucket] = (counts[bucket] ?? 0) + 1;
+  }
+  const lengths = counts.map((count, i) => ({ from: i * width + 1, to: (i + 1) * width, samples: count }));
+  return { lengths, longest };
+}
+
+/** Sums over the rows of the splits. */
+export function tokenCounts(
+  splits: readonly PackedDataset[],
+  sampleTokens: number,
+): Pick<DatasetStatistics, "tokens" | "supervisedTokens" | "paddingTokens"> {
+  const positions = splits.reduce((sum, { rows, sequenceLength }) => sum + rows * sequenceLength, 0);
+  const supervisedTokens = splits.reduce(
+    (sum, { labels }) => sum + labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0),
+    0,
+  );
+  return { tokens: sampleTokens, supervisedTokens, paddingTokens: positions - sampleTokens };
+}
+
+const BAR_WIDTH = 40;
+
+/** A few lines of text and a histogram of sample lengths; no colour. */
+export function formatStatistics(s: DatasetStatistics): string {
+  const positions = s.tokens + s.paddingTokens;
+  const lines = [
+    `samples     ${whole(s.samples)} (${whole(s.trainSamples)} train, ${whole(s.validationSamples)} validation)`,
+    `rows        ${whole(s.trainRows + s.validationRows)} of ${whole(s.sequenceLength)} tokens` +
+      ` (${whole(s.trainRows)} train, ${whole(s.validationRows)} validation)`,
+    `tokens      ${whole(s.tokens)}, ${percent(s.supervisedTokens, s.tokens)} supervised,` +
+      ` ${percent(s.paddingTokens, positions)} of the rows is padding`,
+  ];
+  const left = [
+    [s.droppedTooLong, "longer than the sequence, dropped"],
+    [s.truncated, "longer than the sequence, cut"],
+    [s.droppedUnsupervised, "without supervised tokens, dropped"],
+  ] as const;
+  for (const [count, what] of left) if (count > 0) lines.push(`            ${whole(count)} ${what}`);
+  return [...lines, "length", ...histogramLines(s)].join("\n");
+}
+
+function histogramLines({ lengths, sequenceLength }: DatasetStatistics): string[] {
+  const most = Math.max(1, ...lengths.map(({ samples }) => samples));
+  const range = ({ from, to }: LengthBucket): string => (from === to ? `${to}` : `${from}–${to}`);
+  const width = Math.max(...lengths.map((bucket) => range(bucket).length));
+  const countWidth = whole(most).length;
+  return lengths.map((bucket) => {
+    const bar = "█".repeat(Math.ceil((bucket.samples / most) * BAR_WIDTH));
+    const beyond = bucket.from > sequenceLength ? " > sequence" : "";
+    return `  ${range(bucket).padStart(width)}  ${whole(bucket.samples).padStart(countWidth)}  ${bar}${beyond}`.trimEnd();
+  });
+}
+
+/** `12,345`; the same in every locale. */
+function whole(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+function percent(part: number, of: number): string {
+  return `${of === 0 ? "0.0" : ((100 * part) / of).toFixed(1)} %`;
+}
