@@ -47,14 +47,20 @@ export function checkDocument<Out>(
 /** Replaces each failed union by the problems of the alternative that the user evidently meant. */
 function flatten(issues: readonly Issue[], parent: PropertyKey[]): Issue[] {
   return issues.flatMap((issue) => {
-    const placed = { ...issue, path: [...parent, ...issue.path] } as Issue;
+    const placed: Issue = { ...issue, path: [...parent, ...issue.path] };
     if (placed.code !== "invalid_union") return [placed];
     // The right kind of value with something wrong inside: no complaint about the alternative as a whole.
     const meant = placed.errors.find((branch) =>
       branch.every(({ path, code }) => path.length > 0 || code === "unrecognized_keys"),
     );
-    return meant === undefined || meant.length === 0 ? [placed] : flatten(meant, placed.path);
+    if (meant !== undefined && meant.length > 0) return flatten(meant, placed.path);
+    return [placed.message === UNSAID ? { ...placed, message: anyOf(placed.errors.flat()) } : placed];
   });
+}
+
+/** What a union says that has no words of its own: its alternatives' expectations in a row. */
+function anyOf(issues: readonly Issue[]): string {
+  return `expected ${[...new Set(issues.map(({ message }) => message.replace(/^expected /, "")))].join(", or ")}`;
 }
 
 function describe(issue: Issue, check: Check): Diagnostic[] {
@@ -123,6 +129,9 @@ function unknownKeyHint(
   return siblings.length === 0 ? undefined : `known keys here: ${siblings.join(", ")}`;
 }
 
+/** The message of an issue that neither the schema nor {@link expectation} puts into words. */
+const UNSAID = "expected something else";
+
 /** The default wording of zod's issues, for schemas that say nothing themselves. */
 function expectation(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
@@ -137,7 +146,7 @@ function expectation(issue: z.core.$ZodRawIssue): string {
     case "too_big":
       return `expected ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
     default:
-      return "expected something else";
+      return UNSAID;
   }
 }
 
@@ -154,11 +163,13 @@ function valueHint(issue: Issue, value: unknown): string | undefined {
   if (issue.code === "invalid_type" && issue.expected === "boolean" && typeof value === "string") {
     return /^(yes|no|on|off)$/i.test(value) ? "YAML 1.2 writes `true` and `false`" : undefined;
   }
-  if (issue.code === "invalid_value" && typeof value === "string") {
-    const slip = nearest(value, issue.values.map(String));
-    return slip === undefined ? undefined : `did you mean \`${slip}\`?`;
-  }
-  return undefined;
+  const slip = typeof value === "string" ? nearest(value, choicesOf(issue)) : undefined;
+  return slip === undefined ? undefined : `did you mean \`${slip}\`?`;
+}
+
+function choicesOf(issue: Issue): string[] {
+  if (issue.code === "invalid_union") return issue.errors.flat().flatMap(choicesOf);
+  return issue.code === "invalid_value" ? issue.values.map(String) : [];
 }
 
 function show(value: unknown): string {

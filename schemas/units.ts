@@ -55,7 +55,9 @@ export function parseBytes(text: string | number): Bytes | undefined {
   const [, amount, unit = "B"] = match;
   const factor = UNIT_FACTORS.get(unit.toLowerCase());
   if (factor === undefined) return undefined;
-  const value = Math.floor(Number(amount) * factor);
+  // Exact decimal arithmetic: in binary floating point 2.01 · 10^9 falls one byte short.
+  const [whole = "", fraction = ""] = amount!.split(".");
+  const value = Number((BigInt(whole + fraction) * BigInt(factor)) / 10n ** BigInt(fraction.length));
   return Number.isSafeInteger(value) ? bytes(value) : undefined;
 }
 

@@ -4,18 +4,7 @@
  * Reading never throws; problems of syntax come back as diagnostics with a place. Does no I/O: the caller hands in
  * the text and the name it has for it.
  */
-import {
-  type Document,
-  type ErrorCode,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-} from "yaml";
+import { type Document, type ErrorCode, isAlias, isMap, isNode, isScalar, isSeq, parseDocument } from "yaml";
 import { type Diagnostic, type DiagnosticCode, diagnostic, type Place } from "./diagnostic.ts";
 
 export type KeyPath = readonly (string | number)[];
@@ -23,7 +12,8 @@ export type KeyPath = readonly (string | number)[];
 export interface YamlSource {
   readonly file: string;
   readonly document: Document;
-  readonly lines: LineCounter;
+  /** The text that the document's positions count in. */
+  readonly text: string;
   /** Values set from outside the file: key path → how they were given, such as `--set memory.ram=6GiB`. */
   readonly overrides: Map<string, string>;
 }
@@ -52,15 +42,14 @@ export function readYaml(
   file: string,
   codes: DocumentCodes,
 ): { source: YamlSource; diagnostics: Diagnostic[] } {
-  const lines = new LineCounter();
   // A byte-order mark is not part of the first key.
-  const document: Document = parseDocument(text.replace(/^\uFEFF/, ""), {
+  const plain = text.replace(/^\uFEFF/, "");
+  const document: Document = parseDocument(plain, {
     version: "1.2",
     schema: "core",
-    lineCounter: lines,
     prettyErrors: false,
   });
-  const source = { file, document, lines, overrides: new Map<string, string>() };
+  const source = { file, document, text: plain, overrides: new Map<string, string>() };
   const diagnostics = [...document.errors, ...document.warnings].map((problem) => {
     const known = KNOWN_PROBLEMS[problem.code];
     return diagnostic(problem.code === "DUPLICATE_KEY" ? codes.duplicateKey : codes.syntax, {
@@ -128,20 +117,24 @@ function childOf(
 ): { key?: unknown; value: unknown } | undefined {
   const node = isAlias(parent) ? parent.resolve(source.document) : parent;
   if (isMap(node)) {
-    const pair = node.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step));
+    // Of a key that is given twice, the last one counts, as in the plain data.
+    const pair = node.items.findLast(({ key }) => String(isScalar(key) ? key.value : key) === String(step));
     return pair && { key: pair.key, value: pair.value };
   }
   if (isSeq(node)) return { value: node.items[Number(step)] };
   return undefined;
 }
 
+/** First character of a node; undefined for the empty value of `key:`, which has none. */
 function startOf(node: unknown): number | undefined {
-  return isNode(node) ? (node as Node).range?.[0] : undefined;
+  if (!isNode(node) || !node.range) return undefined;
+  const [start, end] = node.range;
+  return start === end ? undefined : start;
 }
 
-function placeAt(source: { file: string; lines: LineCounter }, position: number): Place {
-  const { line, col } = source.lines.linePos(position);
-  return { file: source.file, line: Math.max(line, 1), column: Math.max(col, 1) };
+function placeAt({ file, text }: Pick<YamlSource, "file" | "text">, position: number): Place {
+  const before = text.slice(0, position);
+  return { file, line: before.split("\n").length, column: position - before.lastIndexOf("\n") };
 }
 
 function lowerFirst(message: string): string {
