@@ -1,4 +1,5 @@
 /** What `main.ts` hands to every command. */
+import type { Command } from "commander";
 import type { Diagnostic, ExitCode } from "../schemas/diagnostic.ts";
 import type { CliIo } from "./io.ts";
 import type { DiagnosticFormat } from "./render/index.ts";
@@ -13,6 +14,11 @@ export interface CommandContext {
   ): (...args: Args) => Promise<void>;
   /** Diagnostics as text, with colours for `sink` and code frames from disk. */
   render(diagnostics: readonly Diagnostic[], sink: "stdout" | "stderr", format?: DiagnosticFormat): string;
+}
+
+/** One file of `commands/`. */
+export interface CommandModule {
+  readonly register: (program: Command, context: CommandContext) => void;
 }
 
 /** Collects a repeatable option: `--set a=1 --set b=2`. */

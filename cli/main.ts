@@ -15,13 +15,17 @@ import {
   exitCodeOf,
 } from "../schemas/diagnostic.ts";
 import { commands } from "./commands/index.ts";
-import type { CommandContext } from "./context.ts";
+import type { CommandContext, CommandModule } from "./context.ts";
 import { type CliIo, usesColor } from "./io.ts";
 import { packageVersion } from "./package.ts";
 import { renderDiagnostics } from "./render/index.ts";
 
 /** Runs `lema ARGV…` (without node and the script) against `io`; resolves to the exit code and never rejects. */
-export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+export async function runCli(
+  argv: readonly string[],
+  io: CliIo,
+  registry: readonly CommandModule[] = commands,
+): Promise<number> {
   const version = packageVersion();
   const state: { exit: ExitCode } = { exit: 0 };
   const context: CommandContext = {
@@ -39,7 +43,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
         version,
       }),
   };
-  const program = createProgram(context);
+  const program = createProgram(context, registry);
   try {
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
@@ -53,7 +57,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   }
 }
 
-function createProgram(context: CommandContext): Command {
+function createProgram(context: CommandContext, registry: readonly CommandModule[]): Command {
   const { io, version } = context;
   const program = new Command("lema")
     .description("Compile a fine-tune into a static plan, then run it in the memory you have.")
@@ -68,7 +72,7 @@ function createProgram(context: CommandContext): Command {
       // Usage errors are thrown as well, and rendered with all others.
       outputError: () => {},
     });
-  for (const { register } of commands) register(program, context);
+  for (const { register } of registry) register(program, context);
   return program;
 }
 

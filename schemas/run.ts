@@ -20,7 +20,10 @@ const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const seconds = z.number().nonnegative();
 
 /** Peak bytes of one memory: what the plan proved and what the process measured. */
-const peak = z.strictObject({ planned: count, measured: count.nullable() });
+const peak = z.strictObject({
+  planned: count.describe("Bytes that the plan proved."),
+  measured: count.nullable().describe("Peak bytes of the process; null until it has run."),
+});
 
 /** run.json: the record that makes a run comparable and replayable. */
 export const runSchema = z
@@ -32,7 +35,9 @@ export const runSchema = z
       .enum(["running", "finished", "stopped", "failed"])
       .describe("`running` in a run that no process owns means that it was killed."),
     backend: z.enum(["cpu", "cuda"]).describe("The backend that computed."),
-    device: z.string().describe("Name of the device and its instruction set: bits are comparable on the same one."),
+    device: z
+      .string()
+      .describe("Name of the device and its instruction set: bits are comparable on the same one."),
     build: digest.describe("Digest of the native module: bits are comparable within one build."),
     threads: positive.describe("Compute threads; they never change a bit."),
     started_at: z.iso.datetime().describe("Wall clock at the start, UTC."),
@@ -42,7 +47,7 @@ export const runSchema = z
     total_steps: positive.describe("Optimizer steps of the whole training."),
     tokens: count.describe("Supervised tokens seen."),
     loss: z
-      .strictObject({ first: z.number(), last: z.number() })
+      .strictObject({ first: z.number().describe("First step."), last: z.number().describe("Last step.") })
       .nullable()
       .describe("Training loss of the first and the last step."),
     memory: z
@@ -51,7 +56,9 @@ export const runSchema = z
         vram: peak.nullable().describe("Null in a two-tier run."),
       })
       .describe("Peak bytes, planned and measured."),
-    adapter: digest.nullable().describe("Digest of final/adapter_model.safetensors; null until the run is finished."),
+    adapter: digest
+      .nullable()
+      .describe("Digest of final/adapter_model.safetensors; null until the run is finished."),
   })
   .meta({ title: "lema run record" });
 export type RunRecord = z.output<typeof runSchema>;

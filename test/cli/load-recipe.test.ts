@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { loadRecipe, probedProfilePath, shippedProfiles, tryLoadRecipe } from "../../cli/load-recipe.ts";
+import { DiagnosticError } from "../../schemas/diagnostic.ts";
+import { MINIMAL } from "../schemas/recipe-fixtures.ts";
+import { directoryWith } from "./run-in-process.ts";
+
+const PROBED = `name: mine
+compute: {kind: cpu, threads: 8, matrix_rate: {f32: 1 TFLOP/s}, memory_bandwidth: 50 GB/s}
+disk: {bandwidth: 3 GB/s, latency_ns: 50000, direct_io: true}
+memory: {ram: 32 GiB}
+reserve: {ram: 256 MiB}
+`;
+
+describe("hardware: auto", () => {
+  const cwd = directoryWith({ "recipe.yaml": MINIMAL, "config/lema/hardware.yaml": PROBED });
+  const load = (env: Record<string, string>, ...overrides: string[]) =>
+    loadRecipe("recipe.yaml", overrides, { cwd, env });
+
+  it("is the probed profile", () => {
+    const { hardware, diagnostics } = load({ XDG_CONFIG_HOME: join(cwd, "config") });
+    expect(hardware.name).toBe("mine");
+    expect(diagnostics).toEqual([]);
+  });
+
+  it("falls back to a shipped profile of the recipe's shape, and says so", () => {
+    const env = { HOME: cwd };
+    expect(load(env).hardware.name).toBe("cpu-2core");
+    expect(load(env, "memory.vram=1 GiB").hardware.name).toBe("cpu-emulated-gpu");
+    expect(load(env).diagnostics).toMatchObject([{ code: "hardware.not-probed", severity: "warning" }]);
+  });
+
+  it("is checked against the recipe", () => {
+    const env = { XDG_CONFIG_HOME: join(cwd, "config") };
+    expect(() => load(env, "training.precision=bf16")).toThrow("hardware.precision");
+    expect(() => load(env, "memory.vram=1 GiB")).toThrow("hardware.no-vram-tier");
+  });
+});
+
+it("finds the probed profile where the desktop keeps configuration", () => {
+  expect(probedProfilePath({ HOME: "/home/a" })).toBe("/home/a/.config/lema/hardware.yaml");
+  expect(probedProfilePath({ HOME: "/home/a", XDG_CONFIG_HOME: "/etc/a" })).toBe("/etc/a/lema/hardware.yaml");
+});
+
+it("resolves a shipped profile by name", () => {
+  const cwd = directoryWith({ "recipe.yaml": MINIMAL });
+  for (const name of shippedProfiles()) {
+    expect(loadRecipe("recipe.yaml", [`hardware=${name}`], { cwd, env: {} }).hardware.name).toBe(name);
+  }
+});
+
+it("throws or returns the same problems", () => {
+  const cwd = directoryWith({ "recipe.yaml": "lema: 2\n" });
+  const { diagnostics } = tryLoadRecipe("recipe.yaml", [], { cwd, env: {} });
+  expect(diagnostics.length).toBeGreaterThan(3);
+  try {
+    loadRecipe("recipe.yaml", [], { cwd, env: {} });
+    expect.unreachable();
+  } catch (error) {
+    expect((error as DiagnosticError).diagnostics).toEqual(diagnostics);
+    expect(error).toBeInstanceOf(DiagnosticError);
+  }
+});

@@ -1,0 +1,43 @@
+/** Drives the command line in this process, in a directory of its own. */
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import type { CommandModule } from "../../cli/context.ts";
+import { runCli } from "../../cli/main.ts";
+
+export interface Outcome {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Surroundings {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly isTTY?: boolean;
+  /** Other commands than the real ones. */
+  readonly registry?: readonly CommandModule[];
+}
+
+export async function lema(argv: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
+  const { cwd = process.cwd(), env = {}, isTTY = false, registry } = surroundings;
+  const written = { stdout: "", stderr: "" };
+  const sink = (name: "stdout" | "stderr") => ({
+    isTTY,
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const exit = await runCli(argv, { stdout: sink("stdout"), stderr: sink("stderr"), env, cwd }, registry);
+  return { exit, ...written };
+}
+
+/** A fresh directory that holds the given files. */
+export function directoryWith(files: Readonly<Record<string, string>>): string {
+  const directory = mkdtempSync(join(tmpdir(), "lema-cli-"));
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true });
+    writeFileSync(join(directory, name), content);
+  }
+  return directory;
+}
