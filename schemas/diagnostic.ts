@@ -277,6 +277,156 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The chat template renders the start of a conversation differently once more messages follow, so its trained part cannot be told.",
   },
+
+  // The plan verifier
+  "verify.format": {
+    kind: "user",
+    exit: 5,
+    doc: "The plan is of a major format version that this lema does not read.",
+  },
+  "verify.schema": {
+    kind: "user",
+    exit: 5,
+    doc: "The plan does not have the shape of a plan: a field is missing or of the wrong kind.",
+  },
+  "verify.duplicate-id": { kind: "user", exit: 5, doc: "Two things of one kind have the same id." },
+  "verify.reference": { kind: "user", exit: 5, doc: "An id refers to nothing." },
+  "verify.plan-id": {
+    kind: "user",
+    exit: 5,
+    doc: "`plan_id` or `estimate_id` is not the digest of the plan.",
+  },
+  "verify.lane": {
+    kind: "user",
+    exit: 5,
+    doc: "An instruction is on a lane, or touches an arena, that its kind does not allow.",
+  },
+  "verify.file-range": {
+    kind: "user",
+    exit: 5,
+    doc: "A read takes bytes that are not those of its tensor, or lie outside the file.",
+  },
+  "verify.tensor": {
+    kind: "user",
+    exit: 5,
+    doc: "A tensor does not lie inside its file, its bytes do not match its shape, or two tensors overlap.",
+  },
+  "verify.unit": {
+    kind: "user",
+    exit: 5,
+    doc: "The parts of the units do not cover every weight exactly once.",
+  },
+  "verify.state": {
+    kind: "user",
+    exit: 5,
+    doc: "A parameter, constant, step input, output or checkpoint tensor is misplaced.",
+  },
+  "verify.arena": {
+    kind: "user",
+    exit: 5,
+    doc: "A buffer does not lie inside its arena, or a place inside its buffer.",
+  },
+  "verify.alignment": {
+    kind: "user",
+    exit: 5,
+    doc: "An address is not a multiple of the alignment it needs.",
+  },
+  "verify.overlap": {
+    kind: "user",
+    exit: 5,
+    doc: "Two buffers that are alive at the same time share bytes.",
+  },
+  "verify.lifetime": {
+    kind: "user",
+    exit: 5,
+    doc: "A buffer is touched outside its lifetime, or its lifetime is not one of its program.",
+  },
+  "verify.budget": {
+    kind: "user",
+    exit: 5,
+    doc: "A tier's arena, reserve and total do not add up, or exceed the budget.",
+  },
+  "verify.call-shape": {
+    kind: "user",
+    exit: 5,
+    doc: "A call's shapes, dtypes or attributes are not what its op declares.",
+  },
+  "verify.call-view": {
+    kind: "user",
+    exit: 5,
+    doc: "An operand lies outside its formal, or shares bytes with another that is written.",
+  },
+  "verify.call-access": {
+    kind: "user",
+    exit: 5,
+    doc: "A call does to a formal what the procedure's signature does not allow.",
+  },
+  "verify.workspace": {
+    kind: "user",
+    exit: 5,
+    doc: "A kernel's workspace is missing, too small, misplaced or in use by an operand.",
+  },
+  "verify.flops": { kind: "user", exit: 5, doc: "A procedure's operation count is not that of its calls." },
+  "verify.binding": {
+    kind: "user",
+    exit: 5,
+    doc: "A procedure's formals are not bound one by one to separate bytes.",
+  },
+  "verify.effects": {
+    kind: "user",
+    exit: 5,
+    doc: "The declared reads and writes of an instruction are not those of its work.",
+  },
+  "verify.bytes": {
+    kind: "user",
+    exit: 5,
+    doc: "The declared bytes of an instruction are not those that it moves.",
+  },
+  "verify.wait": {
+    kind: "user",
+    exit: 5,
+    doc: "A wait refers forwards, to another part, or to a call that does not exist.",
+  },
+  "verify.race": {
+    kind: "user",
+    exit: 5,
+    doc: "Two instructions on different lanes touch the same bytes, one writing, and nothing orders them.",
+  },
+  "verify.undefined-read": {
+    kind: "user",
+    exit: 5,
+    doc: "Bytes are read that nobody wrote, or that hold somebody else's data.",
+  },
+  "verify.contents": {
+    kind: "user",
+    exit: 5,
+    doc: "A slot does not hold the weights that its reader expects.",
+  },
+  "verify.residency": {
+    kind: "user",
+    exit: 5,
+    doc: "The steady part does not start and end with the weights that the plan says are resident.",
+  },
+  "verify.semantics": {
+    kind: "user",
+    exit: 5,
+    doc: "The instructions are not those of a step: each unit's forward and backward once per micro-batch, in order.",
+  },
+  "verify.optimizer": {
+    kind: "user",
+    exit: 5,
+    doc: "A gradient is not zeroed, accumulated, measured and applied exactly once per step.",
+  },
+  "verify.sink": {
+    kind: "user",
+    exit: 5,
+    doc: "A checkpoint file is not written completely and exactly once.",
+  },
+  "verify.bound": {
+    kind: "user",
+    exit: 5,
+    doc: "A traffic figure or its lower bound does not follow from the plan.",
+  },
 });
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

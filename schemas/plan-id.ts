@@ -1,0 +1,36 @@
+/**
+ * The two names of a plan. `plan_id` covers everything that decides what a run does; `estimate_id` covers what was
+ * believed about the machine when the plan was made. Paths and wall-clock time (`meta`) are in neither.
+ */
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import { invariant } from "./diagnostic.ts";
+
+type PlanFields = Readonly<Record<string, unknown>>;
+
+/** Fields that name the plan, describe the machine or predict its speed: none of them changes what a run does. */
+const outsidePlanId: ReadonlySet<string> = new Set([
+  "plan_id",
+  "estimate_id",
+  "meta",
+  "predictions",
+  "hardware",
+]);
+
+/** `sha256:…` over the canonical JSON (RFC 8785) of the plan without ids, meta, predictions and hardware. */
+export function planId(plan: object): string {
+  const fields = Object.entries(plan as PlanFields).filter(([key]) => !outsidePlanId.has(key));
+  return digestOf(Object.fromEntries(fields));
+}
+
+/** `sha256:…` over the canonical JSON of the hardware profile (in `meta`) and the predictions made with it. */
+export function estimateId(plan: object): string {
+  const { meta, predictions } = plan as PlanFields;
+  return digestOf({ hardware: (meta as PlanFields).hardware, predictions });
+}
+
+function digestOf(value: unknown): string {
+  const text = canonicalize(value);
+  invariant(text !== undefined, "a plan is always serializable");
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
+}
