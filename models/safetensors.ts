@@ -200,7 +200,8 @@ function isCounts(value: JsonValue | undefined): value is readonly bigint[] {
   );
 }
 
-async function readExactly(
+/** `length` bytes at `position`; short reads are continued, the end of the file is an error. */
+export async function readExactly(
   file: FileHandle,
   position: number,
   length: number,
