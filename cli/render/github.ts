@@ -5,6 +5,7 @@
  * says how many more there are. Escapes as in actions/toolkit: `%`, CR and LF everywhere, `:` and `,` in properties.
  */
 import type { Diagnostic } from "../../schemas/diagnostic.ts";
+import { isOverride } from "../../schemas/recipe.ts";
 
 const ANNOTATIONS_MAX = 10;
 
@@ -24,8 +25,9 @@ export function renderGithub(diagnostics: readonly Diagnostic[]): string {
 }
 
 function annotation({ code, severity, summary, detail, where, hint }: Diagnostic): string {
+  const file = where === undefined || isOverride(where.file) ? undefined : where.file;
   const properties = Object.entries({
-    file: where?.file,
+    file,
     line: where?.line,
     col: where?.column,
     title: code,
@@ -33,7 +35,7 @@ function annotation({ code, severity, summary, detail, where, hint }: Diagnostic
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}=${escapeProperty(String(value))}`)
     .join(",");
-  const message = [summary, detail, hint === undefined ? undefined : `hint: ${hint}`]
+  const message = [summary, file === undefined ? where?.file : undefined, detail, hint && `hint: ${hint}`]
     .filter(Boolean)
     .join("\n");
   return `::${severity} ${properties}::${escapeData(message)}`;

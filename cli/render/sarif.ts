@@ -5,7 +5,13 @@
  * in the file does not make an old problem look new; equal ones are numbered in order.
  */
 import { createHash } from "node:crypto";
-import { type Diagnostic, type DiagnosticCode, diagnosticCodes } from "../../schemas/diagnostic.ts";
+import {
+  type Diagnostic,
+  type DiagnosticCode,
+  diagnosticCodes,
+  type Place,
+} from "../../schemas/diagnostic.ts";
+import { isOverride } from "../../schemas/recipe.ts";
 
 const SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -50,17 +56,13 @@ function result(diagnostic: Diagnostic, rules: readonly DiagnosticCode[], seen: 
   };
 }
 
-function location({ file, line, column, path }: NonNullable<Diagnostic["where"]>) {
+function location({ file, line, column, path }: Place) {
   const region =
-    line === undefined
-      ? undefined
-      : { startLine: line, ...(column === undefined ? {} : { startColumn: column }) };
+    line === undefined ? {} : { region: { startLine: line, ...(column && { startColumn: column }) } };
   return {
-    physicalLocation: {
-      artifactLocation: { uri: fileUri(file) },
-      ...(region === undefined ? {} : { region }),
-    },
-    ...(path === undefined ? {} : { logicalLocations: [{ fullyQualifiedName: path }] }),
+    // A value from the command line stands in no file.
+    ...(!isOverride(file) && { physicalLocation: { artifactLocation: { uri: fileUri(file) }, ...region } }),
+    ...(path !== undefined && { logicalLocations: [{ fullyQualifiedName: path }] }),
   };
 }
 

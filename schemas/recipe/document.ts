@@ -6,31 +6,12 @@
  * are refinements that run whenever the keys they read are valid, so that one mistake never hides another.
  */
 import { z } from "zod";
-import { DATASET_FORMATS, PRECISIONS, SCHEDULES } from "./resolved.ts";
-import { everySteps, shareOrRows, shareOrSteps, size, sizeOrNone, text } from "./values.ts";
-
-export const DEFAULT_BATCH_SIZE = 8;
+import { DATASET_FORMATS } from "./resolved.ts";
+import { rule } from "./rule.ts";
+import { training } from "./training-document.ts";
+import { everySteps, shareOrRows, size, sizeOrNone, text } from "./values.ts";
 
 const positiveCount = z.int().positive();
-
-/** Options of a rule: it speaks about `path`, and runs when all of `keys` are themselves valid. */
-function rule(path: readonly string[], keys: readonly string[], message: string, hint?: string) {
-  return {
-    path: [...path],
-    error: message,
-    params: { code: "recipe.conflict", hint },
-    when: ({
-      issues,
-    }: {
-      issues: readonly { code?: string | undefined; path?: PropertyKey[] | undefined }[];
-    }) =>
-      issues.every(({ code, path: at }) =>
-        at === undefined || at.length === 0
-          ? code === "unrecognized_keys" || code === "custom"
-          : code === "custom" || !keys.includes(String(at[0])),
-      ),
-  };
-}
 
 const dataset = z
   .strictObject({
@@ -142,100 +123,6 @@ const adapter = z
   .refine(
     ({ targets }) => !Array.isArray(targets) || new Set(targets).size === targets.length,
     rule(["targets"], ["targets"], "a module is listed twice"),
-  );
-
-const beta = z.number().min(0).lt(1);
-
-const adamw = z.strictObject({
-  type: z.literal("adamw").prefault("adamw").describe("The optimizer."),
-  weight_decay: z.number().nonnegative().prefault(0).describe("Decoupled weight decay."),
-  betas: z
-    .tuple([beta, beta], { error: "expected two numbers in [0, 1) such as `[0.9, 0.999]`" })
-    .prefault([0.9, 0.999])
-    .describe("Decay of the first and second moment."),
-  eps: z.number().positive().prefault(1e-8).describe("Added to the root of the second moment."),
-});
-
-const optimizer = z
-  .union([z.literal("adamw").transform((type) => adamw.parse({ type })), adamw])
-  .prefault("adamw")
-  .describe("AdamW as PyTorch has it; `optimizer: adamw` takes the defaults.");
-
-const scheduleOptions = z.strictObject({
-  type: z.enum(SCHEDULES).describe("Shape of the learning rate after warm-up, as in Transformers."),
-  warmup: shareOrSteps
-    .prefault(0)
-    .describe("Linear warm-up from 0: a share of all steps (`3%`) or a count (`100 steps`)."),
-});
-
-const schedule = z
-  .union([z.enum(SCHEDULES).transform((type) => scheduleOptions.parse({ type })), scheduleOptions])
-  .prefault("cosine")
-  .describe("Learning-rate schedule; `schedule: cosine` has no warm-up.");
-
-const training = z
-  .strictObject({
-    epochs: positiveCount
-      .optional()
-      .describe("Passes over the training rows. Default 1, unless `steps` is given."),
-    steps: positiveCount.optional().describe("Optimizer steps, instead of `epochs`."),
-    batch_size: positiveCount
-      .optional()
-      .describe("Sequences in one optimizer step. Default 8, unless `tokens_per_step` is given."),
-    tokens_per_step: positiveCount
-      .optional()
-      .describe("Tokens in one optimizer step, instead of `batch_size`; a multiple of `sequence.length`."),
-    micro_batch: z
-      .union([z.literal("auto"), positiveCount], { error: "expected `auto` or a whole number of sequences" })
-      .prefault("auto")
-      .describe("Sequences that move together; must divide the batch size. Never changes a result."),
-    optimizer,
-    learning_rate: z.number().positive().prefault(1e-4).describe("Peak learning rate."),
-    schedule,
-    max_grad_norm: z
-      .union([z.literal("none"), z.number().positive()], { error: "expected a positive number, or `none`" })
-      .prefault(1)
-      .describe("Global-norm clipping threshold, or `none`."),
-    precision: z
-      .enum(PRECISIONS)
-      .prefault("f32")
-      .describe(
-        "Compute dtype of the matrix products. Checked against the hardware; weights may be stored in any.",
-      ),
-    seed: z
-      .int()
-      .min(0)
-      .max(0xffff_ffff)
-      .prefault(42)
-      .describe("Seed of the row order and of the adapter's initial values."),
-  })
-  .refine(
-    ({ epochs, steps }) => epochs === undefined || steps === undefined,
-    rule(["steps"], [], "`epochs` and `steps` exclude each other", "keep one of them"),
-  )
-  .refine(
-    (value) => value.batch_size === undefined || value.tokens_per_step === undefined,
-    rule(
-      ["tokens_per_step"],
-      [],
-      "`batch_size` and `tokens_per_step` exclude each other",
-      "keep one of them",
-    ),
-  )
-  .refine(
-    ({ batch_size = DEFAULT_BATCH_SIZE, tokens_per_step, micro_batch }) =>
-      tokens_per_step !== undefined || micro_batch === "auto" || batch_size % micro_batch === 0,
-    rule(
-      ["micro_batch"],
-      ["batch_size", "tokens_per_step", "micro_batch"],
-      "`micro_batch` does not divide `batch_size`",
-      "every micro-batch of a step has the same shape; `auto` chooses a divisor",
-    ),
-  )
-  .refine(
-    ({ steps, schedule: value }) =>
-      steps === undefined || !("steps" in value.warmup) || value.warmup.steps <= steps,
-    rule(["schedule"], ["steps", "schedule"], "the warm-up is longer than the run"),
   );
 
 const memory = z

@@ -3,6 +3,13 @@ import { isMap, isScalar, parseDocument } from "yaml";
 import { type Diagnostic, diagnostic } from "../diagnostic.ts";
 import type { YamlSource } from "../yaml-source.ts";
 
+const ORIGIN = "--set ";
+
+/** Whether a diagnostic's `file` is an assignment and no file. */
+export function isOverride(file: string): boolean {
+  return file.startsWith(ORIGIN);
+}
+
 /**
  * Applies `key.path=value` assignments to the document in place; the value is YAML, and an empty one removes the key.
  * Later problems with such a value name the assignment as their place.
@@ -12,7 +19,7 @@ export function applyOverrides(source: YamlSource, assignments: readonly string[
 }
 
 function applyOverride(source: YamlSource, assignment: string): Diagnostic[] {
-  const origin = `--set ${assignment}`;
+  const origin = `${ORIGIN}${assignment}`;
   const bad = (summary: string, hint: string) => [
     diagnostic("recipe.bad-override", { summary, where: { file: origin }, hint }),
   ];

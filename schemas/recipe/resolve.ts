@@ -1,6 +1,7 @@
 /** Settles what a valid recipe document leaves open: alternatives and defaults that depend on other keys. */
-import { DEFAULT_BATCH_SIZE, type RecipeDocument } from "./document.ts";
+import type { RecipeDocument } from "./document.ts";
 import type { AdapterRecipe, DatasetRecipe, Recipe, TrainingRecipe } from "./resolved.ts";
+import { DEFAULT_BATCH_SIZE } from "./training-document.ts";
 
 const DEFAULT_RANK = 16;
 

@@ -88,6 +88,13 @@ describe("github", () => {
     expect(renderGithub([WARNING])).toBe("::warning title=hardware.beyond-memory::too large\n");
   });
 
+  it("names no file for a value from the command line", () => {
+    const where = { file: "--set a=1", path: "a" };
+    expect(renderGithub([{ ...UNKNOWN, summary: "no", where, hint: undefined }])).toBe(
+      "::error title=recipe.unknown-key::no%0A--set a=1\n",
+    );
+  });
+
   it("keeps to ten annotations of a kind and says how many are left out", () => {
     const lines = renderGithub([
       ...Array<Diagnostic>(25).fill(UNKNOWN),
@@ -135,6 +142,13 @@ describe("sarif", () => {
       results([{ ...UNKNOWN, where: { file } }])[0].locations[0].physicalLocation.artifactLocation.uri;
     expect(uri("my recipes/a b.yaml")).toBe("my%20recipes/a%20b.yaml");
     expect(uri("/srv/a.yaml")).toBe("file:///srv/a.yaml");
+  });
+
+  it("gives a value from the command line no file", () => {
+    const where = { file: "--set a=1", path: "a" };
+    expect(results([{ ...UNKNOWN, where }])[0].locations).toEqual([
+      { logicalLocations: [{ fullyQualifiedName: "a" }] },
+    ]);
   });
 
   it("keeps fingerprints when lines move, and tells equal problems apart", () => {
