@@ -279,6 +279,7 @@ export const diagnosticCodes = declared({
   },
 
   // The plan verifier
+  "plan.does-not-fit": { kind: "user", exit: 3, doc: "No plan of this recipe fits a memory budget." },
   "verify.format": {
     kind: "user",
     exit: 5,

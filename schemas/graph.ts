@@ -17,6 +17,8 @@ export type Origin =
   | { readonly kind: "weight" }
   /** Adapter parameter of the unit, by its local name such as `q_proj.lora_A`. */
   | { readonly kind: "parameter" }
+  /** Gradient of a parameter: added to across micro-batches. */
+  | { readonly kind: "gradient" }
   | { readonly kind: "temporary" }
   /** The same storage under another shape. */
   | { readonly kind: "view"; readonly of: string };

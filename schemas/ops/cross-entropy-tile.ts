@@ -57,6 +57,7 @@ export const crossEntropyTile = defineOp({
     vocabulary_tile: { type: "i32", doc: "Rows of one online-softmax step." },
     row_tile: { type: "i32", doc: "Positions of a sequence that one product covers." },
   },
+  productOperand: "x",
   flops: ({ dims, dtypes }) => (dtypes.expected_row ? 4 : 2) * dims.B! * dims.S! * dims.V! * dims.H!,
   scratch: ({ dims, attributes }, threads) => {
     const rows = Math.min(dims.S!, attributes.row_tile!);

@@ -88,6 +88,8 @@ export interface OpDeclaration<Name extends string = string> {
   readonly attributes: Readonly<Record<string, AttributeDeclaration>>;
   /** Extra relations between the symbols, each with the message of its violation. */
   readonly constraints?: readonly { readonly holds: (dims: Dims) => boolean; readonly message: string }[];
+  /** For matrix products: the operand whose dtype the product runs in, and so which matrix rate it is limited by. */
+  readonly productOperand?: string;
   /** Floating-point operations of one call (a multiply-add counts two). */
   readonly flops: (call: CallShape) => number;
   /** Upper bound of the kernel's private scratch in bytes, for `threads` threads; native refuses at load if it needs more. */

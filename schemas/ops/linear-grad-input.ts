@@ -23,6 +23,7 @@ export const linearGradInput = defineOp({
     },
   },
   attributes: { alpha: { type: "f32", doc: "As in the forward call." }, ...linearTiles },
+  productOperand: "dy",
   flops: linearFlops,
   scratch: linearScratch,
   backward: null,

@@ -17,6 +17,7 @@ export const linearGradWeight = defineOp({
     dw: { access: "update", shape: ["N", "K"], dtypes: ["f32"], doc: "Gradient of w." },
   },
   attributes: { alpha: { type: "f32", doc: "As in the forward call." }, ...linearTiles },
+  productOperand: "dy",
   flops: linearFlops,
   scratch: linearScratch,
   backward: null,

@@ -23,6 +23,7 @@ export const linear = defineOp({
     },
   },
   attributes: { alpha: { type: "f32", doc: "Scale of the product." }, ...linearTiles },
+  productOperand: "x",
   flops: linearFlops,
   scratch: linearScratch,
   backward: (g) => {

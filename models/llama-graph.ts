@@ -1,0 +1,137 @@
+/**
+ * The Llama block as a list of ops: the only place that knows how a Llama layer is wired.
+ *
+ * Shapes: B sequences of a micro-batch, S positions, H hidden size, N query heads and G key/value heads of size D,
+ * F intermediate size. The residual stream is f32; inputs of matrix products are in the activation dtype, and so are
+ * the gradients that matrix products read.
+ */
+import { type Graph, GraphBuilder } from "../schemas/graph.ts";
+import type { Numerics } from "../schemas/inputs.ts";
+import type { DType } from "../schemas/ops/define-op.ts";
+import type { LlamaConfig } from "./llama.ts";
+
+/** LoRA on one linear: y += scaling · (x·Aᵀ)·Bᵀ (Hu et al. 2021, eq. 3). */
+export interface LoraShape {
+  readonly rank: number;
+  /** alpha / rank, or alpha / √rank for rank-stabilized LoRA. */
+  readonly scaling: number;
+  /** Local names of the adapted linears, such as `q_proj`. */
+  readonly targets: ReadonlySet<string>;
+}
+
+export interface LlamaGraphOptions {
+  readonly config: LlamaConfig;
+  readonly sequenceLength: number;
+  readonly numerics: Numerics;
+  /** Storage dtype of each block weight by local name. */
+  readonly storage: Readonly<Record<string, DType>>;
+  readonly lora: LoraShape | null;
+}
+
+/** `x` [B,S,H] → `y` [B,S,H]: y = x + attention(norm(x)), then + mlp(norm(·)). */
+export function llamaBlock(options: LlamaGraphOptions): Graph {
+  const { config, sequenceLength: S, numerics } = options;
+  const { hiddenSize: H, heads: N, keyValueHeads: G, headDim: D, intermediateSize: F } = config;
+  const activation = numerics.activation;
+  const g = new GraphBuilder();
+  const linear = linearBuilder(g, options);
+
+  g.value("x", ["B", S, H], "f32", { origin: { kind: "input" } });
+  g.value("cosine", ["B", S, D / 2], "f32", { origin: { kind: "input" } });
+  g.value("sine", ["B", S, D / 2], "f32", { origin: { kind: "input" } });
+  g.value("segment_start", ["B", S], "i32", { origin: { kind: "input" } });
+
+  const normalized = norm(g, options, "x", "input_layernorm");
+  const heads = (projection: string, count: number) => {
+    const flat = linear(normalized, projection, [H, count * D]);
+    return g.view(flat, `${projection}.heads`, ["B", S, count, D]);
+  };
+  const q = rotate(g, heads("q_proj", N), "q", ["B", S, N, D]);
+  const k = rotate(g, heads("k_proj", G), "k", ["B", S, G, D]);
+  const v = heads("v_proj", G);
+  g.value("o", ["B", S, N, D], activation);
+  g.value("log_sum_exp", ["B", N, S], "f32");
+  g.call(
+    "attention",
+    { q, k, v, segment_start: "segment_start", o: "o", log_sum_exp: "log_sum_exp" },
+    { scale: Math.fround(1 / Math.sqrt(D)) },
+  );
+  const attended = linear(g.view("o", "o.flat", ["B", S, N * D]), "o_proj", [N * D, H]);
+  g.value("middle", ["B", S, H], "f32");
+  g.call("add", { a: "x", b: attended, y: "middle" });
+
+  const normalizedMiddle = norm(g, options, "middle", "post_attention_layernorm");
+  const gate = linear(normalizedMiddle, "gate_proj", [H, F]);
+  const up = linear(normalizedMiddle, "up_proj", [H, F]);
+  g.value("activated", ["B", S, F], activation);
+  g.call("swiglu", { gate, up, y: "activated" });
+  const down = linear("activated", "down_proj", [F, H]);
+  g.value("y", ["B", S, H], "f32", { origin: { kind: "input" } });
+  g.call("add", { a: "middle", b: down, y: "y" });
+  return g.finish();
+}
+
+/** Rope tables of a step: `positions` [B,S] → `cosine`, `sine` [B,S,D/2]. */
+export function llamaTables(config: LlamaConfig, sequenceLength: number): Graph {
+  const S = sequenceLength;
+  const P = config.headDim / 2;
+  const g = new GraphBuilder();
+  g.value("positions", ["B", S], "i32", { origin: { kind: "input" } });
+  g.value("inverse_frequencies", [P], "f32", { origin: { kind: "input" } });
+  g.value("cosine", ["B", S, P], "f32", { origin: { kind: "input" } });
+  g.value("sine", ["B", S, P], "f32", { origin: { kind: "input" } });
+  g.call("rope_table", {
+    positions: "positions",
+    inverse_frequencies: "inverse_frequencies",
+    cosine: "cosine",
+    sine: "sine",
+  });
+  return g.finish();
+}
+
+/** The final norm: `x` [B,S,H] → `y` [B,S,H] in the activation dtype. */
+export function llamaNorm(options: Omit<LlamaGraphOptions, "lora">): Graph {
+  const { config, sequenceLength: S, numerics, storage } = options;
+  const g = new GraphBuilder();
+  g.value("x", ["B", S, config.hiddenSize], "f32", { origin: { kind: "input" } });
+  g.value("norm", [config.hiddenSize], storage.norm!, { origin: { kind: "weight" } });
+  g.value("y", ["B", S, config.hiddenSize], numerics.activation, { origin: { kind: "input" } });
+  g.call("rms_norm", { x: "x", weight: "norm", y: "y" }, { epsilon: config.rmsNormEps });
+  return g.finish();
+}
+
+function norm(g: GraphBuilder, options: LlamaGraphOptions, x: string, weight: string): string {
+  const { config, numerics, storage } = options;
+  g.value(weight, [config.hiddenSize], storage[weight]!, { origin: { kind: "weight" } });
+  const y = g.value(`${weight}.y`, g.get(x).shape, numerics.activation);
+  g.call("rms_norm", { x, weight, y }, { epsilon: config.rmsNormEps });
+  return y;
+}
+
+function rotate(g: GraphBuilder, x: string, y: string, shape: readonly (number | "B")[]): string {
+  g.value(y, shape, "f32");
+  g.call("rope", { x, cosine: "cosine", sine: "sine", y }, { direction: 1 });
+  return y;
+}
+
+/** Returns a function that adds one linear, with its LoRA branch when the recipe adapts it. */
+function linearBuilder(g: GraphBuilder, { sequenceLength: S, numerics, storage, lora }: LlamaGraphOptions) {
+  const { activation, row_tile, column_tile } = numerics;
+  return (x: string, name: string, [inputs, outputs]: readonly [number, number]): string => {
+    g.value(name, [outputs, inputs], storage[name]!, { origin: { kind: "weight" } });
+    const y = g.value(`${name}.y`, ["B", S, outputs], "f32", { gradient: activation });
+    g.call("linear", { x, w: name, y }, { alpha: 1, row_tile, column_tile });
+    if (lora?.targets.has(name)) {
+      const a = g.value(`${name}.lora_A`, [lora.rank, inputs], "f32", { origin: { kind: "parameter" } });
+      const b = g.value(`${name}.lora_B`, [outputs, lora.rank], "f32", { origin: { kind: "parameter" } });
+      const low = g.value(`${name}.low`, ["B", S, lora.rank], activation, { gradient: activation });
+      g.call("linear", { x, w: a, y: low }, { alpha: 1, row_tile, column_tile });
+      g.call(
+        "linear",
+        { x: low, w: b, y: { add: y } },
+        { alpha: Math.fround(lora.scaling), row_tile, column_tile },
+      );
+    }
+    return y;
+  };
+}

@@ -1,0 +1,255 @@
+/**
+ * The procedures of a plan: what each compute task runs. Identical layers share them.
+ *
+ *   tables                          rope tables of a micro-batch
+ *   embed                           rows of the embedding table → residual stream
+ *   block.forward[.saving]          one block; `saving` keeps what the backward reads in the formal `saved`
+ *   block.backward[.saved]          recompute (or read `saved`), then gradients
+ *   head.begin, head.tile/N, head.finish     norm, one head chunk, loss and gradient; `.loss` variants: loss alone
+ *   step.loss, step.norm            reductions over the step
+ *   adapter.zero, .squares, .update per unit
+ */
+import { type Graph, GraphBuilder, type GraphCall, type GraphValue } from "../../schemas/graph.ts";
+import type { Inputs } from "../../schemas/inputs.ts";
+import { dtypeBytes } from "../../schemas/ops/define-op.ts";
+import type { PlanProcedure } from "../../schemas/plan.ts";
+import { differentiate, STREAM_GRADIENT } from "./differentiate.ts";
+import {
+  ALIGNMENT,
+  buildProcedure,
+  layoutRegion,
+  type ProcedureSource,
+  type RegionLayout,
+  savedValues,
+  valueBytes,
+} from "./procedure.ts";
+import type { Shape } from "./schedule.ts";
+import { tensorByName, type Units } from "./units.ts";
+
+export interface Procedures {
+  readonly all: readonly PlanProcedure[];
+  /** Layout of `saved` per graph. */
+  readonly saved: readonly RegionLayout[];
+}
+
+/** Name of a graph's block procedures; the first graph keeps the plain name. */
+export function blockName(graph: number): string {
+  return graph === 0 ? "block" : `block${graph}`;
+}
+
+export function buildProcedures(inputs: Inputs, units: Units, shape: Shape): Procedures {
+  const { model, hardware } = inputs;
+  const common = { batch: shape.microBatch, threads: hardware.compute.threads ?? 1 };
+  const build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) =>
+    buildProcedure({ id, ...common, ...graph });
+  const all: PlanProcedure[] = [build("tables", model.tables), build("embed", embedGraph(inputs, shape))];
+  const saved: RegionLayout[] = [];
+  model.graphs.forEach((graph, index) => {
+    const name = blockName(index);
+    const regions = {
+      weights: units.weights[index]!,
+      adapter: units.adapters[index]!,
+      gradient: units.adapters[index]!,
+    };
+    const { values, recompute, backward } = differentiate(graph, { input: "x", output: "y" });
+    const kept = savedValues(values, graph.calls, backward);
+    const region = layoutRegion(
+      kept.map((value) => ({ name: value.name, bytes: valueBytes(value, shape.microBatch) })),
+      ALIGNMENT,
+    );
+    saved.push(region);
+    all.push(
+      build(`${name}.forward`, { ...graph, ...regions }),
+      build(`${name}.backward`, { values, calls: [...recompute, ...backward], ...regions }),
+    );
+    if (shape.keep > 0) {
+      all.push(
+        build(`${name}.forward.saving`, { ...graph, ...regions, saved: region }),
+        build(`${name}.backward.saved`, { values, calls: backward, ...regions, saved: region }),
+      );
+    }
+    const count = units.adapters[index]!.bytes / dtypeBytes.f32;
+    if (count > 0)
+      all.push(
+        ...adapterGraphs(inputs, count).map(([id, g]) => build(`${id}${index === 0 ? "" : index}`, g)),
+      );
+  });
+  for (const gradient of [true, false]) {
+    const suffix = gradient ? "" : ".loss";
+    all.push(build(`head.begin${suffix}`, { ...headBegin(inputs, gradient), weights: units.normWeights }));
+    units.head.forEach((chunk, index) => {
+      const region = layoutRegion([{ name: "head", bytes: units.byId.get(chunk.unit)!.bytes }], ALIGNMENT);
+      all.push(
+        build(`head.tile/${index}${suffix}`, { ...headTile(inputs, chunk, gradient), weights: region }),
+      );
+    });
+  }
+  all.push(build("head.finish", { ...headFinish(inputs), weights: units.normWeights }));
+  all.push(build("head.finish.loss", headFinishLoss(inputs)));
+  all.push(build("step.loss", stepLoss(inputs)));
+  const blocksWithAdapter = model.blocks.filter((block) => block.parameters.length > 0).length;
+  if (blocksWithAdapter > 0) all.push(build("step.norm", stepNorm(inputs, blocksWithAdapter)));
+  return { all, saved };
+}
+
+const input = { origin: { kind: "input" } } as const;
+
+function embedGraph(inputs: Inputs, shape: Shape): Graph & { weights?: RegionLayout } {
+  const S = inputs.recipe.sequence.length;
+  const H = inputs.model.hidden;
+  const table = tensorByName(inputs, inputs.model.embedding);
+  const g = new GraphBuilder();
+  g.value("y", ["B", S, H], "f32", input);
+  if (shape.embedding === "gather") {
+    g.value("rows", ["B", S, H], table.storage, input);
+    g.call("convert", { x: "rows", y: "y" });
+    return g.finish();
+  }
+  g.value("tokens", ["B", S], "i32", input);
+  g.value("table", table.shape as [number, number], table.storage, { origin: { kind: "weight" } });
+  g.call("embedding", { tokens: "tokens", table: "table", x: "y" });
+  return { ...g.finish(), weights: layoutRegion([{ name: "table", bytes: table.bytes }], ALIGNMENT) };
+}
+
+/** State of the online softmax of a micro-batch. */
+function headState(g: GraphBuilder, inputs: Inputs, gradient: boolean): void {
+  const S = inputs.recipe.sequence.length;
+  const H = inputs.model.hidden;
+  for (const name of ["maximum", "sum", "label_logit"]) g.value(name, ["B", S], "f32", input);
+  if (gradient) for (const name of ["expected_row", "label_row"]) g.value(name, ["B", S, H], "f32", input);
+}
+
+function headBegin(inputs: Inputs, gradient: boolean): Graph {
+  const g = new GraphBuilder();
+  headState(g, inputs, gradient);
+  g.call("fill", { y: "maximum" }, { value: Number.NEGATIVE_INFINITY });
+  for (const name of ["sum", "label_logit", ...(gradient ? ["expected_row", "label_row"] : [])]) {
+    g.call("fill", { y: name }, { value: 0 });
+  }
+  const { graph } = inputs.model.norm;
+  const state = g.finish();
+  return { values: { ...graph.values, ...state.values }, calls: [...graph.calls, ...state.calls] };
+}
+
+function headTile(inputs: Inputs, chunk: { firstRow: number; rows: number }, gradient: boolean): Graph {
+  const { row_tile, vocabulary_tile, activation } = inputs.numerics;
+  const S = inputs.recipe.sequence.length;
+  const H = inputs.model.hidden;
+  const { storage } = tensorByName(inputs, inputs.model.head);
+  const g = new GraphBuilder();
+  headState(g, inputs, gradient);
+  g.value("x", ["B", S, H], activation, input);
+  g.value("labels", ["B", S], "i32", input);
+  g.value("head", [chunk.rows, H], storage, { origin: { kind: "weight" } });
+  g.call(
+    "cross_entropy_tile",
+    {
+      x: "x",
+      w: "head",
+      labels: "labels",
+      maximum: "maximum",
+      sum: "sum",
+      label_logit: "label_logit",
+      ...(gradient && { expected_row: "expected_row", label_row: "label_row" }),
+    },
+    { first_row: chunk.firstRow, vocabulary_tile, row_tile },
+  );
+  return g.finish();
+}
+
+function finishCall(g: GraphBuilder, inputs: Inputs, gradient: boolean): void {
+  const S = inputs.recipe.sequence.length;
+  headState(g, inputs, gradient);
+  g.value("labels", ["B", S], "i32", input);
+  g.value("inverse_tokens", [1], "f32", input);
+  g.value("losses", ["B", S], "f32", input);
+  if (gradient) g.value(STREAM_GRADIENT, ["B", S, inputs.model.hidden], "f32", input);
+  g.call("cross_entropy_finish", {
+    labels: "labels",
+    maximum: "maximum",
+    sum: "sum",
+    label_logit: "label_logit",
+    inverse_tokens: "inverse_tokens",
+    losses: "losses",
+    ...(gradient && { expected_row: "expected_row", label_row: "label_row", dx: STREAM_GRADIENT }),
+  });
+}
+
+/** Loss and its gradient, carried back through the final norm into the residual stream. */
+function headFinish(inputs: Inputs): {
+  values: Readonly<Record<string, GraphValue>>;
+  calls: readonly GraphCall[];
+} {
+  const g = new GraphBuilder();
+  finishCall(g, inputs, true);
+  const finish = g.finish();
+  const norm = differentiate(inputs.model.norm.graph, { input: "x", output: "y" });
+  return {
+    values: { ...norm.values, ...finish.values },
+    calls: [...finish.calls, ...norm.recompute, ...norm.backward],
+  };
+}
+
+function headFinishLoss(inputs: Inputs): Graph {
+  const g = new GraphBuilder();
+  finishCall(g, inputs, false);
+  return g.finish();
+}
+
+function stepLoss(inputs: Inputs): Graph {
+  const g = new GraphBuilder();
+  g.value("losses", [inputs.recipe.training.batch_size, inputs.recipe.sequence.length], "f32", input);
+  g.value("inverse_tokens", [1], "f32", input);
+  g.value("loss", [1], "f64", input);
+  g.call("reduce_loss", { losses: "losses", inverse_tokens: "inverse_tokens", loss: "loss" });
+  return g.finish();
+}
+
+function stepNorm(inputs: Inputs, units: number): Graph {
+  const g = new GraphBuilder();
+  g.value("squares", [units], "f64", input);
+  g.value("norm", [1], "f64", input);
+  g.value("clip", [1], "f32", input);
+  g.value("skip", [1], "i32", input);
+  const max_norm = inputs.recipe.training.max_grad_norm ?? 0;
+  g.call("grad_norm", { squares: "squares", norm: "norm", clip: "clip", skip: "skip" }, { max_norm });
+  return g.finish();
+}
+
+/** Per-unit work on all adapter parameters at once, as one dense vector of `count` elements. */
+function adapterGraphs(inputs: Inputs, count: number): readonly (readonly [string, Graph])[] {
+  const { betas, eps } = inputs.recipe.training.optimizer;
+  const zero = new GraphBuilder();
+  zero.value("gradient", [count], "f32", input);
+  zero.call("fill", { y: "gradient" }, { value: 0 });
+  const squares = new GraphBuilder();
+  squares.value("gradient", [count], "f32", input);
+  squares.value("square", [1], "f64", input);
+  squares.call("square_sum", { x: "gradient", y: "square" });
+  const update = new GraphBuilder();
+  for (const name of ["param", "grad", "first_moment", "second_moment"])
+    update.value(name, [count], "f32", input);
+  for (const name of ["clip", "step_size", "decay", "bias_correction"]) update.value(name, [1], "f32", input);
+  update.value("skip", [1], "i32", input);
+  const operands = [
+    "param",
+    "grad",
+    "first_moment",
+    "second_moment",
+    "clip",
+    "skip",
+    "step_size",
+    "decay",
+    "bias_correction",
+  ] as const;
+  update.call("adamw", Object.fromEntries(operands.map((name) => [name, name])), {
+    beta1: betas[0],
+    beta2: betas[1],
+    epsilon: eps,
+  });
+  return [
+    ["adapter.zero", zero.finish()],
+    ["adapter.squares", squares.finish()],
+    ["adapter.update", update.finish()],
+  ];
+}

@@ -1,0 +1,157 @@
+/**
+ * The planner's intermediate representation: one schedule per program, refined pass by pass.
+ *
+ * expand-step  → tasks in serial order, weights named by unit, no loads
+ * residency    → + loads; every `weights` formal is bound to a slot
+ * prefetch     → the same tasks, loads moved up
+ * roll         → prologue, steady part, epilogue; the steady state closes
+ * layout       → + a byte offset and a lifetime for every value
+ * sync         → + waits, from the bytes that tasks really share
+ *
+ * A value is a buffer without an address. A task is an instruction without addresses and waits.
+ */
+import type {
+  ArenaName,
+  PlanBuffer,
+  PlanProcedure,
+  ProgramName,
+  Residency,
+  Wait,
+} from "../../schemas/plan.ts";
+
+export interface Value {
+  readonly id: string;
+  readonly arena: ArenaName;
+  readonly bytes: number;
+  readonly alignment: number;
+  readonly holds: PlanBuffer["holds"];
+  /** `null`: alive from load to close. Else its lifetime is what the tasks of that program touch. */
+  readonly program: ProgramName | null;
+}
+
+export interface ValuePlace {
+  readonly buffer: string;
+  readonly offset: number;
+}
+
+export interface ValueRange extends ValuePlace {
+  readonly bytes: number;
+}
+
+interface TaskBase {
+  readonly id: string;
+}
+
+export interface RunTask extends TaskBase {
+  readonly kind: "run";
+  readonly lane: "compute" | "host";
+  readonly procedure: string;
+  readonly bind: Readonly<Record<string, ValuePlace>>;
+  /** Unit that the formal `weights` needs; residency binds it. */
+  readonly unit: string | null;
+}
+
+export interface ReadTask extends TaskBase {
+  readonly kind: "read";
+  readonly lane: "disk";
+  readonly unit: string;
+  readonly evicts: string | null;
+  readonly to: string;
+}
+
+export interface GatherTask extends TaskBase {
+  readonly kind: "gather";
+  readonly lane: "disk";
+  readonly tensor: string;
+  readonly indices: ValueRange;
+  readonly to: ValuePlace;
+}
+
+export interface CopyTask extends TaskBase {
+  readonly kind: "copy";
+  readonly lane: "h2d" | "d2h";
+  readonly from: ValuePlace;
+  readonly to: ValuePlace;
+  readonly bytes: number;
+  readonly unit: string | null;
+}
+
+export interface WriteTask extends TaskBase {
+  readonly kind: "write";
+  readonly lane: "disk";
+  readonly sink: string;
+  readonly offset: number;
+  readonly from: ValueRange;
+}
+
+export type Task = RunTask | ReadTask | GatherTask | CopyTask | WriteTask;
+
+export type Programs<Item> = Readonly<Record<ProgramName, Item>>;
+
+/** What choose-shape decides; everything after it is a consequence. */
+export interface Shape {
+  readonly tiers: "disk-ram" | "disk-ram-vram";
+  readonly microBatch: number;
+  /** Units that stay in the compute tier for the whole run. */
+  readonly pinned: readonly string[];
+  /** Slots of the compute tier that the other units take turns in. */
+  readonly ring: number;
+  /** Slots of the ram tier when there is a vram tier. */
+  readonly ramSlots: number;
+  /** How many of the last blocks keep their activations instead of recomputing them. */
+  readonly keep: number;
+  readonly embedding: "gather" | "resident";
+}
+
+/** After expand-step. */
+export interface Expanded {
+  readonly shape: Shape;
+  readonly values: readonly Value[];
+  readonly procedures: readonly PlanProcedure[];
+  readonly programs: Programs<readonly Task[]>;
+  /** Copies of the adapter's initial values to vram; empty with two tiers. */
+  readonly adapterCopies: readonly Task[];
+}
+
+/** After residency and prefetch: what each slot holds when the steady part of any program starts and ends. */
+export interface Resident extends Expanded {
+  readonly residency: Residency;
+}
+
+export interface TaskParts {
+  readonly prologue: readonly Task[];
+  readonly steady: readonly Task[];
+  readonly epilogue: readonly Task[];
+}
+
+/** After roll. */
+export interface Rolled extends Resident {
+  readonly parts: Programs<TaskParts>;
+}
+
+export interface ArenaLayout {
+  readonly bytes: number;
+  readonly maxLive: number;
+}
+
+/** After layout. */
+export interface LaidOut extends Rolled {
+  readonly buffers: readonly PlanBuffer[];
+  readonly arenas: Readonly<Record<ArenaName, ArenaLayout>>;
+}
+
+export interface SyncedTask {
+  readonly task: Task;
+  readonly waits: readonly Wait[];
+}
+
+export interface SyncedParts {
+  readonly prologue: readonly SyncedTask[];
+  readonly steady: readonly SyncedTask[];
+  readonly epilogue: readonly SyncedTask[];
+}
+
+/** After sync. */
+export interface Synced extends LaidOut {
+  readonly synced: Programs<SyncedParts>;
+}

@@ -1,0 +1,105 @@
+/**
+ * The buffers of a plan before they have addresses, and where the parts of the shared ones stand.
+ *
+ * Values that only one program touches are alive from their first to their last use there; persistent ones hold what
+ * outlives a step: weights, adapter state, step inputs and outputs, staging, scratch.
+ */
+import type { Inputs } from "../../schemas/inputs.ts";
+import { dtypeBytes, tensorBytes } from "../../schemas/ops/define-op.ts";
+import { type ArenaName, type ProgramName, stepScalars } from "../../schemas/plan.ts";
+import { alignUp } from "../../schemas/units.ts";
+import { ALIGNMENT } from "./procedure.ts";
+import type { Shape, Value, ValuePlace } from "./schedule.ts";
+import type { Units } from "./units.ts";
+
+/** Direct reads need pages; staging is a ring of chunks of at most this many bytes. */
+export const PAGE = 4096;
+const STAGING_CHUNK = 4 * 2 ** 20;
+const STAGING_CHUNKS = 2;
+
+/** Step inputs in one buffer: i32 [batch_size, S] each, then the scalars. */
+export const rowInputs = ["tokens", "labels", "positions", "segment_start"] as const;
+export type RowInput = (typeof rowInputs)[number];
+export type ScalarInput = (typeof stepScalars)[number]["name"];
+
+/** Places of the step's results inside `outputs`. */
+export const outputPlaces = { loss: 0, norm: 8, clip: 16, skip: 20 } as const;
+export const OUTPUT_BYTES = 24;
+
+/** Collects values as tasks mention them. */
+export class ValueTable {
+  readonly #values = new Map<string, Value>();
+
+  /** Declares a value, or returns the one declared before; both must agree. */
+  declare(
+    id: string,
+    arena: ArenaName,
+    bytes: number,
+    holds: Value["holds"],
+    program: ProgramName | null,
+  ): string {
+    const known = this.#values.get(id);
+    if (!known) this.#values.set(id, { id, arena, bytes, alignment: ALIGNMENT, holds, program });
+    return id;
+  }
+
+  get(id: string): Value {
+    return this.#values.get(id)!;
+  }
+
+  get all(): readonly Value[] {
+    return [...this.#values.values()];
+  }
+}
+
+/** Byte layout of the step inputs. */
+export function inputLayout(inputs: Inputs): {
+  bytes: number;
+  rows: (name: RowInput) => number;
+  scalar: (name: ScalarInput) => number;
+} {
+  const { batch_size } = inputs.recipe.training;
+  const rowBytes = tensorBytes([batch_size, inputs.recipe.sequence.length], "i32");
+  const scalarsAt = rowInputs.length * rowBytes;
+  return {
+    bytes: scalarsAt + stepScalars.length * dtypeBytes.f32,
+    rows: (name) => rowInputs.indexOf(name) * rowBytes,
+    scalar: (name) => scalarsAt + stepScalars.findIndex((scalar) => scalar.name === name) * dtypeBytes.f32,
+  };
+}
+
+/** Staging of the disk lane: two chunks, no larger than the largest transfer needs. */
+export function stagingBytes(largestTransfer: number): number {
+  const chunk = Math.min(STAGING_CHUNK, alignUp(largestTransfer, PAGE) + 2 * PAGE);
+  return STAGING_CHUNKS * chunk;
+}
+
+/** Bytes of the slots that streaming units take turns in. */
+export function slotBytes(units: Units): number {
+  const streaming = units.all.filter(({ kind }) => kind === "block" || kind === "head");
+  return alignUp(Math.max(...streaming.map(({ bytes }) => bytes)), ALIGNMENT);
+}
+
+/** Which arena kernels compute in. */
+export function computeArena(shape: Shape): ArenaName {
+  return shape.tiers === "disk-ram" ? "ram" : "vram";
+}
+
+export const pinnedSlot = (unit: string): string => `pin/${unit}`;
+export const ringSlot = (index: number): string => `slot/${index}`;
+export const ramSlot = (index: number): string => `ram/slot/${index}`;
+
+/** Position of each block's adapter state inside the adapter, gradient and moment buffers. */
+export function adapterOffsets(inputs: Inputs, units: Units): { offsets: readonly number[]; bytes: number } {
+  let bytes = 0;
+  const offsets = inputs.model.blocks.map(({ graph }) => {
+    const at = bytes;
+    bytes += units.adapters[graph]!.bytes;
+    return at;
+  });
+  return { offsets, bytes };
+}
+
+export function at(buffer: string, offset: number = 0): ValuePlace {
+  return { buffer, offset };
+}

@@ -1,0 +1,86 @@
+/**
+ * emit: tasks with addresses and waits become instructions: byte ranges, file segments, effects and byte counts.
+ */
+import type { Inputs } from "../../schemas/inputs.ts";
+import { dtypeBytes } from "../../schemas/ops/define-op.ts";
+import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
+import { accessesOf, type EffectContext, mergedRanges } from "../ir/effects.ts";
+import type { Programs, Synced, SyncedTask } from "../ir/schedule.ts";
+import { tensorByName } from "../ir/units.ts";
+import { at, PAGE } from "../ir/values.ts";
+import { mapPrograms } from "./residency.ts";
+
+export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Programs<PlanProgram> {
+  const part = (tasks: readonly SyncedTask[]) => tasks.map((task) => instructionOf(task, inputs, context));
+  return mapPrograms(synced.synced, ({ prologue, steady, epilogue }) => ({
+    prologue: part(prologue),
+    steady: part(steady),
+    epilogue: part(epilogue),
+  }));
+}
+
+function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: EffectContext): Instruction {
+  const accesses = accessesOf(task, context);
+  const effects = { reads: mergedRanges(accesses, false), writes: mergedRanges(accesses, true) };
+  const common = { id: task.id, waits: [...waits], ...effects };
+  const staging: Range = { buffer: "staging", offset: 0, bytes: context.stagingBytes };
+  switch (task.kind) {
+    case "run":
+      return { ...task, ...common, bytes: 0, bind: { ...task.bind } };
+    case "copy":
+      return { ...task, ...common };
+    case "write":
+      return { ...task, ...common, bytes: task.from.bytes, staging };
+    case "read": {
+      const { unit, evicts } = task;
+      const segments = segmentsOf(task.to, inputs, context.units.byId.get(unit)!);
+      const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+      return { kind: "read", lane: "disk", ...common, unit, evicts, bytes, segments, staging };
+    }
+    case "gather": {
+      const { file, offset, shape, storage, name } = tensorByName(inputs, task.tensor);
+      const [table_rows, width] = shape as readonly [number, number];
+      const row_bytes = width * dtypeBytes[storage];
+      const count = task.indices.bytes / dtypeBytes.i32;
+      return {
+        kind: "gather",
+        lane: "disk",
+        ...common,
+        bytes: count * alignedRowBytes(row_bytes),
+        file,
+        offset,
+        row_bytes,
+        table_rows,
+        tensor: name,
+        indices: task.indices,
+        to: task.to,
+        staging,
+      };
+    }
+  }
+}
+
+/** Worst case of one row read by whole pages, wherever it starts. */
+export function alignedRowBytes(rowBytes: number): number {
+  return (Math.ceil(rowBytes / PAGE) + 1) * PAGE;
+}
+
+type Segment = Extract<Instruction, { kind: "read" }>["segments"][number];
+
+function segmentsOf(
+  buffer: string,
+  inputs: Inputs,
+  unit: { parts: readonly { tensor: string; from: number; bytes: number; at: number }[] },
+): Segment[] {
+  return unit.parts.map((part) => {
+    const { file, offset, name } = tensorByName(inputs, part.tensor);
+    return {
+      file,
+      offset: offset + part.from,
+      bytes: part.bytes,
+      tensor: name,
+      from: part.from,
+      to: at(buffer, part.at),
+    };
+  });
+}

@@ -1,0 +1,86 @@
+/**
+ * layout: an offset and a lifetime for every value.
+ *
+ * Requires: tasks in their final serial order.
+ * Guarantees: buffers with overlapping lifetimes have disjoint, aligned bytes. Persistent buffers stand first, the
+ * buffers of each program share the bytes above them; an arena is as large as its largest program needs.
+ */
+import { invariant } from "../../schemas/diagnostic.ts";
+import type { ArenaName, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
+import { alignUp } from "../../schemas/units.ts";
+import { accessesOf, type EffectContext } from "../ir/effects.ts";
+import { ALIGNMENT } from "../ir/procedure.ts";
+import type { ArenaLayout, LaidOut, Programs, Rolled, Task, Value } from "../ir/schedule.ts";
+import { PAGE } from "../ir/values.ts";
+import { maxLive, pack } from "../layout/pack.ts";
+import { mapPrograms } from "./residency.ts";
+
+type Lifetime = { start: number; end: number };
+
+export function layout(rolled: Rolled, context: EffectContext): LaidOut {
+  const lifetimes = mapPrograms(rolled.parts, ({ steady }) => lifetimesOf(steady, context));
+  const ram = layoutArena("ram", rolled.values, lifetimes);
+  const vram = layoutArena("vram", rolled.values, lifetimes);
+  return {
+    ...rolled,
+    buffers: [...ram.buffers, ...vram.buffers],
+    arenas: { ram: ram.arena, vram: vram.arena },
+  };
+}
+
+/** First and last task of a program that touches each buffer. */
+function lifetimesOf(tasks: readonly Task[], context: EffectContext): ReadonlyMap<string, Lifetime> {
+  const lifetimes = new Map<string, Lifetime>();
+  tasks.forEach((task, index) => {
+    for (const { buffer } of accessesOf(task, context)) {
+      const lifetime = lifetimes.get(buffer);
+      if (lifetime) lifetime.end = index + 1;
+      else lifetimes.set(buffer, { start: index, end: index + 1 });
+    }
+  });
+  return lifetimes;
+}
+
+function layoutArena(
+  arena: ArenaName,
+  values: readonly Value[],
+  lifetimes: Programs<ReadonlyMap<string, Lifetime>>,
+): { buffers: readonly PlanBuffer[]; arena: ArenaLayout } {
+  const here = values.filter((value) => value.arena === arena && value.bytes > 0);
+  // Large alignments first, so that no padding stands between persistent buffers.
+  const persistent = here
+    .filter(({ program }) => program === null)
+    .toSorted((a, b) => b.alignment - a.alignment);
+  let end = 0;
+  const buffers: PlanBuffer[] = persistent.map((value) => {
+    const offset = alignUp(end, value.alignment);
+    end = offset + value.bytes;
+    return bufferOf(value, offset, null);
+  });
+  const base = alignUp(end, ALIGNMENT);
+  let bytes = end;
+  let live = persistent.reduce((sum, value) => sum + value.bytes, 0);
+  const floor = live;
+  for (const program of Object.keys(lifetimes) as ProgramName[]) {
+    const own = here.filter((value) => value.program === program);
+    if (own.length === 0) continue;
+    const blocks = own.map((value) => {
+      const lifetime = lifetimes[program].get(value.id);
+      invariant(lifetime, `${value.id} is never used`);
+      return { ...lifetime, bytes: value.bytes, alignment: value.alignment };
+    });
+    const { offsets, height } = pack(blocks);
+    own.forEach((value, index) => {
+      const { start, end: last } = blocks[index]!;
+      buffers.push(bufferOf(value, base + offsets[index]!, { program, start, end: last }));
+    });
+    bytes = Math.max(bytes, base + height);
+    live = Math.max(live, floor + maxLive(blocks));
+  }
+  return { buffers, arena: { bytes: alignUp(bytes, PAGE), maxLive: live } };
+}
+
+function bufferOf(value: Value, offset: number, lifetime: PlanBuffer["lifetime"]): PlanBuffer {
+  const { id, arena, bytes, alignment, holds } = value;
+  return { id, arena, offset, bytes, alignment, holds, lifetime };
+}

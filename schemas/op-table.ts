@@ -1,0 +1,31 @@
+/**
+ * The op table as data: what the native side must agree on, without functions and prose. Its digest stands in every
+ * plan and in the native module; a mismatch is refused.
+ */
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import { invariant } from "./diagnostic.ts";
+import { ops } from "./ops/index.ts";
+
+/** Ops in native order, each with its operands and attributes in declaration order. */
+export function opTable() {
+  return ops.map(({ name, operands, attributes }) => ({
+    name,
+    operands: Object.entries(operands).map(([operand, { access, accumulable, optional, shape, dtypes }]) => ({
+      name: operand,
+      access,
+      accumulable: accumulable ?? false,
+      optional: optional ?? false,
+      shape: [...shape],
+      dtypes: [...dtypes],
+    })),
+    attributes: Object.entries(attributes).map(([attribute, { type }]) => ({ name: attribute, type })),
+  }));
+}
+
+/** `sha256:…` of the canonical JSON (RFC 8785) of {@link opTable}. */
+export function opTableHash(): string {
+  const text = canonicalize(opTable());
+  invariant(text !== undefined, "the op table is serializable");
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
+}
