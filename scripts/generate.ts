@@ -9,12 +9,14 @@ import { fileURLToPath } from "node:url";
 import { generateDiagnosticsReference } from "./generate/diagnostics-reference.ts";
 import type { GeneratedFile, Generator } from "./generate/generator.ts";
 import { generateJsonSchemas } from "./generate/json-schemas.ts";
+import { generateOps } from "./generate/ops.ts";
 import { generateRecipeReference } from "./generate/recipe-reference.ts";
 
 const GENERATORS: readonly Generator[] = [
   generateJsonSchemas,
   generateRecipeReference,
   generateDiagnosticsReference,
+  generateOps,
 ];
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -20,14 +20,14 @@ constexpr size_t SizeOf(DType dtype) {
 constexpr int kMaxRank = 4;
 
 struct TensorView {
-  void* data = nullptr;  // null: the operand is absent
+  void* data = nullptr;  // null while a call is prepared
   DType dtype = DType::kF32;
-  int32_t rank = 0;
+  int32_t rank = 0;  // 0: the operand is absent
   int64_t dim[kMaxRank] = {1, 1, 1, 1};
 
   template <typename T>
   T* as() const { return static_cast<T*>(data); }
-  bool present() const { return data != nullptr; }
+  bool present() const { return rank != 0; }
   int64_t elements() const {
     int64_t n = 1;
     for (int i = 0; i < rank; ++i) n *= dim[i];

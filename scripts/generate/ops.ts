@@ -1,0 +1,81 @@
+/** What follows from the op table: its hash, docs/ops.md, and (in `native-ops.ts`) the native side. */
+import { createHash } from "node:crypto";
+import canonicalize from "canonicalize";
+import { invariant } from "../../schemas/diagnostic.ts";
+import type { OpDeclaration, OperandDeclaration } from "../../schemas/ops/define-op.ts";
+import { ops } from "../../schemas/ops/index.ts";
+import { type GeneratedFile, MARKDOWN_NOTICE, markdownTable } from "./generator.ts";
+import { nativeOps } from "./native-ops.ts";
+
+const INTRODUCTION = `# Ops
+
+Everything that a plan can ask a kernel to do. Shapes are symbolic: B sequences of a micro-batch, S positions of a
+sequence; the other letters are bound where they first appear. An operand marked \`+=\` can be added to instead of being
+written. Each op is declared in one file of \`schemas/ops/\`; the planner, the verifier, the runtime and the native kernels
+are checked against that declaration.
+`;
+
+export function generateOps(): GeneratedFile[] {
+  const table = ops.map(describe);
+  const text = canonicalize(table);
+  invariant(text !== undefined, "the op table has no JSON form");
+  const hash = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  return [
+    {
+      path: "schemas/generated/op-table.json",
+      content: `${JSON.stringify({ op_table: hash, ops: table }, null, 2)}\n`,
+    },
+    { path: "docs/ops.md", content: reference() },
+    ...nativeOps(ops, hash),
+  ];
+}
+
+/** What plan and native module must agree on: order, operands and attributes, without docs and formulas. */
+function describe(op: OpDeclaration) {
+  return {
+    name: op.name,
+    operands: Object.entries(op.operands).map(([name, operand]) => ({
+      name,
+      access: operand.access,
+      accumulable: operand.accumulable ?? false,
+      optional: operand.optional ?? false,
+      shape: operand.shape,
+      dtypes: operand.dtypes,
+    })),
+    attributes: Object.entries(op.attributes).map(([name, { type }]) => ({ name, type })),
+  };
+}
+
+function reference(): string {
+  const sections = ops.map((op) => {
+    const attributes = Object.entries(op.attributes);
+    return [
+      `## ${op.name}\n`,
+      `${op.doc}\n`,
+      `Source: ${op.source}.\n`,
+      `${markdownTable(
+        ["operand", "access", "shape", "dtypes", "meaning"],
+        Object.entries(op.operands).map(([name, operand]) => [
+          `\`${name}\``,
+          accessOf(operand),
+          `[${operand.shape.join(", ")}]`,
+          operand.dtypes.join(", "),
+          operand.doc,
+        ]),
+      )}\n`,
+      ...(attributes.length === 0
+        ? []
+        : [
+            `${markdownTable(
+              ["attribute", "type", "meaning"],
+              attributes.map(([name, { type, doc }]) => [`\`${name}\``, type, doc]),
+            )}\n`,
+          ]),
+    ].join("\n");
+  });
+  return [MARKDOWN_NOTICE + INTRODUCTION, ...sections].join("\n");
+}
+
+function accessOf({ access, accumulable, optional }: OperandDeclaration): string {
+  return [access, ...(accumulable ? ["+="] : []), ...(optional ? ["optional"] : [])].join(", ");
+}
