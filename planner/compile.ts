@@ -40,9 +40,9 @@ export function compile(inputs: Inputs, options: PassOptions = {}): Compiled {
   const expanded = passes.run("expand-step", () => expandStep(inputs, units, shape));
   const context = effectContext(inputs, units, expanded);
   const resident = passes.run("residency", () => residency(expanded, units));
-  const prefetched = passes.run("prefetch", () => prefetch(resident, context));
+  const prefetched = passes.run("prefetch", () => prefetch(resident));
   const rolled = passes.run("roll", () => roll(prefetched, units));
-  const laidOut = passes.run("layout", () => layout(rolled, context));
+  const laidOut = passes.run("layout", () => layout(rolled));
   const synced = passes.run("sync", () => sync(laidOut, context));
   const programs = passes.run("emit", () => emit(inputs, synced, context));
   const bounds = passes.run("bound-traffic", () => boundTraffic(expanded, laidOut, units, programs));

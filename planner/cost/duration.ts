@@ -13,9 +13,26 @@ const CALL_OVERHEAD_NS = 3000;
 const READS_IN_FLIGHT = 4;
 const SECOND = 1e9;
 
-export function instructionNs(
+/** A function from instruction to nanoseconds; procedures are costed once. */
+export function costModel(
+  procedures: readonly PlanProcedure[],
+  hardware: HardwareProfile,
+): (instruction: Instruction) => number {
+  const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
+  const known = new Map<string, number>();
+  const procedureNs = (id: string, lane: "compute" | "host"): number => {
+    const key = `${lane} ${id}`;
+    const ns =
+      known.get(key) ?? byId.get(id)!.calls.reduce((sum, call) => sum + callNs(call, lane, hardware), 0);
+    known.set(key, ns);
+    return ns;
+  };
+  return (instruction) => instructionNs(instruction, procedureNs, hardware);
+}
+
+function instructionNs(
   instruction: Instruction,
-  procedures: ReadonlyMap<string, PlanProcedure>,
+  procedureNs: (id: string, lane: "compute" | "host") => number,
   hardware: HardwareProfile,
 ): number {
   const { disk, links } = hardware;
@@ -32,10 +49,8 @@ export function instructionNs(
         (instruction.lane === "h2d" ? links?.h2d_bandwidth : links?.d2h_bandwidth) ?? disk.bandwidth;
       return (instruction.bytes / rate) * SECOND;
     }
-    case "run": {
-      const { calls } = procedures.get(instruction.procedure)!;
-      return calls.reduce((sum, call) => sum + callNs(call, instruction.lane, hardware), 0);
-    }
+    case "run":
+      return procedureNs(instruction.procedure, instruction.lane);
   }
 }
 

@@ -26,6 +26,8 @@ export interface EffectContext {
   readonly stagingBytes: number;
   /** Bytes that a gather writes. */
   readonly gatherBytes: (task: Extract<Task, { kind: "gather" }>) => number;
+  /** Filled as procedures are met. */
+  readonly known: Map<string, readonly FormalAccess[]>;
 }
 
 /** All accesses of a task in the order of its calls; a byte read and written shows up twice. */
@@ -55,27 +57,57 @@ export function accessesOf(task: Task, context: EffectContext): readonly Access[
   }
 }
 
-function runAccesses(task: Extract<Task, { kind: "run" }>, { procedures }: EffectContext): readonly Access[] {
-  const procedure = procedures.get(task.procedure);
-  invariant(procedure, `procedure ${task.procedure} does not exist`);
-  return procedure.calls.flatMap((call, index) => {
-    const { operands } = getOp(call.op as OpName);
-    const accesses = Object.entries(call.operands).flatMap(([name, operand]) => {
-      const place = task.bind[operand.formal]!;
-      const start = place.offset + operand.offset;
-      const end = start + tensorBytes(operand.shape, operand.dtype);
-      const declared = operands[name]!.access;
-      const reads = declared !== "write" || operand.accumulate === true;
-      return [
-        ...(reads ? [{ buffer: place.buffer, start, end, write: false, call: index }] : []),
-        ...(declared === "read" ? [] : [{ buffer: place.buffer, start, end, write: true, call: index }]),
-      ];
-    });
-    if (!call.workspace) return accesses;
-    const { buffer, offset } = task.bind.scratch!;
-    const start = offset + call.workspace.offset;
-    return [...accesses, { buffer, start, end: start + call.workspace.bytes, write: true, call: index }];
+/** The buffers a task touches; what lifetimes need, without walking every call. */
+export function buffersOf(task: Task): readonly string[] {
+  switch (task.kind) {
+    case "run":
+      return Object.values(task.bind).map(({ buffer }) => buffer);
+    case "read":
+      return [task.to, "staging"];
+    case "gather":
+      return [task.indices.buffer, task.to.buffer, "staging"];
+    case "copy":
+      return [task.from.buffer, task.to.buffer];
+    case "write":
+      return [task.from.buffer, "staging"];
+  }
+}
+
+function runAccesses(task: Extract<Task, { kind: "run" }>, context: EffectContext): readonly Access[] {
+  return formalAccesses(task.procedure, context).map(({ formal, start, end, write, call }) => {
+    const place = task.bind[formal]!;
+    return { buffer: place.buffer, start: place.offset + start, end: place.offset + end, write, call };
   });
+}
+
+interface FormalAccess extends Omit<Access, "buffer"> {
+  readonly formal: string;
+}
+
+/** What a procedure's calls touch, relative to its formals; worked out once per procedure. */
+function formalAccesses(id: string, { procedures, known }: EffectContext): readonly FormalAccess[] {
+  const cached = known.get(id);
+  if (cached) return cached;
+  const procedure = procedures.get(id);
+  invariant(procedure, `procedure ${id} does not exist`);
+  const accesses = procedure.calls.flatMap((call, index) => {
+    const { operands } = getOp(call.op as OpName);
+    const touched = Object.entries(call.operands).flatMap(
+      ([name, { formal, offset, shape, dtype, accumulate }]) => {
+        const range = { formal, start: offset, end: offset + tensorBytes(shape, dtype), call: index };
+        const declared = operands[name]!.access;
+        return [
+          ...(declared !== "write" || accumulate ? [{ ...range, write: false }] : []),
+          ...(declared === "read" ? [] : [{ ...range, write: true }]),
+        ];
+      },
+    );
+    if (!call.workspace) return touched;
+    const { offset, bytes } = call.workspace;
+    return [...touched, { formal: "scratch", start: offset, end: offset + bytes, call: index, write: true }];
+  });
+  known.set(id, accesses);
+  return accesses;
 }
 
 function access(buffer: string, offset: number, bytes: number, write: boolean): Access {

@@ -41,6 +41,8 @@ export class StepBuilder {
   readonly #saved: Procedures["saved"];
   readonly #arena: ArenaName;
   readonly #layout: ReturnType<typeof inputLayout>;
+  /** Bytes of the cosines (and of the sines) of a micro-batch. */
+  readonly #tableBytes: number;
   #program: ProgramName = "train-step";
   #tasks: Task[] = [];
 
@@ -57,6 +59,8 @@ export class StepBuilder {
     this.#saved = procedures.saved;
     this.#arena = computeArena(shape);
     this.#layout = inputLayout(inputs);
+    const frequencies = Object.values(inputs.model.constants).flat().length;
+    this.#tableBytes = tensorBytes([shape.microBatch, inputs.recipe.sequence.length, frequencies], "f32");
     this.microBatches = Array.from({ length: batch_size / shape.microBatch }, (_, index) => index);
     this.layers = inputs.model.blocks.length;
     this.adapter = adapterOffsets(inputs, units);
@@ -84,7 +88,7 @@ export class StepBuilder {
   }
 
   tables(mb: number): void {
-    const half = this.#tableBytes();
+    const half = this.#tableBytes;
     const tables = this.#value(`tables/mb${mb}`, 2 * half, "activation");
     this.#run(`tables/mb${mb}`, "tables", {
       positions: this.#rows("positions", mb),
@@ -414,15 +418,10 @@ export class StepBuilder {
     const adapter = this.#arena === "ram" ? "adapter" : "adapter.device";
     return {
       cosine: at(tables),
-      sine: at(tables, this.#tableBytes()),
+      sine: at(tables, this.#tableBytes),
       segment_start: this.#rows("segment_start", mb),
       ...(this.#adapterBytes(layer) > 0 && { adapter: at(adapter, this.adapter.offsets[layer]!) }),
     };
-  }
-
-  #tableBytes(): number {
-    const frequencies = Object.values(this.#inputs.model.constants).flat().length;
-    return tensorBytes([this.#shape.microBatch, this.#inputs.recipe.sequence.length, frequencies], "f32");
   }
 
   #microBatchBytes(name: RowInput, mb: number): { offset: number; bytes: number } {

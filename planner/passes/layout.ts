@@ -8,7 +8,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ArenaName, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
-import { accessesOf, type EffectContext } from "../ir/effects.ts";
+import { buffersOf } from "../ir/effects.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { ArenaLayout, LaidOut, Programs, Rolled, Task, Value } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
@@ -17,8 +17,8 @@ import { mapPrograms } from "./residency.ts";
 
 type Lifetime = { start: number; end: number };
 
-export function layout(rolled: Rolled, context: EffectContext): LaidOut {
-  const lifetimes = mapPrograms(rolled.parts, ({ steady }) => lifetimesOf(steady, context));
+export function layout(rolled: Rolled): LaidOut {
+  const lifetimes = mapPrograms(rolled.parts, ({ steady }) => lifetimesOf(steady));
   const ram = layoutArena("ram", rolled.values, lifetimes);
   const vram = layoutArena("vram", rolled.values, lifetimes);
   return {
@@ -29,10 +29,10 @@ export function layout(rolled: Rolled, context: EffectContext): LaidOut {
 }
 
 /** First and last task of a program that touches each buffer. */
-function lifetimesOf(tasks: readonly Task[], context: EffectContext): ReadonlyMap<string, Lifetime> {
+function lifetimesOf(tasks: readonly Task[]): ReadonlyMap<string, Lifetime> {
   const lifetimes = new Map<string, Lifetime>();
   tasks.forEach((task, index) => {
-    for (const { buffer } of accessesOf(task, context)) {
+    for (const buffer of buffersOf(task)) {
       const lifetime = lifetimes.get(buffer);
       if (lifetime) lifetime.end = index + 1;
       else lifetimes.set(buffer, { start: index, end: index + 1 });

@@ -5,24 +5,23 @@
  * Requires: slots bound.
  * Guarantees: loads start as early as their slots allow; their number and their order per lane stay the same.
  */
-import { accessesOf, type EffectContext } from "../ir/effects.ts";
+import { buffersOf } from "../ir/effects.ts";
 import type { Resident, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
 
-export function prefetch(resident: Resident, context: EffectContext): Resident {
-  return { ...resident, programs: mapPrograms(resident.programs, (tasks) => moveLoadsUp(tasks, context)) };
+export function prefetch(resident: Resident): Resident {
+  return { ...resident, programs: mapPrograms(resident.programs, moveLoadsUp) };
 }
 
-function moveLoadsUp(tasks: readonly Task[], context: EffectContext): readonly Task[] {
+function moveLoadsUp(tasks: readonly Task[]): readonly Task[] {
   const result: Task[] = [];
-  const touched = (task: Task) => new Set(accessesOf(task, context).map((access) => access.buffer));
-  const buffersOf = new Map(tasks.map((task) => [task, touched(task)]));
+  const touched = new Map(tasks.map((task) => [task, new Set(buffersOf(task))]));
   for (const task of tasks) {
     const slots = loadSlots(task);
     let position = result.length;
     if (slots !== null) {
       const blocks = (earlier: Task) =>
-        earlier.lane === task.lane || slots.some((slot) => buffersOf.get(earlier)!.has(slot));
+        earlier.lane === task.lane || slots.some((slot) => touched.get(earlier)!.has(slot));
       while (position > 0 && !blocks(result[position - 1]!)) position--;
     }
     result.splice(position, 0, task);

@@ -13,8 +13,7 @@ import { residency } from "./residency.ts";
 import { roll } from "./roll.ts";
 
 export function realize(inputs: Inputs, units: Units, shape: Shape): LaidOut {
-  const expanded = expandStep(inputs, units, shape);
-  return layout(roll(residency(expanded, units), units), effectContext(inputs, units, expanded));
+  return layout(roll(residency(expandStep(inputs, units, shape), units), units));
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */
@@ -22,6 +21,7 @@ export function effectContext(inputs: Inputs, units: Units, expanded: Expanded):
   return {
     procedures: new Map(expanded.procedures.map((procedure) => [procedure.id, procedure])),
     units,
+    known: new Map(),
     stagingBytes: expanded.values.find(({ id }) => id === "staging")!.bytes,
     gatherBytes: ({ tensor, indices }) => {
       const { storage } = tensorByName(inputs, tensor);

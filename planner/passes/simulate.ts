@@ -6,7 +6,7 @@
  */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { Plan, PlanProcedure, PlanProgram, ProgramName } from "../../schemas/plan.ts";
-import { instructionNs } from "../cost/duration.ts";
+import { costModel } from "../cost/duration.ts";
 import type { Programs } from "../ir/schedule.ts";
 import { simulate as runSimulation } from "../simulate/simulate.ts";
 
@@ -17,11 +17,11 @@ export function simulate(
   procedures: readonly PlanProcedure[],
   hardware: HardwareProfile,
 ): Plan["predictions"] {
-  const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
+  const durationOf = costModel(procedures, hardware);
   return (["train-step", "evaluate", "checkpoint"] as const).flatMap((program: ProgramName) => {
     const { steady } = programs[program];
     if (steady.length === 0) return [];
-    const { duration, lanes, timeline } = runSimulation(steady, (one) => instructionNs(one, byId, hardware));
+    const { duration, lanes, timeline } = runSimulation(steady, durationOf);
     const busiest = lanes.reduce((a, b) => (b.busy > a.busy ? b : a));
     const stalls = timeline
       .flatMap(({ instruction, stall }) =>

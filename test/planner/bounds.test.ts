@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { windowBound } from "../../planner/cost/bounds.ts";
+import { replaceAndRestore, steadyState } from "../../planner/ir/belady.ts";
+
+const chain = (layers: number) => {
+  const up = Array.from({ length: layers }, (_, layer) => ({ unit: `L${layer}`, bytes: 100 }));
+  return [...up, ...up.toReversed()];
+};
+
+describe("windowBound", () => {
+  it("is 2(W−C) for a chain of equal units, at every capacity", () => {
+    for (let capacity = 0; capacity <= 1000; capacity += 100) {
+      expect(windowBound(chain(10), capacity).bytes).toBe(2 * (1000 - capacity));
+    }
+  });
+
+  it("never exceeds what Belady's replacement loads", () => {
+    for (const heads of [0, 1, 2, 3]) {
+      for (let slots = 2; slots <= 6; slots++) {
+        const up = Array.from({ length: 6 }, (_, layer) => ({ unit: `L${layer}`, bytes: 100 }));
+        const head = Array.from({ length: heads }, (_, i) => ({ unit: `h${i}`, bytes: 100 }));
+        const cycle = [...up, ...head, ...up.toReversed()];
+        const order = cycle.map(({ unit }) => unit);
+        const loads = replaceAndRestore(order, steadyState(order, slots), order).length * 100;
+        expect(windowBound(cycle, slots * 100).bytes).toBeLessThanOrEqual(loads);
+      }
+    }
+  });
+});

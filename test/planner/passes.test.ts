@@ -1,0 +1,177 @@
+/** What each pass guarantees, and that each is needed: the pipeline without it fails here. */
+import { describe, expect, it } from "vitest";
+import type { Shape, Task } from "../../planner/ir/schedule.ts";
+import { buildUnits, type Units } from "../../planner/ir/units.ts";
+import { chooseShape } from "../../planner/passes/choose-shape.ts";
+import { expandStep } from "../../planner/passes/expand-step.ts";
+import { feasible, smallestShape } from "../../planner/passes/feasible.ts";
+import { layout } from "../../planner/passes/layout.ts";
+import { prefetch } from "../../planner/passes/prefetch.ts";
+import { effectContext, realize } from "../../planner/passes/realize.ts";
+import { residency } from "../../planner/passes/residency.ts";
+import { roll } from "../../planner/passes/roll.ts";
+import { sync } from "../../planner/passes/sync.ts";
+import type { Inputs } from "../../schemas/inputs.ts";
+import { toyInputs } from "./toy.ts";
+
+const shapes = (inputs: Inputs, units: Units): readonly Shape[] => {
+  const smallest = smallestShape(inputs, units);
+  return [
+    smallest,
+    { ...smallest, ring: 3, microBatch: 2 },
+    { ...smallest, ring: 3, pinned: ["norm", "L02"] },
+  ];
+};
+
+describe("expand-step", () => {
+  it("runs each block and micro-batch once forward and once backward, layer-major", () => {
+    const inputs = toyInputs();
+    const units = buildUnits(inputs);
+    const { programs } = expandStep(inputs, units, { ...smallestShape(inputs, units), microBatch: 2 });
+    const runs = programs["train-step"].filter((task) => task.kind === "run");
+    const order = (phase: string) =>
+      runs.filter(({ id }) => id.startsWith(phase)).map(({ id }) => id.slice(4));
+    const expected = [0, 1, 2, 3, 4, 5].flatMap((layer) => [0, 1].map((mb) => `L0${layer}/mb${mb}`));
+    expect(order("fwd/")).toEqual(expected);
+    expect(order("bwd/")).toEqual(
+      [5, 4, 3, 2, 1, 0].flatMap((layer) => [0, 1].map((mb) => `L0${layer}/mb${mb}`)),
+    );
+  });
+});
+
+describe("residency", () => {
+  it("binds every unit's weights to a slot that holds it at that moment", () => {
+    for (const options of [{}, { vram: 2 ** 34 }]) {
+      const inputs = toyInputs(options);
+      const units = buildUnits(inputs);
+      for (const shape of shapes(inputs, units)) {
+        const resident = residency(expandStep(inputs, units, shape), units);
+        for (const tasks of Object.values(resident.programs)) {
+          const holding = new Map(resident.residency.map(({ buffer, unit }) => [buffer, unit]));
+          for (const task of tasks) follow(task, holding);
+        }
+      }
+    }
+  });
+});
+
+/** Interprets one task over the slots and checks what it needs. */
+function follow(task: Task, holding: Map<string, string>): void {
+  if (task.kind === "read") holding.set(task.to, task.unit);
+  if (task.kind === "copy" && task.unit !== null) {
+    expect(holding.get(task.from.buffer)).toBe(task.unit);
+    holding.set(task.to.buffer, task.unit);
+  }
+  if (task.kind === "run" && task.unit !== null)
+    expect(holding.get(task.bind.weights!.buffer)).toBe(task.unit);
+}
+
+describe("prefetch", () => {
+  it("puts every load right behind the last task that needs its slot, and adds none", () => {
+    const inputs = toyInputs();
+    const units = buildUnits(inputs);
+    const resident = residency(expandStep(inputs, units, shapes(inputs, units)[1]!), units);
+    const before = resident.programs["train-step"];
+    const after = prefetch(resident).programs["train-step"];
+    expect(after.filter(({ kind }) => kind === "read").length).toBe(
+      before.filter(({ kind }) => kind === "read").length,
+    );
+    let moved = 0;
+    after.forEach((task, index) => {
+      if (task.kind !== "read" || index === 0) return;
+      const previous = after[index - 1]!;
+      const slotBefore = previous.kind === "run" ? previous.bind.weights?.buffer : undefined;
+      expect(previous.lane === "disk" || slotBefore === task.to).toBe(true);
+      if (before.indexOf(task) > index) moved++;
+    });
+    expect(moved).toBeGreaterThan(0);
+  });
+});
+
+describe("roll", () => {
+  it("loads the steady state in the prologue and closes every program", () => {
+    const inputs = toyInputs({ vram: 2 ** 34 });
+    const units = buildUnits(inputs);
+    const resident = residency(expandStep(inputs, units, smallestShape(inputs, units)), units);
+    const { parts } = roll(resident, units);
+    const holding = new Map<string, string>();
+    for (const task of parts["train-step"].prologue) follow(task, holding);
+    for (const { buffer, unit } of resident.residency) expect(holding.get(buffer)).toBe(unit);
+  });
+
+  it("refuses a program that does not end as it starts", () => {
+    const inputs = toyInputs();
+    const units = buildUnits(inputs);
+    const resident = residency(expandStep(inputs, units, smallestShape(inputs, units)), units);
+    const tasks = resident.programs["train-step"];
+    const last = tasks.findLastIndex(({ kind }) => kind === "read");
+    const broken = { ...resident.programs, "train-step": tasks.filter((_, index) => index !== last) };
+    expect(() => roll({ ...resident, programs: broken }, units)).toThrow(/ends with/);
+  });
+});
+
+describe("layout", () => {
+  it("keeps buffers that live together apart, for every program and tier", () => {
+    for (const options of [{}, { vram: 2 ** 34 }]) {
+      const inputs = toyInputs(options);
+      const units = buildUnits(inputs);
+      const { buffers, arenas } = realize(inputs, units, shapes(inputs, units)[2]!);
+      for (const a of buffers) {
+        expect(a.offset + a.bytes).toBeLessThanOrEqual(arenas[a.arena].bytes);
+        for (const b of buffers) {
+          if (a.id >= b.id || a.arena !== b.arena) continue;
+          const apart = a.lifetime && b.lifetime && a.lifetime.program !== b.lifetime.program;
+          const together =
+            !a.lifetime ||
+            !b.lifetime ||
+            (a.lifetime.start < b.lifetime.end && b.lifetime.start < a.lifetime.end);
+          const share = a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+          expect(!apart && together && share, `${a.id} and ${b.id}`).toBe(false);
+        }
+      }
+    }
+  });
+});
+
+describe("sync", () => {
+  it("makes a load wait for the last reader of its slot, and the first reader for the load", () => {
+    const inputs = toyInputs();
+    const units = buildUnits(inputs);
+    const expanded = expandStep(inputs, units, { ...smallestShape(inputs, units), microBatch: 4 });
+    const laidOut = layout(roll(prefetch(residency(expanded, units)), units));
+    const { synced } = sync(laidOut, effectContext(inputs, units, expanded));
+    const steady = synced["train-step"].steady;
+    const waitsOf = (id: string) => steady.find(({ task }) => task.id === id)!.waits.map(({ on }) => on);
+    expect(waitsOf("read/L02/fwd")).toContain("fwd/L00/mb0");
+    expect(waitsOf("fwd/L02/mb0")).toContain("read/L02/fwd");
+  });
+});
+
+describe("feasible and choose-shape", () => {
+  it("names the smallest budget, which fits, and one page less does not", () => {
+    for (const tier of ["ram", "vram"] as const) {
+      const inputs = (bytes: number) => toyInputs(tier === "ram" ? { ram: bytes } : { vram: bytes });
+      const [problem] = feasible(inputs(4096), buildUnits(inputs(4096)));
+      const smallest = Number(/at least (\d+) bytes/.exec(problem!.summary)![1]);
+      expect(feasible(inputs(smallest), buildUnits(inputs(smallest)))).toEqual([]);
+      expect(feasible(inputs(smallest - 1), buildUnits(inputs(smallest - 1)))[0]?.code).toBe(
+        "plan.does-not-fit",
+      );
+      expect(problem!.detail).toMatch(/peak at .*\n(.*\n){4}/);
+    }
+  });
+
+  it("pins no fewer units with more memory, and always fits", () => {
+    const units = buildUnits(toyInputs());
+    const minimum = realize(toyInputs(), units, smallestShape(toyInputs(), units)).arenas.ram.bytes;
+    let pinned = 0;
+    for (let ram = minimum; ram < minimum + 3e6; ram += 150_000) {
+      const inputs = toyInputs({ ram });
+      const { shape } = chooseShape(inputs, units);
+      expect(realize(inputs, units, shape).arenas.ram.bytes).toBeLessThanOrEqual(ram);
+      expect(shape.pinned.length).toBeGreaterThanOrEqual(pinned);
+      pinned = shape.pinned.length;
+    }
+    expect(pinned).toBeGreaterThan(units.blocks.length);
+  });
+});
