@@ -9,8 +9,8 @@ export type FloatDType = Extract<DType, "f32" | "f16" | "bf16">;
 
 /** Dense little-endian elements → float32. `bytes.length` must be a whole number of elements. */
 export function decodeFloats(bytes: Uint8Array, dtype: FloatDType): Float32Array {
-  // Typed arrays need aligned memory of their own.
-  const { buffer } = bytes.slice();
+  // A copy, because typed arrays need aligned memory. Not `slice`: a Buffer's shares its memory.
+  const { buffer } = new Uint8Array(bytes);
   if (dtype === "f32") return new Float32Array(buffer);
   const halves = new Uint16Array(buffer);
   const bits = new Uint32Array(halves.length);

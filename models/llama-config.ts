@@ -142,7 +142,8 @@ export function readLlamaConfig(raw: JsonObject, file = "config.json"): ReadLlam
       window === null ? null : fields.count("sliding_window", defaults.slidingWindow ?? undefined),
     rope: readRope(fields),
   };
-  checkHeads(config, fields);
+  // Relations between fields mean something only when each field is right.
+  if (exitCodeOf(fields.diagnostics) === 0) checkHeads(config, fields);
   if (exitCodeOf(fields.diagnostics) !== 0) return { diagnostics: fields.diagnostics };
   return { config, diagnostics: fields.diagnostics };
 }
