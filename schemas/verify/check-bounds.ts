@@ -1,0 +1,124 @@
+/**
+ * Traffic. `moved` is the sum of the steady part's instructions on the link; `bound` must follow from the touches of
+ * the compute lane and the bytes of the slots, so the plan cannot claim to be closer to the optimum than it is.
+ *
+ * - Touches: the units of the steady part's runs, in serial order, each with the bytes of its parts.
+ * - Capacity: every byte in which weights may wait: buffers that hold weights, or that a read or a copy of weights
+ *   fills; those of the compute tier for a copy link, of all tiers for the disk.
+ * - A certificate of proof `windows` lists disjoint stretches "start-end" (half-open, counted in touches of the
+ *   endlessly repeated step) and the capacity. Stretches that do not fit on the circle of one step are taken on that
+ *   of two, and then prove half their sum per step.
+ * - Gathers and checkpoint writes cannot be avoided by any capacity; they may be added to the bound.
+ */
+import type { Instruction, Plan, ProgramName } from "../plan.ts";
+import { defineCheck } from "./check.ts";
+import { type PlanIndex, programNames } from "./plan-index.ts";
+import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
+
+type Bound = Plan["bounds"][number];
+type Link = Bound["link"];
+
+export const checkBounds = defineCheck({
+  name: "bounds",
+  proves:
+    "Moved bytes are those of the instructions, and every lower bound is proved by touches and capacities.",
+  codes: ["verify.bound"],
+  run(index, report) {
+    const { bounds } = index.plan;
+    bounds.forEach((bound, i) => {
+      const where = `${bound.link} of ${bound.program}`;
+      const wrong = (text: string) => report("verify.bound", `bounds[${i}]`, `${where}: ${text}`);
+      const moved = movedBytes(index, bound.program, bound.link);
+      if (moved !== bound.moved) wrong(`moves ${moved} bytes, not ${bound.moved}`);
+      if (bound.bound > moved) wrong(`a bound of ${bound.bound} bytes is above what is moved`);
+      const proved = provedBound(index, bound, wrong) + unavoidable(index, bound.program, bound.link);
+      if (bound.bound > proved) wrong(`${bound.bound} bytes are claimed, ${proved} are proved`);
+      const gap = gapPpm(moved, bound.bound);
+      if (gap !== bound.gap_ppm) wrong(`the gap is ${gap} ppm, not ${bound.gap_ppm}`);
+      if (bounds.findIndex(({ link, program }) => link === bound.link && program === bound.program) !== i) {
+        wrong("is bounded twice");
+      }
+    });
+    for (const program of programNames) {
+      for (const link of ["disk", "h2d", "d2h"] as const) {
+        const stated = bounds.some((bound) => bound.link === link && bound.program === program);
+        if (!stated && movedBytes(index, program, link) > 0) {
+          report("verify.bound", "bounds", `${link} of ${program} moves bytes without a bound`);
+        }
+      }
+    }
+  },
+});
+
+export function movedBytes(index: PlanIndex, program: ProgramName, link: Link): number {
+  return index
+    .part(program, "steady")
+    .reduce((sum, { instruction }) => sum + (instruction.lane === link ? instruction.bytes : 0), 0);
+}
+
+/** ⌊(moved − bound) · 10⁶ / max(bound, 1)⌋, exactly. */
+export function gapPpm(moved: number, bound: number): number {
+  return Number((BigInt(moved - bound) * 1_000_000n) / BigInt(Math.max(bound, 1)));
+}
+
+function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => void): number {
+  // Nothing says that activations or gradients must leave the compute tier.
+  if (bound.link === "d2h") return 0;
+  const touches = touchesOf(index, bound.program);
+  const capacity = capacityOf(index, bound.link);
+  if (bound.proof !== "windows") return bestBound(touches, capacity);
+  const windows = parseWindows(bound.certificate.windows);
+  if (!windows) {
+    wrong("the certificate has no readable windows");
+    return 0;
+  }
+  if (bound.certificate.capacity !== capacity) {
+    wrong(`the slots hold ${capacity} bytes, not ${String(bound.certificate.capacity)}`);
+  }
+  const sum = windows.reduce((total, window) => total + windowBound(touches, window, capacity), 0);
+  if (disjointOnCircle(windows, touches.length)) return sum;
+  if (disjointOnCircle(windows, 2 * touches.length)) return Math.ceil(sum / 2);
+  wrong("the windows of the certificate overlap");
+  return 0;
+}
+
+function parseWindows(value: Bound["certificate"][string] | undefined): Window[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const windows = value.map((text) => {
+    const [, start, end] = /^(\d{1,9})-(\d{1,9})$/.exec(text) ?? [];
+    return { start: Number(start), end: Number(end) };
+  });
+  return windows.every(({ start, end }) => start < end) ? windows : undefined;
+}
+
+function touchesOf(index: PlanIndex, program: ProgramName): Touch[] {
+  return index.part(program, "steady").flatMap(({ instruction }) => {
+    if (instruction.kind !== "run" || instruction.unit === null) return [];
+    const { id, parts } = index.unit(instruction.unit);
+    return [{ unit: id, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) }];
+  });
+}
+
+function capacityOf(index: PlanIndex, link: Link): number {
+  const { buffers, shape } = index.plan;
+  const filled = new Set(index.steps.flatMap(({ instruction }) => filledSlots(instruction)));
+  return buffers
+    .filter(({ id, holds }) => holds === "weights" || filled.has(id))
+    .filter(({ arena }) => link === "disk" || arena === shape.compute_arena)
+    .reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function filledSlots(instruction: Instruction): string[] {
+  if (instruction.kind === "read") return instruction.segments.map(({ to }) => to.buffer);
+  return instruction.kind === "copy" && instruction.unit !== null ? [instruction.to.buffer] : [];
+}
+
+/** What no memory could save: the rows of the tokens, and the files of a checkpoint. */
+function unavoidable(index: PlanIndex, program: ProgramName, link: Link): number {
+  if (link !== "disk") return 0;
+  return index.part(program, "steady").reduce((sum, { instruction }) => {
+    if (instruction.kind === "write") return sum + instruction.bytes;
+    if (instruction.kind !== "gather") return sum;
+    return sum + Math.min(instruction.indices.bytes / 4, instruction.table_rows) * instruction.row_bytes;
+  }, 0);
+}

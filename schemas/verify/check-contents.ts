@@ -1,0 +1,259 @@
+/**
+ * What memory holds, moment by moment: all programs are interpreted in serial order, each steady part twice, the
+ * train step again after every other program, because a run may call them in any such order.
+ *
+ * A byte is read only if it was written, through the same buffer, by somebody else's work that still stands; a run
+ * finds exactly its unit's weights; and every steady part starts and ends with the residents that the plan names.
+ */
+
+import { crossEntropyTile } from "../ops/cross-entropy-tile.ts";
+import { tensorBytes } from "../ops/define-op.ts";
+import type { PlanBuffer, PlanUnit, ProgramName } from "../plan.ts";
+import { defineCheck, type Report } from "./check.ts";
+import { Memory, type Use } from "./memory.ts";
+import type { PartName, PlanIndex, Step } from "./plan-index.ts";
+import { weightsFormal } from "./procedure-summary.ts";
+
+type Code = "verify.undefined-read" | "verify.contents" | "verify.residency" | "verify.state";
+
+export const checkContents = defineCheck({
+  name: "contents",
+  proves: "Every byte read holds what its reader expects, and the steady parts close.",
+  codes: ["verify.undefined-read", "verify.contents", "verify.residency", "verify.state"],
+  run(index, report) {
+    weightOperands(index, report);
+    const interpreter = new Interpreter(index, report);
+    interpreter.part("train-step", "prologue");
+    interpreter.steady("train-step");
+    interpreter.steady("train-step");
+    for (const other of ["evaluate", "checkpoint"] as const) {
+      interpreter.switchProgram();
+      interpreter.part(other, "prologue");
+      interpreter.steady(other);
+      interpreter.steady(other);
+      interpreter.part(other, "epilogue");
+      interpreter.switchProgram();
+      interpreter.steady("train-step");
+    }
+    interpreter.part("train-step", "epilogue");
+  },
+});
+
+class Interpreter {
+  readonly #index: PlanIndex;
+  readonly #report: Report<Code>;
+  readonly #memory: Memory;
+  /** Interpreting a part again finds the same faults again; each is told once. */
+  readonly #told = new Set<string>();
+
+  constructor(index: PlanIndex, report: Report<Code>) {
+    this.#index = index;
+    this.#report = report;
+    this.#memory = new Memory(index);
+  }
+
+  part(program: ProgramName, part: PartName): void {
+    for (const step of this.#index.part(program, part)) {
+      this.#unitIsThere(step);
+      this.#evictionIsTrue(step);
+      this.#memory.execute(step, (use) => this.#judge(use));
+    }
+  }
+
+  steady(program: ProgramName): void {
+    this.#residents(`before the steady part of ${program}`);
+    this.part(program, "steady");
+    this.#residents(`after the steady part of ${program}`);
+    if (program === "train-step") this.#outputs();
+  }
+
+  /** Another program goes on with what outlives this one. */
+  switchProgram(): void {
+    this.#memory.endProgram();
+  }
+
+  #judge({ step, buffer, start, end, arena, content }: Use): void {
+    const { instruction, path } = step;
+    const range = `${arena}[${start}, ${end})`;
+    if (!content) {
+      this.#tell(
+        "verify.undefined-read",
+        path,
+        `${instruction.id} reads ${range} of ${buffer}, which nobody wrote`,
+      );
+    } else if (content.buffer !== buffer) {
+      this.#tell(
+        "verify.undefined-read",
+        path,
+        `${instruction.id} reads ${range} of ${buffer}, which holds ${content.buffer}`,
+      );
+    } else if (content.weight && !bindsWeightsAt(step, buffer)) {
+      this.#tell(
+        "verify.contents",
+        path,
+        `${instruction.id} reads ${content.weight.tensor} without naming its unit`,
+      );
+    }
+  }
+
+  /** A run, and a copy of weights, finds its unit's parts at the place that it names. */
+  #unitIsThere({ instruction, path }: Step): void {
+    if (instruction.kind !== "run" && instruction.kind !== "copy") return;
+    if (instruction.unit === null) return;
+    const unit = this.#index.unit(instruction.unit);
+    if (instruction.kind === "run") {
+      const place = instruction.bind[weightsFormal]!;
+      const missing = this.#missing(this.#index.buffer(place.buffer), place.offset, unit, 0, unit.bytes);
+      if (missing)
+        this.#tell(
+          "verify.contents",
+          path,
+          `${instruction.id} needs ${unit.id}, but ${place.buffer} holds ${missing}`,
+        );
+    } else {
+      const { from, to, bytes } = instruction;
+      const missing = this.#missing(
+        this.#index.buffer(from.buffer),
+        0,
+        unit,
+        from.offset,
+        from.offset + bytes,
+      );
+      if (missing)
+        this.#tell(
+          "verify.contents",
+          path,
+          `${instruction.id} copies ${unit.id}, but ${from.buffer} holds ${missing}`,
+        );
+      if (from.offset !== to.offset)
+        this.#tell("verify.contents", path, `${instruction.id} moves ${unit.id} inside its slot`);
+    }
+  }
+
+  /** What stands where a part of the unit should be; only slot bytes [from, to) are looked at. */
+  #missing(buffer: PlanBuffer, base: number, unit: PlanUnit, from: number, to: number): string | undefined {
+    for (const part of unit.parts) {
+      const start = Math.max(part.at, from);
+      const end = Math.min(part.at + part.bytes, to);
+      if (start >= end) continue;
+      const slot = buffer.offset + base;
+      const expected = part.from - part.at - slot;
+      const range = { arena: buffer.arena, start: slot + start, end: slot + end };
+      for (const { value } of this.#memory.contents(range)) {
+        if (!value) return `nothing where ${part.tensor} should be`;
+        if (value.buffer !== buffer.id) return `${value.buffer} where ${part.tensor} should be`;
+        if (value.weight?.tensor !== part.tensor || value.weight.delta !== expected) {
+          return `${value.weight?.tensor ?? "other data"} where ${part.tensor} should be`;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  /** `evicts` is for people, but must not mislead them. */
+  #evictionIsTrue({ instruction, path }: Step): void {
+    if (instruction.kind !== "read" || instruction.evicts === null) return;
+    const tensors = new Set(this.#index.unit(instruction.evicts).parts.map(({ tensor }) => tensor));
+    const slots = new Set(instruction.segments.map(({ to }) => to.buffer));
+    const held = [...slots].some((slot) =>
+      this.#memory
+        .contents(this.#index.whole(this.#index.buffer(slot)))
+        .some(({ value }) => value?.weight && tensors.has(value.weight.tensor)),
+    );
+    if (!held)
+      this.#tell(
+        "verify.contents",
+        path,
+        `${instruction.id} says that it evicts ${instruction.evicts}, which is not there`,
+      );
+  }
+
+  #residents(moment: string): void {
+    const { buffers, residency, units } = this.#index.plan;
+    const named = new Map(residency.map(({ buffer, unit }) => [buffer, unit]));
+    for (const buffer of buffers) {
+      const expected = named.get(buffer.id);
+      if (expected !== undefined) {
+        const unit = this.#index.unit(expected);
+        const missing =
+          unit.bytes > buffer.bytes ? "too few bytes" : this.#missing(buffer, 0, unit, 0, unit.bytes);
+        if (missing)
+          this.#tell(
+            "verify.residency",
+            "residency",
+            `${moment} ${buffer.id} does not hold ${expected}: ${missing}`,
+          );
+      } else if (buffer.holds === "weights" && !buffer.lifetime) {
+        const held = units.find(
+          (unit) => unit.bytes <= buffer.bytes && !this.#missing(buffer, 0, unit, 0, unit.bytes),
+        );
+        if (held)
+          this.#tell(
+            "verify.residency",
+            "residency",
+            `${moment} ${buffer.id} holds ${held.id}, which the plan does not say`,
+          );
+      }
+    }
+  }
+
+  #outputs(): void {
+    this.#index.plan.step_outputs.forEach(({ name, dtype, at }, i) => {
+      for (const { value } of this.#memory.contents(this.#index.locate(at, tensorBytes([1], dtype)))) {
+        if (value?.buffer !== at.buffer) {
+          this.#tell("verify.state", `step_outputs[${i}]`, `no instruction leaves \`${name}\` behind`);
+        }
+      }
+    });
+  }
+
+  #tell(code: Code, path: string, text: string): void {
+    const key = `${code} ${path} ${text}`;
+    if (!this.#told.has(key)) this.#report(code, path, text);
+    this.#told.add(key);
+  }
+}
+
+function bindsWeightsAt({ instruction }: Step, buffer: string): boolean {
+  if (instruction.kind === "copy") return instruction.unit !== null;
+  return instruction.kind === "run" && instruction.bind[weightsFormal]?.buffer === buffer;
+}
+
+/** Weight operands are whole rows of one part of the unit, in the dtype of the file; head chunks know their rows. */
+function weightOperands(index: PlanIndex, report: Report<Code>): void {
+  const judged = new Set<string>();
+  for (const { instruction, path } of index.steps) {
+    if (instruction.kind !== "run" || instruction.unit === null) continue;
+    const key = JSON.stringify([instruction.procedure, instruction.unit]);
+    if (judged.has(key)) continue;
+    judged.add(key);
+    const unit = index.unit(instruction.unit);
+    for (const call of index.procedure(instruction.procedure).calls) {
+      for (const [name, { formal, offset, shape, dtype }] of Object.entries(call.operands)) {
+        if (formal !== weightsFormal) continue;
+        const wrong = (text: string) =>
+          report(
+            "verify.contents",
+            path,
+            `${instruction.procedure} with ${unit.id}: ${call.op}.${name} ${text}`,
+          );
+        const end = offset + tensorBytes(shape, dtype);
+        const part = unit.parts.find(({ at, bytes }) => at <= offset && end <= at + bytes);
+        if (!part) {
+          wrong("is not one tensor's bytes");
+          continue;
+        }
+        const tensor = index.tensor(part.tensor);
+        const rowBytes = tensor.bytes / tensor.shape[0]!;
+        const first = part.from + offset - part.at;
+        if (dtype !== tensor.storage) wrong(`reads ${tensor.storage} as ${dtype}`);
+        if (first % rowBytes !== 0 || shape.slice(1).join() !== tensor.shape.slice(1).join()) {
+          wrong(`is not whole rows of ${tensor.name}`);
+        }
+        if (call.op === crossEntropyTile.name && call.attributes.first_row !== first / rowBytes) {
+          wrong(`holds the vocabulary from row ${first / rowBytes} on`);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The life of a gradient within one step, followed call by call over the bytes that `parameters` names:
+ * zeroed once, added to once per micro-batch by the backward of its unit, measured once by a square sum, applied once
+ * by an adamw whose clip and skip come from the grad_norm over exactly those sums. Parameters and moments change
+ * nowhere else, and nobody reads a parameter after its update within the step.
+ */
+import { adamw } from "../ops/adamw.ts";
+import { fill } from "../ops/fill.ts";
+import { gradNorm } from "../ops/grad-norm.ts";
+import { squareSum } from "../ops/square-sum.ts";
+import type { PlanCall, PlanParameter, Range } from "../plan.ts";
+import { defineCheck, type Report } from "./check.ts";
+import { effectsOf } from "./effects.ts";
+import { mergeIntervals, totalBytes } from "./intervals.ts";
+import { f32Bytes, ParameterMap } from "./parameter-map.ts";
+import type { PlanIndex, Step } from "./plan-index.ts";
+import { callAccesses } from "./procedure-summary.ts";
+
+interface Operand extends Range {
+  readonly reads: boolean;
+  readonly writes: boolean;
+}
+
+/** A call with its operands in buffer bytes; calls of a step are numbered through. */
+interface LocatedCall {
+  readonly ordinal: number;
+  readonly step: Step;
+  readonly call: PlanCall;
+  readonly operands: ReadonlyMap<string, Operand>;
+}
+
+/** One operand of one call that touches a parameter's gradient or value. */
+interface Event {
+  readonly located: LocatedCall;
+  readonly key: "gradient" | "value";
+  readonly operand: string;
+  readonly range: Operand;
+}
+
+export const checkOptimizer = defineCheck({
+  name: "optimizer",
+  proves: "Every gradient is zeroed, accumulated, measured and applied exactly once per step.",
+  codes: ["verify.optimizer"],
+  run(index, report) {
+    const owners = new ParameterMap(index.plan);
+    frozenElsewhere(index, owners, report);
+    const calls = locateCalls(index);
+    const norms = calls.filter(({ call }) => call.op === gradNorm.name);
+    const norm = norms[0];
+    if (!norm || norms.length > 1) {
+      report(
+        "verify.optimizer",
+        "programs.train-step.steady",
+        `a step has ${norms.length} global norms, not 1`,
+      );
+      return;
+    }
+    everySumCounts(calls, norm, report);
+    const events = eventsByParameter(calls, owners);
+    index.plan.parameters.forEach((parameter, i) => {
+      const wrong = (text: string) =>
+        report("verify.optimizer", `parameters[${i}]`, `${parameter.name}: ${text}`);
+      const added = followGradient(parameter, events.get(parameter) ?? [], norm, wrong);
+      const { micro_batches } = index.plan.shape;
+      if (added !== micro_batches) wrong(`${added} micro-batches are added, not ${micro_batches}`);
+    });
+  },
+});
+
+function locateCalls(index: PlanIndex): LocatedCall[] {
+  const located: LocatedCall[] = [];
+  for (const step of index.part("train-step", "steady")) {
+    const { instruction } = step;
+    if (instruction.kind !== "run") continue;
+    for (const call of index.procedure(instruction.procedure).calls) {
+      const operands = new Map<string, Operand>();
+      for (const { name, formal, start, end, reads, writes } of callAccesses(call)) {
+        const { buffer, offset } = instruction.bind[formal]!;
+        operands.set(name, { buffer, offset: offset + start, bytes: end - start, reads, writes });
+      }
+      located.push({ ordinal: located.length, step, call, operands });
+    }
+  }
+  return located;
+}
+
+function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap): Map<PlanParameter, Event[]> {
+  const events = new Map<PlanParameter, Event[]>();
+  for (const located of calls) {
+    for (const [operand, range] of located.operands) {
+      for (const { parameter, key } of owners.within(
+        range.buffer,
+        range.offset,
+        range.offset + range.bytes,
+      )) {
+        if (key !== "gradient" && key !== "value") continue;
+        const list = events.get(parameter) ?? [];
+        events.set(parameter, list);
+        list.push({ located, key, operand, range });
+      }
+    }
+  }
+  return events;
+}
+
+/** The norm adds up f64 sums that square sums of this step wrote, all of them and each once. */
+function everySumCounts(
+  calls: readonly LocatedCall[],
+  norm: LocatedCall,
+  report: Report<"verify.optimizer">,
+): void {
+  const squares = norm.operands.get("squares");
+  const sums = calls.filter(({ call }) => call.op === squareSum.name);
+  const counted = sums.flatMap(({ ordinal, operands }) => {
+    const y = operands.get("y");
+    return squares && y && ordinal < norm.ordinal && within(squares, y)
+      ? [{ start: y.offset, end: y.offset + y.bytes }]
+      : [];
+  });
+  const covered = totalBytes(mergeIntervals(counted));
+  if (counted.length !== sums.length || covered !== totalBytes(counted) || covered !== squares?.bytes) {
+    report("verify.optimizer", norm.step.path, "the global norm does not count each sum of squares once");
+  }
+}
+
+/** Walks one parameter's events; returns how often its whole gradient was added to. */
+function followGradient(
+  parameter: PlanParameter,
+  events: readonly Event[],
+  norm: LocatedCall,
+  wrong: (text: string) => void,
+): number {
+  const own = { ...parameter.gradient, bytes: f32Bytes(parameter.shape) };
+  let stage: "stale" | "summing" | "measured" | "applied" = "stale";
+  let added = 0;
+  for (const { located, key, operand, range } of events) {
+    const { call, step, ordinal, operands } = located;
+    const { instruction } = step;
+    if (key === "value") {
+      if (stage === "applied" && call.op !== adamw.name) wrong(`${instruction.id} reads it after its update`);
+    } else if (call.op === fill.name) {
+      const zeroes = within(range, own) && call.attributes.value === 0;
+      if (stage !== "stale" || !zeroes) wrong(`${instruction.id} does not zero its gradient once`);
+      stage = "summing";
+    } else if (range.writes) {
+      if (stage !== "summing" || !range.reads) wrong(`${instruction.id} does not add to a zeroed gradient`);
+      if (instruction.kind === "run" && instruction.unit !== parameter.unit) {
+        wrong(`${instruction.id} adds to the gradient of ${parameter.unit}`);
+      }
+      if (within(own, range) && range.bytes === own.bytes) added++;
+      else wrong(`${instruction.id} adds to a piece of its gradient`);
+    } else if (call.op === squareSum.name) {
+      if (stage !== "summing" || !within(range, own))
+        wrong(`${instruction.id} does not measure its gradient once`);
+      stage = "measured";
+    } else if (call.op === adamw.name && operand === "grad") {
+      if (stage !== "measured" || ordinal < norm.ordinal)
+        wrong(`${instruction.id} comes before the global norm`);
+      if (!appliesTo(parameter, operands)) wrong(`${instruction.id} does not apply its gradient to it`);
+      if (!sameRange(operands.get("clip"), norm.operands.get("clip")))
+        wrong(`${instruction.id} takes another clip`);
+      if (!sameRange(operands.get("skip"), norm.operands.get("skip")))
+        wrong(`${instruction.id} takes another skip`);
+      stage = "applied";
+    } else {
+      wrong(`${instruction.id} reads its gradient`);
+    }
+  }
+  if (stage !== "applied") wrong(`its gradient is left ${stage}`);
+  return added;
+}
+
+/** The update's operands lie over value, gradient and moments at the same distance from each. */
+function appliesTo(parameter: PlanParameter, operands: LocatedCall["operands"]): boolean {
+  const bytes = f32Bytes(parameter.shape);
+  const distance = (operand: string, place: { buffer: string; offset: number }) => {
+    const range = operands.get(operand);
+    return range && within(range, { ...place, bytes }) ? place.offset - range.offset : undefined;
+  };
+  const first = distance("param", parameter.value);
+  return (
+    first !== undefined &&
+    distance("grad", parameter.gradient) === first &&
+    distance("first_moment", parameter.first_moment) === first &&
+    distance("second_moment", parameter.second_moment) === first
+  );
+}
+
+/** Only adamw in the train step writes parameters and moments. */
+function frozenElsewhere(index: PlanIndex, owners: ParameterMap, report: Report<"verify.optimizer">): void {
+  for (const { instruction, path, program, part } of index.steps) {
+    const updates =
+      program === "train-step" &&
+      part === "steady" &&
+      instruction.kind === "run" &&
+      index.procedure(instruction.procedure).calls.every(({ op }) => op === adamw.name);
+    if (updates) continue;
+    for (const { buffer, offset, bytes } of effectsOf(index, instruction).writes) {
+      const hit = owners.within(buffer, offset, offset + bytes).find(({ key }) => key !== "gradient");
+      if (hit)
+        report("verify.optimizer", path, `${instruction.id} writes ${hit.parameter.name} or its moments`);
+    }
+  }
+}
+
+function within(outer: Range, inner: Range): boolean {
+  return (
+    outer.buffer === inner.buffer &&
+    outer.offset <= inner.offset &&
+    inner.offset + inner.bytes <= outer.offset + outer.bytes
+  );
+}
+
+function sameRange(a: Range | undefined, b: Range | undefined): boolean {
+  return a !== undefined && b !== undefined && a.bytes === b.bytes && within(a, b);
+}

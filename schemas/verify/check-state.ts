@@ -1,0 +1,134 @@
+/**
+ * What the runtime reads and writes itself: parameters and moments, constants, step inputs, and checkpoint files. It
+ * lies inside buffers that live as long as it is needed, nothing overlaps, and no instruction overwrites an input.
+ */
+import { tensorBytes } from "../ops/define-op.ts";
+import type { Place, PlanSink } from "../plan.ts";
+import { defineCheck, type Report } from "./check.ts";
+import { effectsOf } from "./effects.ts";
+import { intersects, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
+import { f32Bytes, parameterKeys } from "./parameter-map.ts";
+import type { ArenaRange, PlanIndex } from "./plan-index.ts";
+
+interface Item {
+  readonly name: string;
+  readonly path: string;
+  readonly at: Place;
+  readonly bytes: number;
+  /** Must outlive every program. */
+  readonly permanent: boolean;
+}
+
+export const checkState = defineCheck({
+  name: "state",
+  proves: "Parameters, constants, inputs and outputs lie apart in buffers that live long enough.",
+  codes: ["verify.state"],
+  run(index, report) {
+    const items = itemsOf(index);
+    for (const { name, path, at, bytes, permanent } of items) {
+      const buffer = index.buffer(at.buffer);
+      if (at.offset + bytes > buffer.bytes)
+        report("verify.state", path, `${name} reaches beyond ${buffer.id}`);
+      if (at.offset % 4 !== 0) report("verify.state", path, `${name} is not aligned`);
+      if (permanent && buffer.lifetime) report("verify.state", path, `${name} does not outlive its program`);
+    }
+    for (const arena of ["ram", "vram"] as const) {
+      const placed = items
+        .map((item) => ({ ...item, ...index.locate(item.at, item.bytes) }))
+        .filter((item) => item.permanent && item.arena === arena);
+      for (const [a, b] of overlappingPairs(placed)) {
+        report("verify.state", b.path, `${b.name} shares bytes with ${a.name}`);
+      }
+    }
+    inputsAreKept(index, report);
+  },
+});
+
+function itemsOf(index: PlanIndex): Item[] {
+  const { parameters, step_outputs } = index.plan;
+  return [
+    ...parameters.flatMap((parameter, i) =>
+      parameterKeys.map((key) => ({
+        name: `${key} of ${parameter.name}`,
+        path: `parameters[${i}].${key}`,
+        at: parameter[key],
+        bytes: f32Bytes(parameter.shape),
+        permanent: key !== "gradient",
+      })),
+    ),
+    ...index.hostInputs.map(({ name, at, bytes }) => ({
+      name,
+      path: name.startsWith("constant ") ? "constants" : "step_inputs",
+      at,
+      bytes,
+      permanent: true,
+    })),
+    ...step_outputs.map(({ name, dtype, at }, i) => ({
+      name,
+      path: `step_outputs[${i}]`,
+      at,
+      bytes: tensorBytes([1], dtype),
+      permanent: false,
+    })),
+  ];
+}
+
+function inputsAreKept(index: PlanIndex, report: Report<"verify.state">): void {
+  const inputs = index.hostInputs.map(({ name, at, bytes }) => ({ name, ...index.locate(at, bytes) }));
+  for (const { instruction, path } of index.steps) {
+    const written: ArenaRange[] = effectsOf(index, instruction).writes.map((range) =>
+      index.locate(range, range.bytes),
+    );
+    for (const range of written) {
+      const hit = inputs.find((input) => input.arena === range.arena && intersects(input, range));
+      if (hit) report("verify.state", path, `${instruction.id} overwrites ${hit.name}`);
+    }
+  }
+}
+
+export const checkSinks = defineCheck({
+  name: "sinks",
+  proves: "Every byte of every checkpoint file is described once and written once by the checkpoint program.",
+  codes: ["verify.sink"],
+  run(index, report) {
+    index.plan.sinks.forEach((sink, i) => {
+      sinkTensors(sink, `sinks[${i}]`, report);
+      const written = index
+        .part("checkpoint", "steady")
+        .flatMap(({ instruction, path }) =>
+          instruction.kind === "write" && instruction.sink === sink.id
+            ? [{ start: instruction.offset, end: instruction.offset + instruction.from.bytes, path }]
+            : [],
+        );
+      exactly(written, sink.bytes, (text) =>
+        report("verify.sink", `sinks[${i}]`, `${sink.id} is ${text} by its writes`),
+      );
+    });
+    for (const { instruction, program, part, path } of index.steps) {
+      if (instruction.kind === "write" && !(program === "checkpoint" && part === "steady")) {
+        report("verify.sink", path, `${instruction.id} writes a file outside the checkpoint`);
+      }
+    }
+  },
+});
+
+function sinkTensors(sink: PlanSink, path: string, report: Report<"verify.sink">): void {
+  for (const { name, shape, dtype, bytes } of sink.tensors) {
+    if (tensorBytes(shape, dtype) !== bytes)
+      report("verify.sink", path, `${name} in ${sink.id} has the wrong size`);
+  }
+  const tensors = sink.tensors.map(({ offset, bytes }) => ({ start: offset, end: offset + bytes }));
+  exactly(tensors, sink.bytes, (text) => report("verify.sink", path, `${sink.id} is ${text} by its tensors`));
+}
+
+/** Says so when the intervals do not tile [0, bytes). */
+function exactly(
+  intervals: readonly { start: number; end: number }[],
+  bytes: number,
+  wrong: (text: string) => void,
+): void {
+  const merged = mergeIntervals(intervals);
+  if (overlappingPairs(intervals).length > 0) wrong("covered twice");
+  else if (totalBytes(merged) !== bytes || (merged.at(-1)?.end ?? 0) !== bytes)
+    wrong("not covered completely");
+}

@@ -1,0 +1,77 @@
+/**
+ * What an instruction does to memory, derived from its kind, its procedure's signature and its bindings, never from
+ * what it declares. The canonical form has, per buffer, sorted ranges that neither overlap nor touch; buffers stand in
+ * the order of their ids.
+ *
+ * - read and gather write their destination and their staging range; gather reads the token ids;
+ * - copy reads its source and writes its destination; write reads its source and writes its staging range;
+ * - run reads each `read` and `update` formal whole and writes each `write`, `update` and `scratch` formal whole.
+ */
+import type { Instruction, Place, Range } from "../plan.ts";
+import { mergeIntervals } from "./intervals.ts";
+import type { PlanIndex } from "./plan-index.ts";
+
+export interface Effects {
+  readonly reads: readonly Range[];
+  readonly writes: readonly Range[];
+}
+
+export function effectsOf(index: PlanIndex, instruction: Instruction): Effects {
+  const { reads, writes } = rawEffects(index, instruction);
+  return { reads: canonicalRanges(reads), writes: canonicalRanges(writes) };
+}
+
+function rawEffects(index: PlanIndex, instruction: Instruction): Effects {
+  switch (instruction.kind) {
+    case "read":
+      return {
+        reads: [],
+        writes: [...instruction.segments.map(({ to, bytes }) => at(to, bytes)), instruction.staging],
+      };
+    case "gather":
+      return {
+        reads: [instruction.indices],
+        writes: [at(instruction.to, gatheredBytes(instruction)), instruction.staging],
+      };
+    case "copy":
+      return {
+        reads: [at(instruction.from, instruction.bytes)],
+        writes: [at(instruction.to, instruction.bytes)],
+      };
+    case "write":
+      return { reads: [instruction.from], writes: [instruction.staging] };
+    case "run": {
+      const { formals } = index.procedure(instruction.procedure);
+      const bound = formals.map(({ name, bytes, access }) => ({
+        access,
+        range: at(instruction.bind[name]!, bytes),
+      }));
+      return {
+        reads: bound
+          .filter(({ access }) => access === "read" || access === "update")
+          .map(({ range }) => range),
+        writes: bound.filter(({ access }) => access !== "read").map(({ range }) => range),
+      };
+    }
+  }
+}
+
+/** Bytes of all rows that a gather fetches: one row for each i32 token id. */
+export function gatheredBytes({ indices, row_bytes }: Extract<Instruction, { kind: "gather" }>): number {
+  return (indices.bytes / 4) * row_bytes;
+}
+
+function at({ buffer, offset }: Place, bytes: number): Range {
+  return { buffer, offset, bytes };
+}
+
+function canonicalRanges(ranges: readonly Range[]): Range[] {
+  const buffers = [...new Set(ranges.map(({ buffer }) => buffer))].sort();
+  return buffers.flatMap((buffer) =>
+    mergeIntervals(
+      ranges
+        .filter((range) => range.buffer === buffer)
+        .map(({ offset, bytes }) => ({ start: offset, end: offset + bytes })),
+    ).map(({ start, end }) => ({ buffer, offset: start, bytes: end - start })),
+  );
+}

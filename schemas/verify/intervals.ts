@@ -1,0 +1,101 @@
+/** Half-open byte intervals `[start, end)`: merging, overlap search, and a map from bytes to values. */
+
+export interface Interval {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Sorted, disjoint, non-empty intervals that cover the same bytes; neighbours that touch become one. */
+export function mergeIntervals(intervals: readonly Interval[]): Interval[] {
+  const sorted = intervals.filter(({ start, end }) => start < end).sort((a, b) => a.start - b.start);
+  const merged: { start: number; end: number }[] = [];
+  for (const { start, end } of sorted) {
+    const last = merged.at(-1);
+    if (last && start <= last.end) last.end = Math.max(last.end, end);
+    else merged.push({ start, end });
+  }
+  return merged;
+}
+
+/** Pairs that share a byte, each interval reported with the earlier one that reaches furthest. */
+export function overlappingPairs<T extends Interval>(items: readonly T[]): [T, T][] {
+  const sorted = items.filter(({ start, end }) => start < end).sort((a, b) => a.start - b.start);
+  const pairs: [T, T][] = [];
+  let furthest: T | undefined;
+  for (const item of sorted) {
+    if (furthest && item.start < furthest.end) pairs.push([furthest, item]);
+    if (!furthest || item.end > furthest.end) furthest = item;
+  }
+  return pairs;
+}
+
+export function intersects(a: Interval, b: Interval): boolean {
+  return a.start < b.end && b.start < a.end;
+}
+
+export function covers(outer: Interval, inner: Interval): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+export function totalBytes(intervals: readonly Interval[]): number {
+  return intervals.reduce((sum, { start, end }) => sum + end - start, 0);
+}
+
+interface Piece<T> extends Interval {
+  readonly value: T;
+}
+
+/** Which value each byte has; bytes without a value are absent. Pieces are kept sorted and disjoint. */
+export class IntervalMap<T> {
+  #pieces: Piece<T>[] = [];
+
+  /** Gives every byte of the range this value, or none. */
+  assign(start: number, end: number, value: T | undefined): void {
+    if (start >= end) return;
+    const first = this.#firstEndingAfter(start);
+    let last = first;
+    const replacement: Piece<T>[] = [];
+    let tail: Piece<T> | undefined;
+    for (; last < this.#pieces.length; last++) {
+      const piece = this.#pieces[last]!;
+      if (piece.start >= end) break;
+      if (piece.start < start) replacement.push({ start: piece.start, end: start, value: piece.value });
+      if (piece.end > end) tail = { start: end, end: piece.end, value: piece.value };
+    }
+    if (value !== undefined) replacement.push({ start, end, value });
+    if (tail) replacement.push(tail);
+    this.#pieces.splice(first, last - first, ...replacement);
+  }
+
+  /** The range cut where its value changes, in order, without holes. */
+  pieces(start: number, end: number): { start: number; end: number; value: T | undefined }[] {
+    const found: { start: number; end: number; value: T | undefined }[] = [];
+    let at = start;
+    for (let i = this.#firstEndingAfter(start); i < this.#pieces.length && at < end; i++) {
+      const piece = this.#pieces[i]!;
+      if (piece.start >= end) break;
+      if (piece.start > at) found.push({ start: at, end: piece.start, value: undefined });
+      const from = Math.max(at, piece.start);
+      at = Math.min(end, piece.end);
+      found.push({ start: from, end: at, value: piece.value });
+    }
+    if (at < end) found.push({ start: at, end, value: undefined });
+    return found;
+  }
+
+  /** Drops the bytes whose value fails the test. */
+  retain(keep: (value: T) => boolean): void {
+    this.#pieces = this.#pieces.filter(({ value }) => keep(value));
+  }
+
+  #firstEndingAfter(position: number): number {
+    let low = 0;
+    let high = this.#pieces.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#pieces[middle]!.end > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}

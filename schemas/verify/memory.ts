@@ -1,0 +1,187 @@
+/**
+ * An abstract memory: for every byte of the arenas who wrote it, through which buffer, and which byte of which weight
+ * tensor it is, if any. Instructions are interpreted one by one in serial order.
+ *
+ * Invariants: what an instruction reads is reported before its writes take effect; a kernel's scratch, staging and a
+ * buffer whose lifetime begins hold nothing; a copy hands on what its source holds.
+ */
+import type { ArenaName, Instruction, PlanUnit, ProgramName } from "../plan.ts";
+import { gatheredBytes } from "./effects.ts";
+import { type Interval, IntervalMap } from "./intervals.ts";
+import { f32Bytes } from "./parameter-map.ts";
+import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
+
+/** Writer of what is in memory before the first instruction: the runtime. */
+export const host = -1;
+
+export interface Content {
+  /** The buffer through which it was written. */
+  readonly buffer: string;
+  /** Ordinal of the interpreted instruction that wrote it, or `host`. */
+  readonly writer: number;
+  /** The weight that it is: byte `p` of the arena is byte `p + delta` of the tensor. */
+  readonly weight: { readonly tensor: string; readonly delta: number } | null;
+}
+
+/** Bytes that an instruction reads: one writer, one weight. */
+export interface Use extends ArenaRange {
+  readonly step: Step;
+  /** Ordinal of the reading instruction. */
+  readonly reader: number;
+  readonly buffer: string;
+  readonly content: Content | undefined;
+}
+
+export class Memory {
+  readonly #index: PlanIndex;
+  readonly #arenas: Readonly<Record<ArenaName, IntervalMap<Content>>> = {
+    ram: new IntervalMap(),
+    vram: new IntervalMap(),
+  };
+  #executed = 0;
+
+  /** Holds what the runtime writes before the first instruction: parameters, moments, constants and step inputs. */
+  constructor(index: PlanIndex) {
+    this.#index = index;
+    for (const { range, buffer } of hostState(index)) {
+      this.#arenas[range.arena].assign(range.start, range.end, { buffer, writer: host, weight: null });
+    }
+  }
+
+  /** Interprets one instruction; `onUse` sees what it reads. Returns its ordinal. */
+  execute(step: Step, onUse: (use: Use) => void): number {
+    const writer = this.#executed++;
+    this.#beginLifetimes(step.program, step.position);
+    const read = (buffer: string, range: ArenaRange) => {
+      for (const piece of this.#arenas[range.arena].pieces(range.start, range.end)) {
+        const { start, end, value } = piece;
+        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content: value });
+      }
+    };
+    const write = (buffer: string, range: ArenaRange) =>
+      this.#define(range, { buffer, writer, weight: null });
+    const { instruction } = step;
+    switch (instruction.kind) {
+      case "read":
+        for (const { file: _, offset, bytes, tensor, to } of instruction.segments) {
+          const range = this.#index.locate(to, bytes);
+          const delta = offset - this.#index.tensor(tensor).offset - range.start;
+          this.#define(range, { buffer: to.buffer, writer, weight: { tensor, delta } });
+        }
+        this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
+        break;
+      case "gather":
+        read(instruction.indices.buffer, this.#index.locate(instruction.indices, instruction.indices.bytes));
+        write(instruction.to.buffer, this.#index.locate(instruction.to, gatheredBytes(instruction)));
+        this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
+        break;
+      case "copy":
+        this.#copy(instruction, writer, read);
+        break;
+      case "write":
+        read(instruction.from.buffer, this.#index.locate(instruction.from, instruction.from.bytes));
+        this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
+        break;
+      case "run":
+        this.#run(instruction, read, write);
+        break;
+    }
+    return writer;
+  }
+
+  /** What is in a range, cut where it changes. */
+  contents({ arena, start, end }: ArenaRange): (Interval & { value: Content | undefined })[] {
+    return this.#arenas[arena].pieces(start, end);
+  }
+
+  /** Between programs only buffers without a lifetime keep what they hold. */
+  endProgram(): void {
+    for (const arena of Object.values(this.#arenas)) {
+      arena.retain(({ buffer }) => this.#index.buffer(buffer).lifetime === null);
+    }
+  }
+
+  #run(
+    instruction: Extract<Instruction, { kind: "run" }>,
+    read: (buffer: string, range: ArenaRange) => void,
+    write: (buffer: string, range: ArenaRange) => void,
+  ): void {
+    const procedure = this.#index.procedure(instruction.procedure);
+    const { segments } = this.#index.summary(procedure);
+    const located = segments.map((segment) => {
+      const { buffer, offset } = instruction.bind[segment.formal]!;
+      const place = { buffer, offset: offset + segment.start };
+      return { ...segment, buffer, range: this.#index.locate(place, segment.end - segment.start) };
+    });
+    for (const { exposed, buffer, range } of located) if (exposed) read(buffer, range);
+    for (const { defined, firstWrite, buffer, range } of located) {
+      if (defined) write(buffer, range);
+      else if (firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
+    }
+    for (const { name, bytes, access } of procedure.formals) {
+      if (access === "scratch") this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
+    }
+  }
+
+  /** A copy of weights takes the unit's parts; the padding between them means nothing on either side. */
+  #copy(
+    instruction: Extract<Instruction, { kind: "copy" }>,
+    writer: number,
+    read: (buffer: string, range: ArenaRange) => void,
+  ): void {
+    const { from, to, bytes, unit } = instruction;
+    const source = this.#index.locate(from, bytes);
+    const target = this.#index.locate(to, bytes);
+    const shift = target.start - source.start;
+    const needed =
+      unit === null
+        ? [source]
+        : partsWithin(this.#index.unit(unit), from.offset, bytes, source.start - from.offset);
+    const carried: { range: ArenaRange; content: Content }[] = [];
+    for (const { start, end } of needed) {
+      read(from.buffer, { ...source, start, end });
+      for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
+        if (!value) continue;
+        const weight = value.weight && { tensor: value.weight.tensor, delta: value.weight.delta - shift };
+        const range = { ...target, start: first + shift, end: last + shift };
+        carried.push({ range, content: { buffer: to.buffer, writer, weight } });
+      }
+    }
+    this.#clear(target);
+    for (const { range, content } of carried) this.#define(range, content);
+  }
+
+  #beginLifetimes(program: ProgramName, position: number): void {
+    for (const buffer of this.#index.buffersBornAt(program, position)) this.#clear(this.#index.whole(buffer));
+  }
+
+  #define({ arena, start, end }: ArenaRange, content: Content): void {
+    this.#arenas[arena].assign(start, end, content);
+  }
+
+  #clear({ arena, start, end }: ArenaRange): void {
+    this.#arenas[arena].assign(start, end, undefined);
+  }
+}
+
+/** The unit's parts that a copy of slot bytes [offset, offset + bytes) takes; `base` is where the slot begins. */
+function partsWithin(unit: PlanUnit, offset: number, bytes: number, base: number): Interval[] {
+  return unit.parts
+    .map((part) => ({
+      start: Math.max(part.at, offset),
+      end: Math.min(part.at + part.bytes, offset + bytes),
+    }))
+    .filter(({ start, end }) => start < end)
+    .map(({ start, end }) => ({ start: base + start, end: base + end }));
+}
+
+/** What the runtime writes: adapter parameters with their moments, constants, and the inputs of each step. */
+function hostState(index: PlanIndex): { range: ArenaRange; buffer: string }[] {
+  const { parameters } = index.plan;
+  return [
+    ...parameters.flatMap(({ value, first_moment, second_moment, shape }) =>
+      [value, first_moment, second_moment].map((at) => ({ at, bytes: f32Bytes(shape) })),
+    ),
+    ...index.hostInputs,
+  ].map(({ at, bytes }) => ({ range: index.locate(at, bytes), buffer: at.buffer }));
+}

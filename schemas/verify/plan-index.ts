@@ -1,0 +1,146 @@
+/**
+ * A parsed plan with its ids resolved. Lookups throw on unknown ids: the structure check runs first and lets nothing
+ * through that could make them.
+ */
+import { invariant } from "../diagnostic.ts";
+import { tensorBytes } from "../ops/define-op.ts";
+import type {
+  ArenaName,
+  Instruction,
+  Place,
+  Plan,
+  PlanBuffer,
+  PlanProcedure,
+  PlanTensor,
+  PlanUnit,
+  ProgramName,
+} from "../plan.ts";
+import type { Interval } from "./intervals.ts";
+import { type ProcedureSummary, summarizeProcedure } from "./procedure-summary.ts";
+
+export const programNames = ["train-step", "evaluate", "checkpoint"] as const satisfies ProgramName[];
+export const partNames = ["prologue", "steady", "epilogue"] as const;
+export type PartName = (typeof partNames)[number];
+
+/** An instruction and where it stands. */
+export interface Step {
+  readonly program: ProgramName;
+  readonly part: PartName;
+  /** Serial position in the program: prologue, steady and epilogue one after the other. Lifetimes count in it. */
+  readonly position: number;
+  readonly instruction: Instruction;
+  /** Key path in plan.json. */
+  readonly path: string;
+}
+
+/** Bytes of an arena. */
+export interface ArenaRange extends Interval {
+  readonly arena: ArenaName;
+}
+
+export class PlanIndex {
+  readonly plan: Plan;
+  readonly #buffers: ReadonlyMap<string, PlanBuffer>;
+  readonly #units: ReadonlyMap<string, PlanUnit>;
+  readonly #tensors: ReadonlyMap<string, PlanTensor>;
+  readonly #procedures: ReadonlyMap<string, PlanProcedure>;
+  readonly #steps: ReadonlyMap<ProgramName, readonly Step[]>;
+  readonly #summaries = new Map<PlanProcedure, ProcedureSummary>();
+  readonly #born: ReadonlyMap<string, readonly PlanBuffer[]>;
+
+  constructor(plan: Plan) {
+    this.plan = plan;
+    this.#buffers = new Map(plan.buffers.map((buffer) => [buffer.id, buffer]));
+    this.#units = new Map(plan.units.map((unit) => [unit.id, unit]));
+    this.#tensors = new Map(plan.tensors.map((tensor) => [tensor.name, tensor]));
+    this.#procedures = new Map(plan.procedures.map((procedure) => [procedure.id, procedure]));
+    this.#steps = new Map(programNames.map((program) => [program, stepsOf(plan, program)]));
+    const born = new Map<string, PlanBuffer[]>();
+    for (const buffer of plan.buffers) {
+      if (!buffer.lifetime) continue;
+      const key = `${buffer.lifetime.program}:${buffer.lifetime.start}`;
+      born.set(key, [...(born.get(key) ?? []), buffer]);
+    }
+    this.#born = born;
+  }
+
+  buffer(id: string): PlanBuffer {
+    return known(this.#buffers.get(id), "buffer", id);
+  }
+
+  unit(id: string): PlanUnit {
+    return known(this.#units.get(id), "unit", id);
+  }
+
+  tensor(name: string): PlanTensor {
+    return known(this.#tensors.get(name), "tensor", name);
+  }
+
+  procedure(id: string): PlanProcedure {
+    return known(this.#procedures.get(id), "procedure", id);
+  }
+
+  /** The whole program in serial order. */
+  program(name: ProgramName): readonly Step[] {
+    return known(this.#steps.get(name), "program", name);
+  }
+
+  part(name: ProgramName, part: PartName): readonly Step[] {
+    return this.program(name).filter((step) => step.part === part);
+  }
+
+  get steps(): readonly Step[] {
+    return programNames.flatMap((name) => this.program(name));
+  }
+
+  /** Buffers whose lifetime begins at a serial position. */
+  buffersBornAt(program: ProgramName, position: number): readonly PlanBuffer[] {
+    return this.#born.get(`${program}:${position}`) ?? [];
+  }
+
+  /** What the runtime writes and no instruction may: constants, and the inputs of each step. */
+  get hostInputs(): { readonly name: string; readonly at: Place; readonly bytes: number }[] {
+    const { constants, step_inputs } = this.plan;
+    return [
+      ...constants.map(({ at, dtype, values }, i) => ({
+        name: `constant ${i}`,
+        at,
+        bytes: tensorBytes([values.length], dtype),
+      })),
+      ...step_inputs.map(({ name, at, shape, dtype }) => ({ name, at, bytes: tensorBytes(shape, dtype) })),
+    ];
+  }
+
+  summary(procedure: PlanProcedure): ProcedureSummary {
+    const summary = this.#summaries.get(procedure) ?? summarizeProcedure(procedure);
+    this.#summaries.set(procedure, summary);
+    return summary;
+  }
+
+  /** Arena bytes of `bytes` bytes from a place on. */
+  locate(place: Place, bytes: number): ArenaRange {
+    const { arena, offset } = this.buffer(place.buffer);
+    const start = offset + place.offset;
+    return { arena, start, end: start + bytes };
+  }
+
+  whole(buffer: PlanBuffer): ArenaRange {
+    return { arena: buffer.arena, start: buffer.offset, end: buffer.offset + buffer.bytes };
+  }
+}
+
+function stepsOf(plan: Plan, program: ProgramName): Step[] {
+  const steps: Step[] = [];
+  for (const part of partNames) {
+    plan.programs[program][part].forEach((instruction, i) => {
+      const path = `programs.${program}.${part}[${i}]`;
+      steps.push({ program, part, position: steps.length, instruction, path });
+    });
+  }
+  return steps;
+}
+
+function known<T>(value: T | undefined, kind: string, id: string): T {
+  invariant(value !== undefined, `the verifier let an unknown ${kind} through: ${id}`);
+  return value;
+}

@@ -1,0 +1,66 @@
+/**
+ * How little a link can move, from what is touched and how much fits. It knows nothing of loads.
+ *
+ * In any stretch of a steady cycle that touches D distinct bytes of weights, at most C of them can be in fast memory
+ * when the stretch begins, so at least D − C are moved during it. Disjoint stretches add up. The touches of a step
+ * repeat for ever, so stretches may wrap around its end as long as they are disjoint on the circle.
+ */
+
+/** What a step touches, one after the other: a unit and its bytes. */
+export interface Touch {
+  readonly unit: string;
+  readonly bytes: number;
+}
+
+/** A stretch [start, end) of the endlessly repeated touches, counted from the start of a step. */
+export interface Window {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What the window alone forces over the link: max(0, distinct bytes − capacity). */
+export function windowBound(touches: readonly Touch[], { start, end }: Window, capacity: number): number {
+  const distinct = new Map<string, number>();
+  for (let i = start; i < end; i++) {
+    const { unit, bytes } = touches[i % touches.length]!;
+    distinct.set(unit, bytes);
+  }
+  return Math.max(0, [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0) - capacity);
+}
+
+/** Whether the windows are disjoint on the circle of `period` touches. */
+export function disjointOnCircle(windows: readonly Window[], period: number): boolean {
+  const sorted = windows
+    .map(({ start, end }) => ({ start: start % period, end: (start % period) + end - start }))
+    .sort((a, b) => a.start - b.start);
+  return sorted.every(({ start, end }, i) => {
+    const next = sorted[i + 1]?.start ?? sorted[0]!.start + period;
+    return start < end && end <= next;
+  });
+}
+
+/** The best bound that any choice of disjoint windows within two steps gives for one of them. */
+export function bestBound(touches: readonly Touch[], capacity: number): number {
+  const sequence = withoutRepeats(touches);
+  if (sequence.length === 0) return 0;
+  const length = 2 * sequence.length;
+  // best[i]: most that windows inside the first i touches force.
+  const best = new Array<number>(length + 1).fill(0);
+  for (let start = 0; start < length; start++) {
+    best[start + 1] = Math.max(best[start + 1]!, best[start]!);
+    const seen = new Set<string>();
+    let distinct = 0;
+    for (let end = start + 1; end <= Math.min(length, start + sequence.length); end++) {
+      const { unit, bytes } = sequence[(end - 1) % sequence.length]!;
+      if (!seen.has(unit)) distinct += bytes;
+      seen.add(unit);
+      if (distinct > capacity) best[end] = Math.max(best[end]!, best[start]! + distinct - capacity);
+    }
+  }
+  return Math.ceil(best[length]! / 2);
+}
+
+/** Touching a unit again at once costs nothing, so runs of one unit count as one touch. */
+function withoutRepeats(touches: readonly Touch[]): Touch[] {
+  return touches.filter((touch, i) => touch.unit !== touches[i - 1]?.unit);
+}
