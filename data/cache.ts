@@ -33,7 +33,7 @@ export type CacheLookup =
 
 /** The file of the samples with this digest. */
 export function cacheFile(directory: string, digest: string): string {
-  return join(directory, `${digest}.tokens`);
+  return join(directory, `${digest.replace("sha256:", "")}.tokens`);
 }
 
 /** Looks for the samples with this digest; never throws. */

@@ -5,6 +5,7 @@
  * sample is in both splits; every row has at least one supervised token.
  */
 import { createHash } from "node:crypto";
+import { resolve } from "node:path";
 import { shuffle } from "../schemas/counter-rng.ts";
 import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { DatasetRecipe, Recipe } from "../schemas/recipe.ts";
@@ -12,17 +13,23 @@ import { fitSamples } from "./fit.ts";
 import { fillRows, layOut, type PackedDataset, type PackingMethod } from "./pack.ts";
 import { type Samples, sampleLength } from "./samples.ts";
 import { type DatasetStatistics, lengthHistogram, tokenCounts } from "./statistics.ts";
-import { type OnProgress, tokenizeDataset } from "./tokenize.ts";
+import { type OnProgress, type TokenizedDataset, tokenizeDataset } from "./tokenize.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 
 /** Bumped when the same tokens give other rows. */
 const ROWS_VERSION = 1;
 
-export interface DatasetOptions {
-  readonly dataset: DatasetRecipe;
+/** What decides the rows, once the tokens are there. */
+export interface ArrangeOptions {
+  readonly dataset: Pick<DatasetRecipe, "path" | "validation" | "shuffle" | "unsupervised_rows">;
   readonly sequence: Recipe["sequence"];
   /** Decides the split and the packing. */
   readonly seed: number;
+}
+
+export interface DatasetOptions extends ArrangeOptions {
+  /** Paths are absolute, or start at the process's directory; see {@link datasetAt}. */
+  readonly dataset: DatasetRecipe;
   /** Directory with `tokenizer.json` and `tokenizer_config.json`. */
   readonly tokenizerDirectory: string;
   /** Rows of the model's embedding: every token id is below. */
@@ -35,10 +42,22 @@ export interface PreparedDataset {
   readonly train: PackedDataset;
   readonly validation: PackedDataset | null;
   readonly statistics: DatasetStatistics;
-  /** SHA-256 over everything that decides the rows; hexadecimal. */
+  /** `sha256:…` over everything that decides the rows. */
   readonly digest: string;
+  /** `sha256:…` of what it was made from, so that a change can be named. */
+  readonly sources: TokenizedDataset["sources"];
   /** Warnings; errors are thrown. */
   readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The section with its paths resolved from `cwd`. */
+export function datasetAt(dataset: DatasetRecipe, cwd: string): DatasetRecipe {
+  const { path, template } = dataset;
+  return {
+    ...dataset,
+    path: resolve(cwd, path),
+    template: template.endsWith(".jinja") ? resolve(cwd, template) : template,
+  };
 }
 
 /** Prepares the rows of a recipe. Throws a `DiagnosticError` with the problems of the dataset, all at once. */
@@ -46,10 +65,20 @@ export async function prepareDataset(
   options: DatasetOptions,
   onProgress: OnProgress = () => {},
 ): Promise<PreparedDataset> {
-  const { dataset, sequence, seed, cacheDirectory } = options;
-  const tokenizer = await loadTokenizer(options.tokenizerDirectory, options.vocabularyRows);
+  const { dataset, cacheDirectory, tokenizerDirectory, vocabularyRows } = options;
+  const tokenizer = await loadTokenizer(tokenizerDirectory, vocabularyRows);
   const tokenized = await tokenizeDataset({ dataset, tokenizer, cacheDirectory }, onProgress);
-  const { samples } = tokenized;
+  return arrangeDataset(tokenized, tokenizer.padId, options);
+}
+
+/** Lays tokenized samples into rows: all of {@link prepareDataset} but the tokenizing. */
+export function arrangeDataset(
+  tokenized: TokenizedDataset,
+  padId: number,
+  options: ArrangeOptions,
+): PreparedDataset {
+  const { dataset, sequence, seed } = options;
+  const { samples, sources } = tokenized;
   const { kept, ...left } = fitSamples(samples, dataset.path, {
     length: sequence.length,
     truncation: sequence.truncation,
@@ -59,7 +88,7 @@ export async function prepareDataset(
   const rowsOf = (indices: Uint32Array): PackedDataset => {
     const order = dataset.shuffle ? pick(indices, shuffle(indices.length, seed, "data.pack")) : indices;
     const layout = layOut(samples, order, sequence.length, packingMethod(options));
-    return fillRows(samples, layout, sequence.length, tokenizer.padId);
+    return fillRows(samples, layout, sequence.length, padId);
   };
   const train = rowsOf(split.train);
   const validation = split.validation.length === 0 ? null : rowsOf(split.validation);
@@ -78,6 +107,7 @@ export async function prepareDataset(
       ...lengthHistogram(samples),
     },
     digest: rowsDigest(tokenized.digest, options),
+    sources,
     diagnostics: [...tokenized.diagnostics, ...leftOutWarnings(left, dataset.path)],
   };
 }
@@ -85,7 +115,7 @@ export async function prepareDataset(
 /** Splits by sample, seeded; both parts keep the file's order. */
 function splitSamples(
   kept: Uint32Array,
-  { dataset, seed }: DatasetOptions,
+  { dataset, seed }: ArrangeOptions,
 ): { train: Uint32Array; validation: Uint32Array } {
   const where = { file: dataset.path };
   if (kept.length === 0) {
@@ -109,7 +139,7 @@ function splitSamples(
 }
 
 /** An unshuffled dataset keeps the file's order, so its samples can only be packed as they come. */
-function packingMethod({ sequence, dataset }: DatasetOptions): PackingMethod {
+function packingMethod({ sequence, dataset }: ArrangeOptions): PackingMethod {
   if (!sequence.packing) return "one-per-row";
   return dataset.shuffle ? "best-fit-decreasing" : "next-fit";
 }
@@ -122,7 +152,7 @@ function usedTokens(samples: Samples, kept: Uint32Array, length: number): number
   return kept.reduce((sum, i) => sum + Math.min(sampleLength(samples, i), length), 0);
 }
 
-function rowsDigest(tokens: string, { dataset, sequence, seed }: DatasetOptions): string {
+function rowsDigest(tokens: string, { dataset, sequence, seed }: ArrangeOptions): string {
   const { length, packing, truncation } = sequence;
   const { validation, shuffle: shuffled, unsupervised_rows } = dataset;
   // Written out key by key: the digest must not depend on the order in which the caller's objects were built.
@@ -137,7 +167,7 @@ function rowsDigest(tokens: string, { dataset, sequence, seed }: DatasetOptions)
     unsupervised_rows,
     seed,
   ];
-  return createHash("sha256").update(JSON.stringify(decides)).digest("hex");
+  return `sha256:${createHash("sha256").update(JSON.stringify(decides)).digest("hex")}`;
 }
 
 function leftOutWarnings(

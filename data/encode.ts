@@ -83,7 +83,8 @@ function mask(
   if (everything) return { learned: ids.map(() => true), mergedBoundary: false };
   const offsets = tokenizer.offsets(text, ids);
   if (offsets === undefined) {
-    const summary = "the tokenizer rewrites the text, so it cannot be told which tokens are trained";
+    const summary =
+      "the tokens do not spell the text (the tokenizer rewrites it, or lacks a character), so no loss mask can be laid over them";
     const hint = "train on all of it (`train_on: all`), or tokenize it yourself and use the format `tokens`";
     throw new DiagnosticError(diagnostic("tokenizer.offsets", { summary, hint }));
   }

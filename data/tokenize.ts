@@ -38,11 +38,17 @@ export interface DatasetProgress {
 }
 export type OnProgress = (progress: DatasetProgress) => void;
 
+/** `tokenizing the dataset 45 %`. */
+export function formatProgress({ phase, done, total }: DatasetProgress): string {
+  return `${phase} the dataset ${total === 0 ? 100 : Math.floor((100 * done) / total)} %`;
+}
+
 export interface TokenizedDataset {
   readonly samples: Samples;
-  /** SHA-256 over everything that decides the tokens; hexadecimal. */
+  /** `sha256:…` over everything that decides the tokens. */
   readonly digest: string;
-  readonly fromCache: boolean;
+  /** `sha256:…` of the dataset file, the tokenizer's files and the template's text (null: the format has none). */
+  readonly sources: { readonly data: string; readonly tokenizer: string; readonly template: string | null };
   /** Warnings; errors are thrown. */
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -56,24 +62,21 @@ export async function tokenizeDataset(
   const isChat = format === "chat" || format === "sharegpt";
   const template = isChat ? await findTemplate(dataset.template, tokenizer) : undefined;
   const total = await fileSize(file);
-  const decides = {
-    version: TOKENS_VERSION,
+  const sources = {
     data: await fileDigest(file, (done) => onProgress({ phase: "reading", done, total })),
     tokenizer: tokenizer.digest,
-    vocabularyRows: tokenizer.vocabularyRows,
-    template: template?.source ?? null,
-    date: TEMPLATE_DATE.toISOString(),
-    format,
-    trainOn,
+    template: template === undefined ? null : textDigest(template.source),
   };
-  const digest = createHash("sha256").update(JSON.stringify(decides)).digest("hex");
+  const { vocabularyRows } = tokenizer;
+  const decides = [TOKENS_VERSION, sources, vocabularyRows, TEMPLATE_DATE.toISOString(), format, trainOn];
+  const digest = textDigest(JSON.stringify(decides));
 
   const diagnostics: Diagnostic[] = [];
   if (cacheDirectory !== null) {
     const cached = await readCache(cacheDirectory, digest);
     if (cached.kind === "hit") {
       diagnostics.push(...boundaryWarning(cached.samples, file));
-      return { samples: cached.samples, digest, fromCache: true, diagnostics };
+      return { samples: cached.samples, digest, sources, diagnostics };
     }
     if (cached.kind === "damaged") diagnostics.push(cacheWarning(cached.file, `ignored: ${cached.reason}`));
   }
@@ -90,7 +93,7 @@ export async function tokenizeDataset(
     }
   }
   diagnostics.push(...boundaryWarning(samples, file));
-  return { samples, digest, fromCache: false, diagnostics };
+  return { samples, digest, sources, diagnostics };
 }
 
 async function tokenizeFile(
@@ -150,7 +153,11 @@ async function fileDigest(file: string, onBytes: (done: number) => void): Promis
   } catch (error) {
     throw asUnreadable(error, file);
   }
-  return hash.digest("hex");
+  return `sha256:${hash.digest("hex")}`;
+}
+
+function textDigest(text: string): string {
+  return `sha256:${createHash("sha256").update(text).digest("hex")}`;
 }
 
 function boundaryWarning(samples: Samples, file: string): Diagnostic[] {

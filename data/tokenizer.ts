@@ -24,14 +24,14 @@ export interface TextTokenizer {
   /** Rows of the model's embedding: every id is below. */
   readonly vocabularyRows: number;
   readonly chatTemplate: string | undefined;
-  /** SHA-256 over the files read. */
+  /** `sha256:…` over the files read. */
   readonly digest: string;
   /** Ids of the whole text, no special tokens added. */
   encode(text: string): readonly number[];
   /** Where `ids` stand in the text they came from, in UTF-8 bytes; undefined when the tokenizer rewrote the text. */
   offsets(text: string, ids: readonly number[]): TokenOffsets | undefined;
-  /** The text of `ids`, special tokens included. */
-  decode(ids: readonly number[]): string;
+  /** The text that `ids` spell, special tokens included; nothing is cleaned up or left out. */
+  spell(ids: readonly number[]): string;
 }
 
 /**
@@ -79,8 +79,7 @@ export async function loadTokenizer(directory: string, vocabularyRows: number): 
     digest: files.digest(),
     encode: (text) => knownIds(tokenizer.encode(text, { add_special_tokens: false }).ids),
     offsets: (text, ids) => alignTokens(Buffer.from(text, "utf8"), ids.map(surfaceOf)),
-    decode: (ids) =>
-      ids.length === 0 ? "" : tokenizer.decode([...ids], { clean_up_tokenization_spaces: false }),
+    spell: (ids) => Buffer.concat(ids.map(surfaceOf)).toString("utf8"),
   };
 }
 
@@ -126,7 +125,7 @@ class TokenizerFiles {
   }
 
   digest(): string {
-    return this.#hash.copy().digest("hex");
+    return `sha256:${this.#hash.copy().digest("hex")}`;
   }
 
   #add(name: string, text: string): void {

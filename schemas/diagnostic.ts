@@ -263,7 +263,7 @@ export const diagnosticCodes = declared({
   "tokenizer.offsets": {
     kind: "user",
     exit: 1,
-    doc: "The tokenizer rewrites the text, so it cannot be told which tokens are trained.",
+    doc: "The tokens of a text do not spell it (the tokenizer rewrites it, or lacks a character), so no loss mask can be laid over them.",
   },
   "template.unreadable": {
     kind: "user",

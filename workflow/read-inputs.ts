@@ -6,7 +6,8 @@
  */
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { type PreparedDataset, prepareDataset } from "../data/dataset.ts";
+import { datasetAt, type PreparedDataset, prepareDataset } from "../data/dataset.ts";
+import { formatProgress } from "../data/tokenize.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { type DescribeOptions, describeLlama } from "../models/describe-llama.ts";
 import { digestCheckpoint } from "../models/digest.ts";
@@ -168,21 +169,21 @@ async function readDataset(
   invariant(model.directory, "only a model directory has a tokenizer");
   return prepareDataset(
     {
-      dataset: { ...recipe.dataset, path: resolve(cwd, recipe.dataset.path) },
+      dataset: datasetAt(recipe.dataset, cwd),
       sequence: recipe.sequence,
       seed: recipe.training.seed,
       tokenizerDirectory: model.directory,
       vocabularyRows: config.vocabSize,
       cacheDirectory,
     },
-    (progress) => onProgress?.(`preparing dataset ${JSON.stringify(progress)}`),
+    (progress) => onProgress?.(formatProgress(progress)),
   );
 }
 
 function describeDataset({ digest, train, validation }: PreparedDataset): Inputs["dataset"] {
   const supervised = train.supervised.reduce((sum, count) => sum + count, 0);
   return {
-    digest: digest.startsWith("sha256:") ? digest : `sha256:${digest}`,
+    digest,
     train_rows: train.rows,
     validation_rows: validation?.rows ?? 0,
     supervised_tokens: supervised,

@@ -4,7 +4,8 @@ import { cacheFile, readCache, writeCache } from "../../data/cache.ts";
 import { type Samples, SamplesBuilder } from "../../data/samples.ts";
 import { temporaryDirectory } from "./byte-tokenizer.ts";
 
-const DIGEST = "ab".repeat(32);
+const HEX = "ab".repeat(32);
+const DIGEST = `sha256:${HEX}`;
 
 function someSamples(): Samples {
   const builder = new SamplesBuilder();
@@ -20,7 +21,7 @@ describe("the token cache", () => {
     expect(await readCache(directory, DIGEST)).toEqual({ kind: "miss" });
     await writeCache(directory, DIGEST, someSamples());
     expect(await readCache(directory, DIGEST)).toEqual({ kind: "hit", samples: someSamples() });
-    expect(await readdir(directory)).toEqual([`${DIGEST}.tokens`]);
+    expect(await readdir(directory)).toEqual([`${HEX}.tokens`]);
   });
 
   it("notices any damaged byte", async () => {
