@@ -6,9 +6,10 @@
  */
 import { access, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import { type Diagnostic, diagnostic } from "../schemas/diagnostic.ts";
 import type { JsonObject } from "./field-reader.ts";
 import { readJsonObject } from "./read-json.ts";
+import { refuse } from "./refuse.ts";
 import { readSafetensorsHeader, type SafetensorsTensor } from "./safetensors.ts";
 
 export const SINGLE_FILE = "model.safetensors";
@@ -52,9 +53,12 @@ export interface Checkpoint {
 /** Opens a model directory. Throws `model.*` and `weights.*` diagnostics. */
 export async function openCheckpoint(directory: string): Promise<Checkpoint> {
   if (!(await stat(directory).catch(() => undefined))?.isDirectory()) {
-    fail("model.not-found", directory, "is not a directory", {
-      hint: "give a directory with config.json and safetensors files, such as a downloaded Hugging Face model",
-    });
+    refuse(
+      "model.not-found",
+      directory,
+      "is not a directory",
+      "give a directory with config.json and safetensors files, such as a downloaded Hugging Face model",
+    );
   }
   const config = await readJsonObject(join(directory, "config.json"), {
     missing: "model.missing-file",
@@ -72,9 +76,12 @@ async function openWeights(directory: string): Promise<Weights> {
   const [present] = await existing(directory, [SINGLE_FILE, INDEX_FILE]);
   if (present === SINGLE_FILE) return { ...(await openShards(directory, [SINGLE_FILE])), diagnostics: [] };
   if (present === INDEX_FILE) return openIndexed(directory);
-  return fail("weights.missing-file", directory, `holds neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
-    hint: "lema reads safetensors; convert pytorch_model.bin with Transformers' save_pretrained",
-  });
+  return refuse(
+    "weights.missing-file",
+    directory,
+    `holds neither ${SINGLE_FILE} nor ${INDEX_FILE}`,
+    "lema reads safetensors; convert pytorch_model.bin with Transformers' save_pretrained",
+  );
 }
 
 async function openIndexed(directory: string): Promise<Weights> {
@@ -84,7 +91,7 @@ async function openIndexed(directory: string): Promise<Weights> {
   const { files, tensors } = await openShards(directory, [...new Set(places.map(([, file]) => file))].sort());
   const astray = places.filter(([name, file]) => tensors.get(name)?.file !== file);
   if (astray.length > 0) {
-    fail("weights.bad-index", path, `names tensors that are not in the shard it gives: ${list(astray)}`);
+    refuse("weights.bad-index", path, `names tensors that are not in the shard it gives: ${list(astray)}`);
   }
   const listed = new Set(places.map(([name]) => name));
   const unlisted = [...tensors].filter(([name]) => !listed.has(name));
@@ -100,12 +107,16 @@ async function openIndexed(directory: string): Promise<Weights> {
 function readWeightMap(index: JsonObject, path: string): Readonly<Record<string, string>> {
   const map = index.weight_map;
   if (map === null || typeof map !== "object" || Array.isArray(map)) {
-    return fail("weights.bad-index", path, "has no object weight_map");
+    return refuse("weights.bad-index", path, "has no object weight_map");
   }
   for (const [name, file] of Object.entries(map)) {
     // A shard's name is not a path: an index must not reach outside its directory.
     if (typeof file !== "string" || !/^[^/\\]+\.safetensors$/.test(file)) {
-      fail("weights.bad-index", path, `places ${name} in ${JSON.stringify(file)}, which is no shard's name`);
+      refuse(
+        "weights.bad-index",
+        path,
+        `places ${name} in ${JSON.stringify(file)}, which is no shard's name`,
+      );
     }
   }
   return map as Readonly<Record<string, string>>;
@@ -115,9 +126,12 @@ async function openShards(directory: string, ids: readonly string[]): Promise<Om
   const present = await existing(directory, ids);
   const missing = ids.filter((id) => !present.includes(id));
   if (missing.length > 0) {
-    fail("weights.missing-file", directory, `lacks ${missing.join(", ")}`, {
-      hint: "the download is incomplete; fetch the missing shards",
-    });
+    refuse(
+      "weights.missing-file",
+      directory,
+      `lacks ${missing.join(", ")}`,
+      "the download is incomplete; fetch the missing shards",
+    );
   }
   const files: CheckpointFile[] = [];
   const tensors = new Map<string, CheckpointTensor>();
@@ -128,7 +142,7 @@ async function openShards(directory: string, ids: readonly string[]): Promise<Om
     for (const [name, tensor] of header.tensors) {
       const other = tensors.get(name)?.file;
       if (other !== undefined)
-        fail("weights.duplicate-tensor", directory, `holds ${name} in ${other} and in ${id}`);
+        refuse("weights.duplicate-tensor", directory, `holds ${name} in ${other} and in ${id}`);
       tensors.set(name, { ...tensor, file: id });
     }
   }
@@ -150,14 +164,4 @@ async function existing<Name extends string>(directory: string, names: readonly 
 function list(entries: readonly (readonly [string, unknown])[]): string {
   const names = entries.slice(0, 5).map(([name]) => name);
   return names.join(", ") + (entries.length > 5 ? ` and ${entries.length - 5} more` : "");
-}
-
-function fail(code: Diagnostic["code"], file: string, what: string, { hint }: { hint?: string } = {}): never {
-  throw new DiagnosticError(
-    diagnostic(code, {
-      summary: `${file} ${what}`,
-      where: { file },
-      ...(hint === undefined ? {} : { hint }),
-    }),
-  );
 }

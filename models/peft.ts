@@ -6,7 +6,7 @@
  */
 import { access, open } from "node:fs/promises";
 import { join } from "node:path";
-import { type Diagnostic, DiagnosticError, diagnostic, exitCodeOf } from "../schemas/diagnostic.ts";
+import { type Diagnostic, DiagnosticError, exitCodeOf } from "../schemas/diagnostic.ts";
 import { digestCheckpoint } from "./digest.ts";
 import { FieldReader } from "./field-reader.ts";
 import { decodeFloats, type FloatDType } from "./float-codec.ts";
@@ -15,6 +15,7 @@ import type { LlamaConfig } from "./llama-config.ts";
 import { type LoraSettings, loraParameters } from "./lora.ts";
 import { PEFT_DEFAULTS } from "./peft-config.ts";
 import { readJsonObject } from "./read-json.ts";
+import { refuse } from "./refuse.ts";
 import { readExactly, readSafetensorsHeader, type SafetensorsHeader, unreadable } from "./safetensors.ts";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
@@ -59,7 +60,7 @@ export async function readPeftAdapter(directory: string, model: LlamaConfig): Pr
 
   const path = join(directory, ADAPTER_WEIGHTS_FILE);
   await access(path).catch(() =>
-    fail("adapter.not-found", path, "does not exist", "lema reads safetensors only"),
+    refuse("adapter.not-found", path, "does not exist", "lema reads safetensors only"),
   );
   const header = await readSafetensorsHeader(path);
   const targets = readTargets(header, path);
@@ -108,11 +109,16 @@ function readTargets(header: SafetensorsHeader, path: string): LlamaLinear[] {
     const linear = FACTOR_NAME.exec(name)?.[1];
     if (linear === undefined || !(LLAMA_LINEARS as readonly string[]).includes(linear)) {
       const hint = "lema trains LoRA on the linear layers of the blocks";
-      fail("adapter.unsupported", path, `holds ${name}, which is not a LoRA factor of a linear layer`, hint);
+      refuse(
+        "adapter.unsupported",
+        path,
+        `holds ${name}, which is not a LoRA factor of a linear layer`,
+        hint,
+      );
     }
     found.add(linear);
   }
-  if (found.size === 0) fail("adapter.wrong-tensors", path, "holds no tensors");
+  if (found.size === 0) refuse("adapter.wrong-tensors", path, "holds no tensors");
   return LLAMA_LINEARS.filter((linear) => found.has(linear));
 }
 
@@ -132,14 +138,14 @@ function checkTensors(
     const tensor = tensors.get(name);
     if (!tensor) {
       const hint = "lema adapts a linear in every layer or in none";
-      fail("adapter.wrong-tensors", path, `lacks ${name}`, hint);
+      refuse("adapter.wrong-tensors", path, `lacks ${name}`, hint);
     }
     if (tensor.shape.join() !== shape.join()) {
       const what = `${name} is [${tensor.shape.join(", ")}]; the model and rank ${rank} imply [${shape.join(", ")}]`;
-      fail("adapter.wrong-tensors", path, what, "the adapter was trained on another model");
+      refuse("adapter.wrong-tensors", path, what, "the adapter was trained on another model");
     }
     if (storageDType(tensor.dtype) === undefined) {
-      fail(
+      refuse(
         "adapter.wrong-tensors",
         path,
         `${name} is stored as ${tensor.dtype}`,
@@ -149,7 +155,7 @@ function checkTensors(
   }
   const surplus = [...tensors.keys()].find((name) => !expected.has(name));
   if (surplus !== undefined) {
-    fail("adapter.wrong-tensors", path, `holds ${surplus}, and the model has only ${model.layers} layers`);
+    refuse("adapter.wrong-tensors", path, `holds ${surplus}, and the model has only ${model.layers} layers`);
   }
 }
 
@@ -168,7 +174,7 @@ async function readTensors(
         storageDType(dtype) as FloatDType,
       );
       if (!decoded.every(Number.isFinite)) {
-        fail(
+        refuse(
           "adapter.wrong-tensors",
           path,
           `${name} holds NaN or infinity`,
@@ -181,14 +187,4 @@ async function readTensors(
     await file.close();
   }
   return values;
-}
-
-function fail(code: Diagnostic["code"], path: string, what: string, hint?: string): never {
-  throw new DiagnosticError(
-    diagnostic(code, {
-      summary: `${path}: ${what}`,
-      where: { file: path },
-      ...(hint === undefined ? {} : { hint }),
-    }),
-  );
 }

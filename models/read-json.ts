@@ -1,7 +1,8 @@
 /** A JSON object from a file, read strictly. */
 import { readFile } from "node:fs/promises";
-import { type DiagnosticCode, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import type { DiagnosticCode } from "../schemas/diagnostic.ts";
 import type { JsonObject } from "./field-reader.ts";
+import { refuse } from "./refuse.ts";
 import { parseJsonBytes, toPlain } from "./strict-json.ts";
 
 export interface JsonFileCodes {
@@ -13,17 +14,14 @@ export interface JsonFileCodes {
 
 /** Throws a diagnostic of `codes`. */
 export async function readJsonObject(path: string, codes: JsonFileCodes): Promise<JsonObject> {
-  const fail = (code: DiagnosticCode, summary: string): never => {
-    throw new DiagnosticError(diagnostic(code, { summary, where: { file: path } }));
-  };
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (error) {
-    return fail(codes.missing, `${path} cannot be read: ${error instanceof Error ? error.message : error}`);
+    return refuse(codes.missing, path, `cannot be read: ${error instanceof Error ? error.message : error}`);
   }
   const parsed = parseJsonBytes(bytes);
-  if ("problem" in parsed) return fail(codes.syntax, `${path} is not strict JSON: ${parsed.problem}`);
-  if (!(parsed.value instanceof Map)) return fail(codes.syntax, `${path} does not hold an object`);
+  if ("problem" in parsed) return refuse(codes.syntax, path, `is not strict JSON: ${parsed.problem}`);
+  if (!(parsed.value instanceof Map)) return refuse(codes.syntax, path, "does not hold an object");
   return toPlain(parsed.value) as JsonObject;
 }

@@ -7,6 +7,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { type DiagnosticCode, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import { refuse } from "./refuse.ts";
 import { isArray, type JsonValue, parseJsonBytes } from "./strict-json.ts";
 
 /** Bytes an element; in the order in which the reference implementation sorts tensors, last first. */
@@ -223,9 +224,12 @@ const HINTS: Partial<Record<DiagnosticCode, string>> = {
 };
 
 function fail(code: DiagnosticCode, path: string, what: string): never {
-  const hint =
-    HINTS[code] ?? "the file is damaged or was written by a faulty tool; fetch or convert it again";
-  throw new DiagnosticError(diagnostic(code, { summary: `${path}: ${what}`, where: { file: path }, hint }));
+  refuse(
+    code,
+    path,
+    what,
+    HINTS[code] ?? "the file is damaged or was written by a faulty tool; fetch or convert it again",
+  );
 }
 
 /** An I/O error as a diagnostic. */
