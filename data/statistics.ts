@@ -83,19 +83,21 @@ export function formatStatistics(s: DatasetStatistics): string {
     [s.droppedUnsupervised, "without supervised tokens, dropped"],
   ] as const;
   for (const [count, what] of left) if (count > 0) lines.push(`            ${whole(count)} ${what}`);
-  return [...lines, "length", ...histogramLines(s)].join("\n");
+  return [...lines, formatLengths(s.lengths, s.sequenceLength)].join("\n");
 }
 
-function histogramLines({ lengths, sequenceLength }: DatasetStatistics): string[] {
+/** A histogram, one bucket a line. */
+export function formatLengths(lengths: readonly LengthBucket[], sequenceLength: number): string {
   const most = Math.max(1, ...lengths.map(({ samples }) => samples));
   const range = ({ from, to }: LengthBucket): string => (from === to ? `${to}` : `${from}–${to}`);
   const width = Math.max(...lengths.map((bucket) => range(bucket).length));
   const countWidth = whole(most).length;
-  return lengths.map((bucket) => {
+  const rows = lengths.map((bucket) => {
     const bar = "█".repeat(Math.ceil((bucket.samples / most) * BAR_WIDTH));
     const beyond = bucket.from > sequenceLength ? " > sequence" : "";
     return `  ${range(bucket).padStart(width)}  ${whole(bucket.samples).padStart(countWidth)}  ${bar}${beyond}`.trimEnd();
   });
+  return ["length", ...rows].join("\n");
 }
 
 /** `12,345`; the same in every locale. */

@@ -74,7 +74,7 @@ function tokenLength(text: string, from: number): number {
 }
 
 /** Control characters would let a file write to the terminal; each becomes one visible character. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll("\t", " ").replace(/(?!\n)[\p{Cc}\p{Bidi_Control}]/gu, "�");
 }
 
@@ -83,9 +83,9 @@ function indent(text: string): string[] {
 }
 
 type Paint = (text: string) => string;
-type Painter = Readonly<Record<"red" | "yellow" | "green" | "bold" | "dim", Paint>>;
+export type Painter = Readonly<Record<"red" | "yellow" | "green" | "bold" | "dim", Paint>>;
 
-function painter(color: boolean): Painter {
+export function painter(color: boolean): Painter {
   const style = (on: number, off: number): Paint =>
     color ? (text) => `\u001b[${on}m${text}\u001b[${off}m` : (text) => text;
   return {
