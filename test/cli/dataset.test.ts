@@ -43,7 +43,7 @@ describe("lema dataset inspect", () => {
 
   it("uses colour on a terminal, and lets no row write to it", async () => {
     const { stdout, stderr } = await inspect(["--rows", "4"], true);
-    expect(stderr).toMatch(/tokenizing the dataset 100 %\r\u001b\[K$/);
+    expect(stderr.endsWith("tokenizing the dataset 100 %\r\u001b[K")).toBe(true);
     expect(stdout).toContain("<s>2+2=\u001b[32m4</s>\u001b[39m");
     expect(stdout).toContain("<s>�[2J:\u001b[32m5</s>");
   });

@@ -8,7 +8,14 @@ import { LISTED_PROBLEMS } from "../../data/problems.ts";
 import { formatStatistics } from "../../data/statistics.ts";
 import type { DatasetProgress } from "../../data/tokenize.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
-import { BOS, codesOf, EOS, temporaryDirectory, writeTokenizer } from "./byte-tokenizer.ts";
+import {
+  BOS,
+  byteTokenizerDefinition,
+  codesOf,
+  EOS,
+  temporaryDirectory,
+  writeTokenizer,
+} from "./byte-tokenizer.ts";
 
 let tokenizerDirectory: string;
 beforeAll(async () => {
@@ -154,6 +161,24 @@ describe("problems of the dataset", () => {
     expect(await codesOf(() => prepare([], { dataset: { path: "/nonexistent.jsonl" } }))).toEqual([
       "data.unreadable",
     ]);
+  });
+});
+
+describe("a token that spans the border between prompt and answer", () => {
+  it("is a warning that counts the samples, from the cache too", async () => {
+    const cacheDirectory = await temporaryDirectory();
+    const lines = [pair("a:", "b"), pair("a: ", "b"), pair("a: ", "c")];
+    const options = await optionsFor(lines, { cacheDirectory });
+    const merging = await writeTokenizer(byteTokenizerDefinition(["Ġ b"]));
+    for (const _ of ["tokenized", "cached"]) {
+      const { diagnostics } = await prepareDataset({
+        ...options,
+        tokenizerDirectory: merging,
+        vocabularyRows: 259,
+      });
+      expect(diagnostics).toMatchObject([{ code: "data.merged-boundary", severity: "warning" }]);
+      expect(diagnostics[0]!.summary).toMatch(/^in 1 of 3 samples/);
+    }
   });
 });
 
