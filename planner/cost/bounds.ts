@@ -13,8 +13,8 @@ export interface Touched {
 
 export interface WindowBound {
   readonly bytes: number;
-  /** Disjoint windows `start-end` over touches, end exclusive and possibly past the cycle's end. */
-  readonly windows: readonly string[];
+  /** Disjoint windows [start, end) over touches, possibly past the cycle's end. */
+  readonly windows: readonly (readonly [number, number])[];
 }
 
 /** The best bound for a touch sequence that repeats for ever, per repetition. */
@@ -24,7 +24,10 @@ export function windowBound(cycle: readonly Touched[], capacity: number): Window
     const rotated = [...cycle.slice(rotation), ...cycle.slice(0, rotation)];
     const found = partition(rotated, capacity);
     if (found.bytes > best.bytes) {
-      best = { bytes: found.bytes, windows: found.cuts.map(([a, b]) => `${a + rotation}-${b + rotation}`) };
+      best = {
+        bytes: found.bytes,
+        windows: found.cuts.map(([a, b]) => [a + rotation, b + rotation] as const),
+      };
     }
   }
   return best;

@@ -114,16 +114,75 @@ function access(buffer: string, offset: number, bytes: number, write: boolean): 
   return { buffer, start: offset, end: offset + bytes, write, call: 0 };
 }
 
-/** Sorted, merged ranges of the accesses of one kind. */
-export function mergedRanges(accesses: readonly Access[], write: boolean): Range[] {
-  const sorted = accesses
-    .filter((item) => item.write === write && item.end > item.start)
-    .toSorted((a, b) => (a.buffer === b.buffer ? a.start - b.start : a.buffer < b.buffer ? -1 : 1));
-  const merged: { buffer: string; start: number; end: number }[] = [];
-  for (const { buffer, start, end } of sorted) {
-    const last = merged.at(-1);
-    if (last && last.buffer === buffer && start <= last.end) last.end = Math.max(last.end, end);
-    else merged.push({ buffer, start, end });
+/**
+ * What a task reads from outside and what it writes: sorted, merged ranges. A byte that one call writes and a later
+ * call of the same task reads was not read from outside.
+ */
+export function effectsOf(accesses: readonly Access[]): {
+  readonly reads: Range[];
+  readonly writes: Range[];
+} {
+  const written = new Map<string, Span[]>();
+  const reads = new Map<string, Span[]>();
+  for (const [, group] of groupByCall(accesses)) {
+    for (const access of group.filter(({ write }) => !write)) {
+      const outside = subtract(access, written.get(access.buffer) ?? []);
+      if (outside.length > 0)
+        reads.set(access.buffer, union([...(reads.get(access.buffer) ?? []), ...outside]));
+    }
+    for (const { buffer, start, end } of group.filter(({ write }) => write)) {
+      written.set(buffer, union([...(written.get(buffer) ?? []), { start, end }]));
+    }
   }
-  return merged.map(({ buffer, start, end }) => ({ buffer, offset: start, bytes: end - start }));
+  return { reads: rangesOf(reads), writes: rangesOf(written) };
+}
+
+/** Accesses grouped by op call, in the order of the calls. */
+export function groupByCall<Item extends { readonly call: number }>(
+  accesses: readonly Item[],
+): readonly (readonly [number, readonly Item[]])[] {
+  const groups = new Map<number, Item[]>();
+  for (const access of accesses) {
+    const group = groups.get(access.call);
+    if (group) group.push(access);
+    else groups.set(access.call, [access]);
+  }
+  return [...groups].sort(([a], [b]) => a - b);
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Sorted spans without overlaps; spans that touch become one. */
+function union(spans: readonly Span[]): Span[] {
+  const merged: { start: number; end: number }[] = [];
+  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last && start <= last.end) last.end = Math.max(last.end, end);
+    else if (end > start) merged.push({ start, end });
+  }
+  return merged;
+}
+
+/** The parts of `span` outside `holes`, which are sorted and disjoint. */
+function subtract({ start, end }: Span, holes: readonly Span[]): Span[] {
+  const left: Span[] = [];
+  let from = start;
+  for (const hole of holes) {
+    if (hole.end <= from || hole.start >= end) continue;
+    if (hole.start > from) left.push({ start: from, end: hole.start });
+    from = hole.end;
+  }
+  if (from < end) left.push({ start: from, end });
+  return left;
+}
+
+function rangesOf(spans: ReadonlyMap<string, readonly Span[]>): Range[] {
+  return [...spans.keys()]
+    .sort()
+    .flatMap((buffer) =>
+      spans.get(buffer)!.map(({ start, end }) => ({ buffer, offset: start, bytes: end - start })),
+    );
 }

@@ -332,10 +332,6 @@ export class StepBuilder {
       persistent("outputs.device", "vram", 8, "output");
       persistent("adapter.device", "vram", this.adapter.bytes, "adapter");
     }
-    const scratch = [...this.#procedures.values()].flatMap(({ formals }) =>
-      formals.filter(({ access }) => access === "scratch").map(({ bytes }) => bytes),
-    );
-    persistent("scratch", arena, Math.max(0, ...scratch), "scratch");
   }
 
   #run(
@@ -348,8 +344,10 @@ export class StepBuilder {
     const formals = this.#procedures.get(procedure)?.formals;
     invariant(formals, `procedure ${procedure} does not exist`);
     const used: Record<string, ValuePlace> = {};
-    for (const { name } of formals) {
-      const place = name === "scratch" ? at("scratch") : bind[name];
+    for (const { name, bytes } of formals) {
+      // One scratch buffer per procedure, alive while the program still runs it: phases share its bytes.
+      const place =
+        name === "scratch" ? at(this.#value(`scratch/${procedure}`, bytes, "scratch")) : bind[name];
       invariant(place || name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
       if (place) used[name] = place;
     }
@@ -361,7 +359,7 @@ export class StepBuilder {
   }
 
   /** A value of the running program in the compute arena. */
-  #value(name: string, bytes: number, holds: "activation" | "gradient"): string {
+  #value(name: string, bytes: number, holds: "activation" | "gradient" | "scratch"): string {
     return this.values.declare(this.#valueName(name), this.#arena, bytes, holds, this.#program);
   }
 

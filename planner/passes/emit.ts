@@ -4,7 +4,7 @@
 import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
-import { accessesOf, type EffectContext, mergedRanges } from "../ir/effects.ts";
+import { accessesOf, type EffectContext, effectsOf } from "../ir/effects.ts";
 import type { Programs, Synced, SyncedTask } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
 import { at, PAGE } from "../ir/values.ts";
@@ -21,8 +21,7 @@ export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Pr
 
 function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: EffectContext): Instruction {
   const accesses = accessesOf(task, context);
-  const effects = { reads: mergedRanges(accesses, false), writes: mergedRanges(accesses, true) };
-  const common = { id: task.id, waits: [...waits], ...effects };
+  const common = { id: task.id, waits: [...waits], ...effectsOf(accesses) };
   const staging: Range = { buffer: "staging", offset: 0, bytes: context.stagingBytes };
   switch (task.kind) {
     case "run":

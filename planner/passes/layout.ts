@@ -18,7 +18,9 @@ import { mapPrograms } from "./residency.ts";
 type Lifetime = { start: number; end: number };
 
 export function layout(rolled: Rolled): LaidOut {
-  const lifetimes = mapPrograms(rolled.parts, ({ steady }) => lifetimesOf(steady));
+  const lifetimes = mapPrograms(rolled.parts, ({ prologue, steady, epilogue }) =>
+    lifetimesOf([...prologue, ...steady, ...epilogue]),
+  );
   const ram = layoutArena("ram", rolled.values, lifetimes);
   const vram = layoutArena("vram", rolled.values, lifetimes);
   return {

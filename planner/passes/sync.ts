@@ -8,7 +8,7 @@
  * 1989). Parts are separate runs of the engine: lanes are empty in between.
  */
 import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
-import { type Access, accessesOf, type EffectContext } from "../ir/effects.ts";
+import { type Access, accessesOf, type EffectContext, groupByCall } from "../ir/effects.ts";
 import type { LaidOut, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
 
@@ -65,7 +65,7 @@ class Synchronizer {
     const clock: Clock = { ...(this.#latest.get(lane) ?? emptyClock()) };
     const event: Event = { index, lane, position: this.#lanes[lane] + 1 };
     const waits: Wait[] = [];
-    for (const [call, accesses] of byCall(this.#accesses[index]!)) {
+    for (const [call, accesses] of groupByCall(this.#accesses[index]!)) {
       const needed = new Map<LaneName, Event>();
       for (const access of accesses) {
         for (const segment of this.#arenas[access.arena].within(access)) {
@@ -91,13 +91,6 @@ class Synchronizer {
     this.#latest.set(lane, clock);
     return waits;
   }
-}
-
-/** Accesses grouped by op call, in the order of the calls. */
-function byCall(accesses: readonly Located[]): readonly (readonly [number, readonly Located[]])[] {
-  const groups = new Map<number, Located[]>();
-  for (const access of accesses) groups.set(access.call, [...(groups.get(access.call) ?? []), access]);
-  return [...groups].sort(([a], [b]) => a - b);
 }
 
 interface Located {
