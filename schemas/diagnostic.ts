@@ -398,6 +398,11 @@ export const diagnosticCodes = declared({
     exit: 5,
     doc: "Bytes are read that nobody wrote, or that hold somebody else's data.",
   },
+  "verify.dtype": {
+    kind: "user",
+    exit: 5,
+    doc: "Bytes are read in another dtype than they were written in.",
+  },
   "verify.contents": {
     kind: "user",
     exit: 5,

@@ -15,6 +15,7 @@ type Code =
   | "verify.call-access"
   | "verify.workspace"
   | "verify.undefined-read"
+  | "verify.dtype"
   | "verify.flops";
 
 export const checkCalls = defineCheck({
@@ -26,6 +27,7 @@ export const checkCalls = defineCheck({
     "verify.call-access",
     "verify.workspace",
     "verify.undefined-read",
+    "verify.dtype",
     "verify.flops",
   ],
   run({ plan }, report) {
@@ -160,9 +162,17 @@ function definedBeforeUse(procedure: PlanProcedure, path: string, report: Report
   const access = new Map(procedure.formals.map((formal) => [formal.name, formal.access]));
   for (const segment of summarizeProcedure(procedure).segments) {
     const owner = access.get(segment.formal);
+    if (segment.confused !== null) {
+      report(
+        "verify.dtype",
+        `${path}.calls[${segment.confused}]`,
+        `${procedure.id} reads [${segment.start}, ${segment.end}) of ${segment.formal} in another dtype than was written`,
+      );
+    }
     if (segment.exposed && (owner === "scratch" || owner === "write")) {
       report(
         "verify.undefined-read",
+        "verify.dtype",
         `${path}.calls[${segment.firstRead}]`,
         `${procedure.id} reads [${segment.start}, ${segment.end}) of ${segment.formal} before writing it`,
       );

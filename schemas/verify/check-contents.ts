@@ -14,12 +14,17 @@ import { Memory, type Use } from "./memory.ts";
 import type { PartName, PlanIndex, Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
 
-type Code = "verify.undefined-read" | "verify.contents" | "verify.residency" | "verify.state";
+type Code =
+  | "verify.undefined-read"
+  | "verify.dtype"
+  | "verify.contents"
+  | "verify.residency"
+  | "verify.state";
 
 export const checkContents = defineCheck({
   name: "contents",
   proves: "Every byte read holds what its reader expects, and the steady parts close.",
-  codes: ["verify.undefined-read", "verify.contents", "verify.residency", "verify.state"],
+  codes: ["verify.undefined-read", "verify.dtype", "verify.contents", "verify.residency", "verify.state"],
   run(index, report) {
     weightOperands(index, report);
     const interpreter = new Interpreter(index, report);
@@ -62,9 +67,10 @@ class Interpreter {
 
   steady(program: ProgramName): void {
     this.#residents(`before the steady part of ${program}`);
+    const first = this.#memory.executed;
     this.part(program, "steady");
     this.#residents(`after the steady part of ${program}`);
-    if (program === "train-step") this.#outputs();
+    if (program !== "checkpoint") this.#outputs(program, first);
   }
 
   /** Another program goes on with what outlives this one. */
@@ -72,7 +78,7 @@ class Interpreter {
     this.#memory.endProgram();
   }
 
-  #judge({ step, buffer, start, end, arena, content }: Use): void {
+  #judge({ step, buffer, start, end, arena, content, dtype }: Use): void {
     const { instruction, path } = step;
     const range = `${arena}[${start}, ${end})`;
     if (!content) {
@@ -86,6 +92,12 @@ class Interpreter {
         "verify.undefined-read",
         path,
         `${instruction.id} reads ${range} of ${buffer}, which holds ${content.buffer}`,
+      );
+    } else if (dtype !== null && dtype !== content.dtype) {
+      this.#tell(
+        "verify.dtype",
+        path,
+        `${instruction.id} reads ${range} of ${buffer} as ${dtype}, which holds ${content.dtype}`,
       );
     } else if (content.weight && !bindsWeightsAt(step, buffer)) {
       this.#tell(
@@ -197,14 +209,26 @@ class Interpreter {
     }
   }
 
-  #outputs(): void {
-    this.#index.plan.step_outputs.forEach(({ name, dtype, at }, i) => {
-      for (const { value } of this.#memory.contents(this.#index.locate(at, tensorBytes([1], dtype)))) {
-        if (value?.buffer !== at.buffer) {
-          this.#tell("verify.state", `step_outputs[${i}]`, `no instruction leaves \`${name}\` behind`);
-        }
-      }
-    });
+  /** The runtime reads the outputs after each step; an evaluation leaves behind at least one of them. */
+  #outputs(program: ProgramName, first: number): void {
+    const stale = this.#index.plan.step_outputs.filter(({ dtype, at }) =>
+      this.#memory
+        .contents(this.#index.locate(at, tensorBytes([1], dtype)))
+        .some(
+          ({ value }) =>
+            !value || value.writer < first || value.buffer !== at.buffer || value.dtype !== dtype,
+        ),
+    );
+    const path = `programs.${program}.steady`;
+    if (program === "train-step") {
+      for (const { name } of stale)
+        this.#tell("verify.state", path, `no instruction leaves \`${name}\` behind`);
+    } else if (
+      stale.length === this.#index.plan.step_outputs.length &&
+      this.#index.part(program, "steady").length > 0
+    ) {
+      this.#tell("verify.state", path, `${program} leaves no step output behind`);
+    }
   }
 
   #tell(code: Code, path: string, text: string): void {

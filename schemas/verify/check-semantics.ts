@@ -1,11 +1,10 @@
 /**
  * The instructions are those of a step: per micro-batch the embedding, every block upwards, the norm, the head, then
- * backwards through norm and blocks downwards, each once and each fed by its neighbour. Read off the flow of bytes
+ * backwards through norm and blocks downwards, each once, in ascending micro-batches, and each fed by its neighbour. Read off the flow of bytes
  * (`step-flow.ts`); blocks are numbered by their place in `units`.
  */
 import type { PlanUnit, ProgramName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { overlappingPairs } from "./intervals.ts";
 import type { PlanIndex } from "./plan-index.ts";
 import { type FlowNode, stepFlow } from "./step-flow.ts";
 
@@ -37,42 +36,22 @@ class StepSemantics {
   }
 
   check(): void {
-    this.#microBatches();
+    this.#onceEach(
+      "the embedding",
+      this.#nodes.filter(({ role }) => role === "embed"),
+      true,
+    );
     for (const node of this.#nodes) {
-      if (node.unit && node.role !== "embed") this.#feeding(node);
+      if (node.role === "forward" || node.role === "backward") this.#feeding(node);
     }
-    const passes: Pass[] = this.#program === "train-step" ? ["forward", "backward"] : ["forward"];
     for (const unit of this.#index.plan.units) {
       if (unit.kind === "embedding") continue;
-      for (const pass of passes) this.#onceEach(unit, pass);
-      if (this.#program === "evaluate" && this.#all(unit, "backward").length > 0) {
-        this.#wrong(`programs.evaluate.steady`, `evaluate runs a backward of ${unit.id}`);
+      for (const pass of ["forward", "backward"] as const) {
+        // A head unit computes loss and gradient in its forward; an evaluation has no backward at all.
+        const wanted = pass === "forward" || (this.#program === "train-step" && unit.kind !== "head");
+        const found = this.#nodes.filter((node) => node.unit === unit && node.role === pass);
+        this.#onceEach(`the ${pass} of ${unit.id}`, found, wanted);
       }
-    }
-  }
-
-  /** One embed per micro-batch, each over its own token ids, together over the whole step input. */
-  #microBatches(): void {
-    const { micro_batches, micro_batch, sequence_length } = this.#index.plan.shape;
-    const embeds = this.#nodes.filter(({ role }) => role === "embed");
-    const path = `programs.${this.#program}.steady`;
-    if (embeds.length !== micro_batches) {
-      this.#wrong(path, `${this.#program} embeds ${embeds.length} of ${micro_batches} micro-batches`);
-    }
-    const bytes = 4 * micro_batch * sequence_length;
-    for (const { inputs, step } of embeds) {
-      const read = inputs.reduce((sum, { start, end }) => sum + end - start, 0);
-      if (read !== bytes) {
-        this.#wrong(
-          step.path,
-          `${step.instruction.id} takes ${read} bytes of step input for ${bytes} of token ids`,
-        );
-      }
-    }
-    for (const [a, b] of overlappingPairs(
-      embeds.flatMap(({ inputs, step }) => inputs.map((range) => ({ ...range, step }))),
-    )) {
-      this.#wrong(b.step.path, `${b.step.instruction.id} takes the token ids of ${a.step.instruction.id}`);
     }
   }
 
@@ -133,23 +112,16 @@ class StepSemantics {
     return { allowed: (source) => above.is(source) || kept.is(source), needed: [above, kept] };
   }
 
-  #all(unit: PlanUnit, pass: Pass): FlowNode[] {
-    return this.#nodes.filter((node) => node.unit === unit && node.role === pass);
-  }
-
-  /** A head unit computes loss and gradient in its forward, so it has no backward. */
-  #onceEach(unit: PlanUnit, pass: Pass): void {
-    const { micro_batches } = this.#index.plan.shape;
-    const expected = unit.kind === "head" && pass === "backward" ? 0 : micro_batches;
-    const found = this.#all(unit, pass);
-    const distinct = new Set(found.flatMap(({ microBatches }) => [...microBatches]));
-    if (found.length !== expected || distinct.size !== expected) {
-      const path = found.at(-1)?.step.path ?? `programs.${this.#program}.steady`;
-      this.#wrong(
-        path,
-        `${unit.id}: ${found.length} ${pass} runs of ${distinct.size} micro-batches, not ${expected}`,
-      );
-    }
+  /** Once per micro-batch in ascending order, which fixes the order of every sum; or never. */
+  #onceEach(what: string, found: readonly FlowNode[], wanted: boolean): void {
+    const expected = wanted ? this.#index.plan.shape.micro_batches : 0;
+    const order = found.map(({ microBatches }) => [...microBatches].join("+"));
+    if (order.length === expected && order.every((microBatch, i) => microBatch === String(i))) return;
+    const path = found.at(-1)?.step.path ?? `programs.${this.#program}.steady`;
+    this.#wrong(
+      path,
+      `${this.#program}: ${what} runs for micro-batches [${order}], not for each of ${expected} in order`,
+    );
   }
 
   #wrong(path: string, text: string): void {

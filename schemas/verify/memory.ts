@@ -5,6 +5,7 @@
  * Invariants: what an instruction reads is reported before its writes take effect; a kernel's scratch, staging and a
  * buffer whose lifetime begins hold nothing; a copy hands on what its source holds.
  */
+import type { DType } from "../ops/define-op.ts";
 import type { ArenaName, Instruction, PlanUnit, ProgramName } from "../plan.ts";
 import { gatheredBytes } from "./effects.ts";
 import { type Interval, IntervalMap } from "./intervals.ts";
@@ -19,6 +20,7 @@ export interface Content {
   readonly buffer: string;
   /** Ordinal of the interpreted instruction that wrote it, or `host`. */
   readonly writer: number;
+  readonly dtype: DType;
   /** The weight that it is: byte `p` of the arena is byte `p + delta` of the tensor. */
   readonly weight: { readonly tensor: string; readonly delta: number } | null;
 }
@@ -30,7 +32,12 @@ export interface Use extends ArenaRange {
   readonly reader: number;
   readonly buffer: string;
   readonly content: Content | undefined;
+  /** What the reader takes it for; null when it only moves bytes. */
+  readonly dtype: DType | null;
 }
+
+type Reader = (buffer: string, range: ArenaRange, dtype: DType | null) => void;
+type Writer = (buffer: string, range: ArenaRange, dtype: DType) => void;
 
 export class Memory {
   readonly #index: PlanIndex;
@@ -43,45 +50,56 @@ export class Memory {
   /** Holds what the runtime writes before the first instruction: parameters, moments, constants and step inputs. */
   constructor(index: PlanIndex) {
     this.#index = index;
-    for (const { range, buffer } of hostState(index)) {
-      this.#arenas[range.arena].assign(range.start, range.end, { buffer, writer: host, weight: null });
+    for (const { range, buffer, dtype } of hostState(index)) {
+      this.#define(range, { buffer, writer: host, dtype, weight: null });
     }
+  }
+
+  /** How many instructions were interpreted; the ordinal of the next. */
+  get executed(): number {
+    return this.#executed;
   }
 
   /** Interprets one instruction; `onUse` sees what it reads. Returns its ordinal. */
   execute(step: Step, onUse: (use: Use) => void): number {
     const writer = this.#executed++;
     this.#beginLifetimes(step.program, step.position);
-    const read = (buffer: string, range: ArenaRange) => {
+    const read: Reader = (buffer, range, dtype) => {
       for (const piece of this.#arenas[range.arena].pieces(range.start, range.end)) {
         const { start, end, value } = piece;
-        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content: value });
+        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content: value, dtype });
       }
     };
-    const write = (buffer: string, range: ArenaRange) =>
-      this.#define(range, { buffer, writer, weight: null });
+    const write: Writer = (buffer, range, dtype) =>
+      this.#define(range, { buffer, writer, dtype, weight: null });
     const { instruction } = step;
     switch (instruction.kind) {
       case "read":
-        for (const { file: _, offset, bytes, tensor, to } of instruction.segments) {
+        for (const { offset, bytes, tensor: name, to } of instruction.segments) {
           const range = this.#index.locate(to, bytes);
-          const delta = offset - this.#index.tensor(tensor).offset - range.start;
-          this.#define(range, { buffer: to.buffer, writer, weight: { tensor, delta } });
+          const tensor = this.#index.tensor(name);
+          const weight = { tensor: name, delta: offset - tensor.offset - range.start };
+          this.#define(range, { buffer: to.buffer, writer, dtype: tensor.storage, weight });
         }
         this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
         break;
-      case "gather":
-        read(instruction.indices.buffer, this.#index.locate(instruction.indices, instruction.indices.bytes));
-        write(instruction.to.buffer, this.#index.locate(instruction.to, gatheredBytes(instruction)));
-        this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
+      case "gather": {
+        const { indices, to, staging } = instruction;
+        read(indices.buffer, this.#index.locate(indices, indices.bytes), "i32");
+        const rows = this.#index.locate(to, gatheredBytes(instruction));
+        write(to.buffer, rows, this.#index.tensor(instruction.tensor).storage);
+        this.#clear(this.#index.locate(staging, staging.bytes));
         break;
+      }
       case "copy":
         this.#copy(instruction, writer, read);
         break;
-      case "write":
-        read(instruction.from.buffer, this.#index.locate(instruction.from, instruction.from.bytes));
-        this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
+      case "write": {
+        const { from, staging } = instruction;
+        read(from.buffer, this.#index.locate(from, from.bytes), null);
+        this.#clear(this.#index.locate(staging, staging.bytes));
         break;
+      }
       case "run":
         this.#run(instruction, read, write);
         break;
@@ -101,11 +119,7 @@ export class Memory {
     }
   }
 
-  #run(
-    instruction: Extract<Instruction, { kind: "run" }>,
-    read: (buffer: string, range: ArenaRange) => void,
-    write: (buffer: string, range: ArenaRange) => void,
-  ): void {
+  #run(instruction: Extract<Instruction, { kind: "run" }>, read: Reader, write: Writer): void {
     const procedure = this.#index.procedure(instruction.procedure);
     const { segments } = this.#index.summary(procedure);
     const located = segments.map((segment) => {
@@ -113,9 +127,9 @@ export class Memory {
       const place = { buffer, offset: offset + segment.start };
       return { ...segment, buffer, range: this.#index.locate(place, segment.end - segment.start) };
     });
-    for (const { exposed, buffer, range } of located) if (exposed) read(buffer, range);
-    for (const { defined, firstWrite, buffer, range } of located) {
-      if (defined) write(buffer, range);
+    for (const { exposed, expects, buffer, range } of located) if (exposed) read(buffer, range, expects);
+    for (const { leaves, firstWrite, buffer, range } of located) {
+      if (leaves !== null) write(buffer, range, leaves);
       else if (firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
     }
     for (const { name, bytes, access } of procedure.formals) {
@@ -124,11 +138,7 @@ export class Memory {
   }
 
   /** A copy of weights takes the unit's parts; the padding between them means nothing on either side. */
-  #copy(
-    instruction: Extract<Instruction, { kind: "copy" }>,
-    writer: number,
-    read: (buffer: string, range: ArenaRange) => void,
-  ): void {
+  #copy(instruction: Extract<Instruction, { kind: "copy" }>, writer: number, read: Reader): void {
     const { from, to, bytes, unit } = instruction;
     const source = this.#index.locate(from, bytes);
     const target = this.#index.locate(to, bytes);
@@ -139,12 +149,12 @@ export class Memory {
         : partsWithin(this.#index.unit(unit), from.offset, bytes, source.start - from.offset);
     const carried: { range: ArenaRange; content: Content }[] = [];
     for (const { start, end } of needed) {
-      read(from.buffer, { ...source, start, end });
+      read(from.buffer, { ...source, start, end }, null);
       for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
         if (!value) continue;
         const weight = value.weight && { tensor: value.weight.tensor, delta: value.weight.delta - shift };
         const range = { ...target, start: first + shift, end: last + shift };
-        carried.push({ range, content: { buffer: to.buffer, writer, weight } });
+        carried.push({ range, content: { buffer: to.buffer, writer, dtype: value.dtype, weight } });
       }
     }
     this.#clear(target);
@@ -176,12 +186,16 @@ function partsWithin(unit: PlanUnit, offset: number, bytes: number, base: number
 }
 
 /** What the runtime writes: adapter parameters with their moments, constants, and the inputs of each step. */
-function hostState(index: PlanIndex): { range: ArenaRange; buffer: string }[] {
+function hostState(index: PlanIndex): { range: ArenaRange; buffer: string; dtype: DType }[] {
   const { parameters } = index.plan;
   return [
     ...parameters.flatMap(({ value, first_moment, second_moment, shape }) =>
-      [value, first_moment, second_moment].map((at) => ({ at, bytes: f32Bytes(shape) })),
+      [value, first_moment, second_moment].map((at) => ({
+        at,
+        bytes: f32Bytes(shape),
+        dtype: "f32" as const,
+      })),
     ),
     ...index.hostInputs,
-  ].map(({ at, bytes }) => ({ range: index.locate(at, bytes), buffer: at.buffer }));
+  ].map(({ at, bytes, dtype }) => ({ range: index.locate(at, bytes), buffer: at.buffer, dtype }));
 }

@@ -3,7 +3,7 @@
  * through that could make them.
  */
 import { invariant } from "../diagnostic.ts";
-import { tensorBytes } from "../ops/define-op.ts";
+import { type DType, tensorBytes } from "../ops/define-op.ts";
 import type {
   ArenaName,
   Instruction,
@@ -99,15 +99,26 @@ export class PlanIndex {
   }
 
   /** What the runtime writes and no instruction may: constants, and the inputs of each step. */
-  get hostInputs(): { readonly name: string; readonly at: Place; readonly bytes: number }[] {
+  get hostInputs(): {
+    readonly name: string;
+    readonly at: Place;
+    readonly bytes: number;
+    readonly dtype: DType;
+  }[] {
     const { constants, step_inputs } = this.plan;
     return [
       ...constants.map(({ at, dtype, values }, i) => ({
         name: `constant ${i}`,
         at,
         bytes: tensorBytes([values.length], dtype),
+        dtype,
       })),
-      ...step_inputs.map(({ name, at, shape, dtype }) => ({ name, at, bytes: tensorBytes(shape, dtype) })),
+      ...step_inputs.map(({ name, at, shape, dtype }) => ({
+        name,
+        at,
+        bytes: tensorBytes(shape, dtype),
+        dtype,
+      })),
     ];
   }
 

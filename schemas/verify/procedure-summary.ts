@@ -2,10 +2,10 @@
  * What a procedure does to the bytes of its formals, derived from its calls alone.
  *
  * A formal is cut wherever an operand begins or ends; each segment knows the first call that reads it, the first that
- * writes it, whether it is read before the procedure wrote it (so that the caller must have), and whether it is
- * defined when the procedure ends. A kernel's workspace is written and holds nothing afterwards.
+ * writes it, whether it is read before the procedure wrote it (so that the caller must have), and what it holds when
+ * the procedure ends. A kernel's workspace is written and holds nothing afterwards.
  */
-import { dtypeBytes, tensorBytes } from "../ops/define-op.ts";
+import { type DType, dtypeBytes, tensorBytes } from "../ops/define-op.ts";
 import { findOp } from "../ops/index.ts";
 import type { PlanCall, PlanProcedure } from "../plan.ts";
 import type { Interval } from "./intervals.ts";
@@ -20,8 +20,8 @@ export interface CallAccess extends Interval {
   readonly formal: string;
   readonly reads: boolean;
   readonly writes: boolean;
-  /** False for a workspace: what was written there means nothing to anybody else. */
-  readonly defines: boolean;
+  /** Null for a workspace: what was written there means nothing to anybody else. */
+  readonly dtype: DType | null;
   /** Operand name, or `workspace`. */
   readonly name: string;
 }
@@ -33,8 +33,12 @@ export interface Segment extends Interval {
   readonly firstWrite: number;
   /** Read before any call of the procedure defined it. */
   readonly exposed: boolean;
-  /** Defined by the procedure when it ends. */
-  readonly defined: boolean;
+  /** Dtype of the exposed read. */
+  readonly expects: DType | null;
+  /** Dtype of what the procedure leaves there when it ends; null when it leaves nothing defined. */
+  readonly leaves: DType | null;
+  /** First call that reads in another dtype than an earlier call of the procedure wrote or read. */
+  readonly confused: number | null;
 }
 
 export interface ProcedureSummary {
@@ -56,7 +60,7 @@ export function callAccesses(call: PlanCall): CallAccess[] {
       end,
       reads: access !== "write" || operand.accumulate === true,
       writes: access !== "read",
-      defines: access !== "read",
+      dtype: operand.dtype,
     };
   });
   if (call.workspace) {
@@ -68,7 +72,7 @@ export function callAccesses(call: PlanCall): CallAccess[] {
       end: offset + bytes,
       reads: false,
       writes: true,
-      defines: false,
+      dtype: null,
     });
   }
   return accesses;
@@ -79,7 +83,9 @@ interface MutableSegment extends Interval {
   firstRead: number;
   firstWrite: number;
   exposed: boolean;
-  defined: boolean;
+  expects: DType | null;
+  leaves: DType | null;
+  confused: number | null;
 }
 
 export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
@@ -95,7 +101,7 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
   );
   calls.forEach((accesses, index) => {
     for (const access of accesses) {
-      if (access.reads) for (const segment of within(segments, access)) readAt(segment, index);
+      if (access.reads) for (const segment of within(segments, access)) readAt(segment, index, access);
     }
     for (const access of accesses) {
       if (access.writes) for (const segment of within(segments, access)) writeAt(segment, index, access);
@@ -110,15 +116,19 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
   return { segments: [...segments.values()].flat(), alignment };
 }
 
-function readAt(segment: MutableSegment, call: number): void {
+function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
   segment.firstRead = Math.min(segment.firstRead, call);
+  const held = segment.leaves ?? segment.expects;
+  if (held !== null && held !== dtype) segment.confused ??= call;
   // Once exposed, always exposed; a workspace in between undefines the bytes again.
-  if (!segment.defined) segment.exposed = true;
+  if (segment.leaves !== null) return;
+  segment.exposed = true;
+  segment.expects = dtype;
 }
 
-function writeAt(segment: MutableSegment, call: number, { defines }: CallAccess): void {
+function writeAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
   segment.firstWrite = Math.min(segment.firstWrite, call);
-  segment.defined = defines;
+  segment.leaves = dtype;
 }
 
 function cut(formal: string, accesses: readonly CallAccess[]): MutableSegment[] {
@@ -130,7 +140,9 @@ function cut(formal: string, accesses: readonly CallAccess[]): MutableSegment[] 
     firstRead: Number.POSITIVE_INFINITY,
     firstWrite: Number.POSITIVE_INFINITY,
     exposed: false,
-    defined: false,
+    expects: null,
+    leaves: null,
+    confused: null,
   }));
 }
 

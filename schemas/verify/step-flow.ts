@@ -2,15 +2,19 @@
  * Who feeds whom inside one steady part, read off the bytes: an instruction depends on those that wrote what it reads.
  *
  * No id is interpreted. An instruction is
- * - `embed` when it gathers rows of a file or runs a unit of kind embedding; the n-th one starts micro-batch n;
+ * - `embed` when it gathers rows of a file or runs a unit of kind embedding;
  * - `forward` or `backward` when it runs a unit: backward when one of its calls is an op that exists only as
  *   somebody's derivative, which is found out by asking every op's backward rule what it emits;
  * - `plain` otherwise: copies, conversions, fills, reductions. Plain instructions hand on what they were fed.
+ * Micro-batches are told by the step inputs: whoever reads the m-th slice of one works on micro-batch m, and so does
+ * whoever reads what it wrote. Reading an input whole, as the rope tables of all positions may, says nothing.
  * Bytes of adapter parameters and their gradients are left out: they tie micro-batches and steps together on purpose
  * and are followed by the optimizer check.
  */
+import { tensorBytes } from "../ops/define-op.ts";
 import { ops } from "../ops/index.ts";
 import type { PlanUnit, ProgramName } from "../plan.ts";
+import { intersects, mergeIntervals, totalBytes } from "./intervals.ts";
 import { host, Memory } from "./memory.ts";
 import { ParameterMap } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
@@ -23,8 +27,6 @@ export interface FlowNode {
   readonly sources: ReadonlySet<FlowNode>;
   /** Micro-batches that its data belongs to. */
   readonly microBatches: ReadonlySet<number>;
-  /** Bytes of step inputs that it reads. */
-  readonly inputs: readonly ArenaRange[];
 }
 
 /** The nodes of a program's steady part in serial order, after the prologues that precede it in a run. */
@@ -33,7 +35,7 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
   const derivatives = derivativeOps();
   const parameters = new ParameterMap(index.plan);
   const nodes = new Map<number, FlowNode>();
-  let embeds = 0;
+  const slices = new InputSlices(index);
   const before = new Set([...index.part("train-step", "prologue"), ...index.part(program, "prologue")]);
   for (const step of before) memory.execute(step, () => {});
   for (const step of index.part(program, "steady")) {
@@ -47,19 +49,17 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
     });
     const role = roleOf(index, step, derivatives);
     const sources = new Set<FlowNode>();
+    const microBatches = new Set(slices.of(inputs));
     for (const feeder of feeders) {
       const node = nodes.get(feeder);
-      if (node?.role === "plain") for (const source of node.sources) sources.add(source);
-      else if (node) sources.add(node);
+      if (!node) continue;
+      for (const source of node.role === "plain" ? node.sources : [node]) sources.add(source);
+      for (const microBatch of node.microBatches) microBatches.add(microBatch);
     }
-    const microBatches =
-      role === "embed"
-        ? new Set([embeds++])
-        : new Set([...sources].flatMap((source) => [...source.microBatches]));
     const { instruction } = step;
     const unit =
       instruction.kind === "run" && instruction.unit !== null ? index.unit(instruction.unit) : null;
-    nodes.set(ordinal, { step, role, unit, sources, microBatches, inputs });
+    nodes.set(ordinal, { step, role, unit, sources, microBatches });
   }
   return [...nodes.values()];
 }
@@ -87,4 +87,35 @@ function derivativeOps(): Set<string> {
     });
   }
   return new Set(ops.filter(({ name, backward }) => emitted.has(name) && !backward).map(({ name }) => name));
+}
+
+/** The inputs that have a row for every sequence of the step, cut into micro-batches. */
+class InputSlices {
+  readonly #inputs: readonly { readonly whole: ArenaRange; readonly slice: number }[];
+
+  constructor(index: PlanIndex) {
+    const { step_inputs, shape } = index.plan;
+    const sequences = shape.micro_batch * shape.micro_batches;
+    this.#inputs = step_inputs
+      .filter((input) => input.shape.length > 1 && input.shape[0] === sequences)
+      .map(({ at, shape: dims, dtype }) => {
+        const bytes = tensorBytes(dims, dtype);
+        return { whole: index.locate(at, bytes), slice: bytes / shape.micro_batches };
+      });
+  }
+
+  /** Micro-batches whose slices the ranges touch. */
+  of(ranges: readonly ArenaRange[]): number[] {
+    return this.#inputs.flatMap(({ whole, slice }) => {
+      const read = mergeIntervals(
+        ranges.filter((range) => range.arena === whole.arena && intersects(range, whole)),
+      );
+      if (totalBytes(read) >= whole.end - whole.start && slice < whole.end - whole.start) return [];
+      return read.flatMap(({ start, end }) => {
+        const first = Math.floor((Math.max(start, whole.start) - whole.start) / slice);
+        const last = Math.floor((Math.min(end, whole.end) - 1 - whole.start) / slice);
+        return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+      });
+    });
+  }
 }
