@@ -8,11 +8,12 @@
  * - A certificate of proof `windows` lists disjoint stretches "start-end" (half-open, counted in touches of the
  *   endlessly repeated step) and the capacity. Stretches that do not fit on the circle of one step are taken on that
  *   of two, and then prove half their sum per step.
- * - Gathers and checkpoint writes cannot be avoided by any capacity; they may be added to the bound.
+ * - What cannot be avoided by any capacity (see `unavoidable`) may be added to the bound.
  */
 import type { Instruction, Plan, ProgramName } from "../plan.ts";
 import { defineCheck } from "./check.ts";
-import { type PlanIndex, programNames } from "./plan-index.ts";
+import { host, Memory } from "./memory.ts";
+import { type PlanIndex, programNames, type Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
 
 type Bound = Plan["bounds"][number];
@@ -62,7 +63,7 @@ export function gapPpm(moved: number, bound: number): number {
 }
 
 function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => void): number {
-  // Nothing says that activations or gradients must leave the compute tier.
+  // Weights are never written back.
   if (bound.link === "d2h") return 0;
   const touches = touchesOf(index, bound.program);
   const capacity = capacityOf(index, bound.link);
@@ -113,12 +114,36 @@ function filledSlots(instruction: Instruction): string[] {
   return instruction.kind === "copy" && instruction.unit !== null ? [instruction.to.buffer] : [];
 }
 
-/** What no memory could save: the rows of the tokens, and the files of a checkpoint. */
+/**
+ * What no memory could save: the rows of the tokens, the files of a checkpoint, and data other than weights that has
+ * to change tier: towards the compute tier what does not come from there (step inputs, rows, adapters updated by the
+ * host), away from it what is not just brought back (results, gradients). Activations that are put aside for a while
+ * cross twice and could have stayed.
+ */
 function unavoidable(index: PlanIndex, program: ProgramName, link: Link): number {
-  if (link !== "disk") return 0;
-  return index.part(program, "steady").reduce((sum, { instruction }) => {
-    if (instruction.kind === "write") return sum + instruction.bytes;
-    if (instruction.kind !== "gather") return sum;
-    return sum + Math.min(instruction.indices.bytes / 4, instruction.table_rows) * instruction.row_bytes;
-  }, 0);
+  const steps = index.part(program, "steady");
+  if (link === "disk") return steps.reduce((sum, { instruction }) => sum + ownTraffic(instruction), 0);
+  const roundTrips = new Set<Step>();
+  const memory = new Memory(index);
+  const writers = new Map<number, Step>();
+  for (const step of steps) {
+    const ordinal = memory.execute(step, ({ content }) => {
+      const source = writers.get(content?.writer ?? host);
+      if (step.instruction.lane === "h2d" && source?.instruction.lane === "d2h") {
+        roundTrips.add(step).add(source);
+      }
+    });
+    writers.set(ordinal, step);
+  }
+  return steps
+    .filter((step) => step.instruction.lane === link && !roundTrips.has(step))
+    .reduce((sum, { instruction }) => {
+      return instruction.kind === "copy" && instruction.unit === null ? sum + instruction.bytes : sum;
+    }, 0);
+}
+
+function ownTraffic(instruction: Instruction): number {
+  if (instruction.kind === "write") return instruction.bytes;
+  if (instruction.kind !== "gather") return 0;
+  return Math.min(instruction.indices.bytes / 4, instruction.table_rows) * instruction.row_bytes;
 }

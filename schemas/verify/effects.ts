@@ -1,11 +1,12 @@
 /**
- * What an instruction does to memory, derived from its kind, its procedure's signature and its bindings, never from
+ * What an instruction does to memory, derived from its kind, its procedure's calls and its bindings, never from
  * what it declares. The canonical form has, per buffer, sorted ranges that neither overlap nor touch; buffers stand in
  * the order of their ids.
  *
  * - read and gather write their destination and their staging range; gather reads the token ids;
  * - copy reads its source and writes its destination; write reads its source and writes its staging range;
- * - run reads each `read` and `update` formal whole and writes each `write`, `update` and `scratch` formal whole.
+ * - run reads what its calls read before a call of the same run wrote it, and writes what its calls write, workspaces
+ *   included.
  */
 import type { Instruction, Place, Range } from "../plan.ts";
 import { mergeIntervals } from "./intervals.ts";
@@ -41,16 +42,18 @@ function rawEffects(index: PlanIndex, instruction: Instruction): Effects {
     case "write":
       return { reads: [instruction.from], writes: [instruction.staging] };
     case "run": {
-      const { formals } = index.procedure(instruction.procedure);
-      const bound = formals.map(({ name, bytes, access }) => ({
-        access,
-        range: at(instruction.bind[name]!, bytes),
-      }));
+      const { segments } = index.summary(index.procedure(instruction.procedure));
+      const touched = segments.map(({ formal, start, end, exposed, firstWrite }) => {
+        const { buffer, offset } = instruction.bind[formal]!;
+        return {
+          exposed,
+          written: firstWrite < Number.POSITIVE_INFINITY,
+          range: at({ buffer, offset: offset + start }, end - start),
+        };
+      });
       return {
-        reads: bound
-          .filter(({ access }) => access === "read" || access === "update")
-          .map(({ range }) => range),
-        writes: bound.filter(({ access }) => access !== "read").map(({ range }) => range),
+        reads: touched.filter(({ exposed }) => exposed).map(({ range }) => range),
+        writes: touched.filter(({ written }) => written).map(({ range }) => range),
       };
     }
   }
