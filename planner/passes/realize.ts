@@ -9,11 +9,12 @@ import type { Expanded, LaidOut, Shape } from "../ir/schedule.ts";
 import { tensorByName, type Units } from "../ir/units.ts";
 import { expandStep } from "./expand-step.ts";
 import { layout } from "./layout.ts";
+import { prefetch } from "./prefetch.ts";
 import { residency } from "./residency.ts";
 import { roll } from "./roll.ts";
 
 export function realize(inputs: Inputs, units: Units, shape: Shape): LaidOut {
-  return layout(roll(residency(expandStep(inputs, units, shape), units), units));
+  return layout(roll(prefetch(residency(expandStep(inputs, units, shape), units)), units));
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */

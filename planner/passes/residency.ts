@@ -35,7 +35,7 @@ export function residency(expanded: Expanded, units: Units): Resident {
       cycle,
     ),
   );
-  const ram = shape.tiers === "disk-ram" ? null : ramTier(loads, shape.ramSlots);
+  const ram = shape.tiers === "disk-ram" ? null : ramTier(loads, shape.ramSlots, units.norm);
   const withLoads = mapPrograms(programs, (tasks, program) => {
     const bound = bindWeights(tasks, loads[program], touches[program], slots, pinned);
     const chain = ram && chainedLoads(ram, program, units);
@@ -61,10 +61,10 @@ interface RamTier {
   readonly loads: Programs<readonly Load[]>;
 }
 
-/** The miss stream of vram is the touch sequence of ram. */
-function ramTier(loads: Programs<readonly Load[]>, slotCount: number): RamTier {
+/** The miss stream of vram is the touch sequence of ram; a slot that it leaves empty holds `filler`. */
+function ramTier(loads: Programs<readonly Load[]>, slotCount: number, filler: string): RamTier {
   const cycle = loads["train-step"].map((load) => load.unit);
-  const slots = steadyState(cycle, slotCount);
+  const slots = steadyState(cycle, slotCount).map((unit) => unit ?? filler);
   return {
     slots,
     loads: mapPrograms(loads, (list) =>

@@ -63,7 +63,7 @@ function loadResidency({ shape, residency }: Resident, units: Units): readonly T
   });
   for (const { unit, buffer } of residency) {
     if (!buffer.startsWith("ram/") || holding.get(buffer) === unit) continue;
-    tasks.push(read(unit, buffer, holding.get(buffer) ?? null, `read/${unit}/ram-start`));
+    tasks.push(read(unit, buffer, holding.get(buffer) ?? null, `read/${unit}/ram-start/${buffer}`));
   }
   return tasks;
 }
