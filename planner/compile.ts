@@ -38,7 +38,7 @@ export function compile(inputs: Inputs, options: PassOptions = {}): Compiled {
   if (problems.length > 0) return { diagnostics: problems, passes: passes.records };
   const { shape, decisions } = passes.run("choose-shape", () => chooseShape(inputs, units));
   const expanded = passes.run("expand-step", () => expandStep(inputs, units, shape));
-  const context = effectContext(inputs, units, expanded);
+  const context = effectContext(inputs, expanded);
   const resident = passes.run("residency", () => residency(expanded, units));
   const prefetched = passes.run("prefetch", () => prefetch(resident));
   const rolled = passes.run("roll", () => roll(prefetched, units));

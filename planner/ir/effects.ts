@@ -7,7 +7,6 @@ import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanProcedure, Range } from "../../schemas/plan.ts";
 import type { Task } from "./schedule.ts";
-import type { Units } from "./units.ts";
 
 export interface Access {
   readonly buffer: string;
@@ -21,7 +20,6 @@ export interface Access {
 
 export interface EffectContext {
   readonly procedures: ReadonlyMap<string, PlanProcedure>;
-  readonly units: Units;
   /** Bytes of the buffer `staging`. */
   readonly stagingBytes: number;
   /** Bytes that a gather writes. */
@@ -36,11 +34,8 @@ export function accessesOf(task: Task, context: EffectContext): readonly Access[
   switch (task.kind) {
     case "run":
       return runAccesses(task, context);
-    case "read": {
-      const unit = context.units.byId.get(task.unit)!;
-      const parts = unit.parts.map((part) => access(task.to, part.at, part.bytes, true));
-      return [...parts, staging];
-    }
+    case "read":
+      return [...task.parts.map((part) => access(task.to, part.at, part.bytes, true)), staging];
     case "gather":
       return [
         access(task.indices.buffer, task.indices.offset, task.indices.bytes, false),

@@ -14,6 +14,7 @@ import type {
   ArenaName,
   PlanBuffer,
   PlanProcedure,
+  PlanUnit,
   ProgramName,
   Residency,
   Wait,
@@ -55,6 +56,8 @@ export interface ReadTask extends TaskBase {
   readonly kind: "read";
   readonly lane: "disk";
   readonly unit: string;
+  /** The parts of the unit that this read brings. */
+  readonly parts: PlanUnit["parts"];
   readonly evicts: string | null;
   readonly to: string;
 }

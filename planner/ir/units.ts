@@ -85,6 +85,32 @@ export function buildUnits(inputs: Inputs): Units {
   };
 }
 
+/** What one load instruction brings: some consecutive parts of a unit. */
+export interface Transfer {
+  /** Completes the load's id; empty when the unit moves as a whole. */
+  readonly suffix: string;
+  readonly parts: PlanUnit["parts"];
+  /** Bytes of the unit from the first of these parts up to the first of the next transfer. */
+  readonly from: number;
+  readonly bytes: number;
+}
+
+/**
+ * A unit moves in two transfers, cut at the part nearest to half its bytes, so that a procedure can start on the first
+ * weights it needs while the rest is still on its way (its waits stand before the calls that need them).
+ */
+export function transfersOf({ parts, bytes }: PlanUnit): readonly Transfer[] {
+  if (parts.length < 2) return [{ suffix: "", parts, from: 0, bytes }];
+  const distance = (index: number) => Math.abs(parts[index]!.at - bytes / 2);
+  let cut = 1;
+  for (let index = 2; index < parts.length; index++) if (distance(index) < distance(cut)) cut = index;
+  const middle = parts[cut]!.at;
+  return [
+    { suffix: "/1", parts: parts.slice(0, cut), from: 0, bytes: middle },
+    { suffix: "/2", parts: parts.slice(cut), from: middle, bytes: bytes - middle },
+  ];
+}
+
 function regionOf(inputs: Inputs, weights: Readonly<Record<string, string>>): RegionLayout {
   const sizes = Object.entries(weights).map(([name, tensor]) => ({
     name,

@@ -5,7 +5,7 @@ import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
 import { accessesOf, type EffectContext, effectsOf } from "../ir/effects.ts";
-import type { Programs, Synced, SyncedTask } from "../ir/schedule.ts";
+import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
 import { at, PAGE } from "../ir/values.ts";
 import { mapPrograms } from "./residency.ts";
@@ -32,7 +32,7 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
       return { ...task, ...common, bytes: task.from.bytes, staging };
     case "read": {
       const { unit, evicts } = task;
-      const segments = segmentsOf(task.to, inputs, context.units.byId.get(unit)!);
+      const segments = segmentsOf(task.to, inputs, task.parts);
       const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
       return { kind: "read", lane: "disk", ...common, unit, evicts, bytes, segments, staging };
     }
@@ -66,20 +66,10 @@ export function alignedRowBytes(rowBytes: number): number {
 
 type Segment = Extract<Instruction, { kind: "read" }>["segments"][number];
 
-function segmentsOf(
-  buffer: string,
-  inputs: Inputs,
-  unit: { parts: readonly { tensor: string; from: number; bytes: number; at: number }[] },
-): Segment[] {
-  return unit.parts.map((part) => {
+function segmentsOf(buffer: string, inputs: Inputs, parts: ReadTask["parts"]): Segment[] {
+  return parts.map((part) => {
     const { file, offset, name } = tensorByName(inputs, part.tensor);
-    return {
-      file,
-      offset: offset + part.from,
-      bytes: part.bytes,
-      tensor: name,
-      from: part.from,
-      to: at(buffer, part.at),
-    };
+    const to = at(buffer, part.at);
+    return { file, offset: offset + part.from, bytes: part.bytes, tensor: name, from: part.from, to };
   });
 }

@@ -18,10 +18,9 @@ export function realize(inputs: Inputs, units: Units, shape: Shape): LaidOut {
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */
-export function effectContext(inputs: Inputs, units: Units, expanded: Expanded): EffectContext {
+export function effectContext(inputs: Inputs, expanded: Expanded): EffectContext {
   return {
     procedures: new Map(expanded.procedures.map((procedure) => [procedure.id, procedure])),
-    units,
     known: new Map(),
     stagingBytes: expanded.values.find(({ id }) => id === "staging")!.bytes,
     gatherBytes: ({ tensor, indices }) => {

@@ -7,11 +7,11 @@
  * same residency.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
-import type { ProgramName } from "../../schemas/plan.ts";
+import type { PlanUnit, ProgramName } from "../../schemas/plan.ts";
 import { type Load, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
-import type { Expanded, Programs, ReadTask, Resident, Shape, Task, Value } from "../ir/schedule.ts";
-import type { Units } from "../ir/units.ts";
+import type { CopyTask, Expanded, Programs, ReadTask, Resident, Shape, Task, Value } from "../ir/schedule.ts";
+import { transfersOf, type Units } from "../ir/units.ts";
 import { at, computeArena, pinnedSlot, ramSlot, ringSlot, slotBytes } from "../ir/values.ts";
 
 /** One use of a unit by one or more consecutive tasks. */
@@ -40,7 +40,7 @@ export function residency(expanded: Expanded, units: Units): Resident {
     const bound = bindWeights(tasks, loads[program], touches[program], slots, pinned);
     const chain = ram && chainedLoads(ram, program, units);
     const make = (load: Load, index: number, id: string) =>
-      chain?.load(load, index, id) ?? readLoad(load, id);
+      chain?.load(load, index, id) ?? readLoad(load, id, units);
     const list = insertLoads(bound, touches[program], loads[program], make);
     return chain ? [...list, ...chain.restore(loads[program].length)] : list;
   });
@@ -136,18 +136,18 @@ function insertLoads(
 }
 
 /** Two tiers: each load is one read from disk. */
-function readLoad(load: Load, id: string): readonly Task[] {
-  return [readTask(`read/${id}`, load, ringSlot(load.slot))];
+function readLoad(load: Load, id: string, units: Units): readonly Task[] {
+  return readTasks(`read/${id}`, units.byId.get(load.unit)!, ringSlot(load.slot), load.evicts);
 }
 
 /** Three tiers: each vram load is a copy from ram, after the read that brings the unit there if it is not. */
 function chainedLoads(ram: RamTier, program: ProgramName, units: Units) {
   const holding = new Map(ram.slots.flatMap((unit, slot) => (unit === null ? [] : [[unit, slot] as const])));
   const take = (reads: readonly Load[], id: (unit: string) => string): readonly Task[] =>
-    reads.map((read) => {
+    reads.flatMap((read) => {
       if (read.evicts !== null) holding.delete(read.evicts);
       holding.set(read.unit, read.slot);
-      return readTask(`read/${id(read.unit)}`, read, ramSlot(read.slot));
+      return readTasks(`read/${id(read.unit)}`, units.byId.get(read.unit)!, ramSlot(read.slot), read.evicts);
     });
   const all = ram.loads[program];
   return {
@@ -156,10 +156,8 @@ function chainedLoads(ram: RamTier, program: ProgramName, units: Units) {
         all.filter(({ touch }) => touch === index),
         () => id,
       );
-      const from = at(ramSlot(holding.get(load.unit)!));
-      const to = at(ringSlot(load.slot));
-      const { bytes } = units.byId.get(load.unit)!;
-      return [...reads, { kind: "copy", id: `copy/${id}`, lane: "h2d", from, to, bytes, unit: load.unit }];
+      const from = ramSlot(holding.get(load.unit)!);
+      return [...reads, ...copyTasks(`copy/${id}`, units.byId.get(load.unit)!, from, ringSlot(load.slot))];
     },
     restore: (vramLoads: number) =>
       take(
@@ -169,8 +167,32 @@ function chainedLoads(ram: RamTier, program: ProgramName, units: Units) {
   };
 }
 
-function readTask(id: string, { unit, evicts }: Load, to: string): ReadTask {
-  return { kind: "read", id, lane: "disk", unit, evicts, to };
+/** The reads that bring a unit to a slot. */
+export function readTasks(
+  id: string,
+  unit: PlanUnit,
+  to: string,
+  evicts: string | null,
+): readonly ReadTask[] {
+  return transfersOf(unit).map(({ suffix, parts }, index) => {
+    return {
+      kind: "read",
+      id: id + suffix,
+      lane: "disk",
+      unit: unit.id,
+      parts,
+      evicts: index === 0 ? evicts : null,
+      to,
+    };
+  });
+}
+
+/** The copies that bring a unit from a ram slot to a vram slot. */
+export function copyTasks(id: string, unit: PlanUnit, from: string, to: string): readonly CopyTask[] {
+  return transfersOf(unit).map(({ suffix, from: offset, bytes }) => {
+    const ends = { from: at(from, offset), to: at(to, offset) };
+    return { kind: "copy", id: id + suffix, lane: "h2d", ...ends, bytes, unit: unit.id };
+  });
 }
 
 function slotValues(shape: Shape, units: Units): readonly Value[] {

@@ -9,8 +9,8 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import type { Residency } from "../../schemas/plan.ts";
 import type { Resident, Rolled, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
-import { at, ramSlot } from "../ir/values.ts";
-import { mapPrograms } from "./residency.ts";
+import { ramSlot } from "../ir/values.ts";
+import { copyTasks, mapPrograms, readTasks } from "./residency.ts";
 
 export function roll(resident: Resident, units: Units): Rolled {
   const prologue = [...loadResidency(resident, units), ...resident.adapterCopies];
@@ -39,31 +39,25 @@ function residencyAfter(start: Residency, tasks: readonly Task[]): ReadonlyMap<s
 
 /** Brings every unit of the steady state to its slot; with a vram tier by way of the ram slots, in turn. */
 function loadResidency({ shape, residency }: Resident, units: Units): readonly Task[] {
-  const read = (unit: string, to: string, evicts: string | null, id = `read/${unit}/start`): Task => {
-    return { kind: "read", id, lane: "disk", unit, evicts, to };
-  };
-  if (shape.tiers === "disk-ram") return residency.map(({ unit, buffer }) => read(unit, buffer, null));
-  const tasks: Task[] = [];
   const holding = new Map<string, string>();
+  const read = (unit: string, to: string, id: string): readonly Task[] => {
+    const evicts = holding.get(to) ?? null;
+    holding.set(to, unit);
+    return readTasks(id, units.byId.get(unit)!, to, evicts);
+  };
+  if (shape.tiers === "disk-ram")
+    return residency.flatMap(({ unit, buffer }) => read(unit, buffer, `read/${unit}/start`));
   const device = residency.filter(({ buffer }) => !buffer.startsWith("ram/"));
-  device.forEach(({ unit, buffer }, index) => {
+  const copied = device.flatMap(({ unit, buffer }, index) => {
     const slot = ramSlot(index % shape.ramSlots);
-    tasks.push(read(unit, slot, holding.get(slot) ?? null));
-    holding.set(slot, unit);
-    const { bytes } = units.byId.get(unit)!;
-    tasks.push({
-      kind: "copy",
-      id: `copy/${unit}/start`,
-      lane: "h2d",
-      from: at(slot),
-      to: at(buffer),
-      bytes,
-      unit,
-    });
+    return [
+      ...read(unit, slot, `read/${unit}/start`),
+      ...copyTasks(`copy/${unit}/start`, units.byId.get(unit)!, slot, buffer),
+    ];
   });
-  for (const { unit, buffer } of residency) {
-    if (!buffer.startsWith("ram/") || holding.get(buffer) === unit) continue;
-    tasks.push(read(unit, buffer, holding.get(buffer) ?? null, `read/${unit}/ram-start/${buffer}`));
-  }
-  return tasks;
+  const rest = residency.flatMap(({ unit, buffer }) => {
+    if (!buffer.startsWith("ram/") || holding.get(buffer) === unit) return [];
+    return read(unit, buffer, `read/${unit}/ram-start/${buffer}`);
+  });
+  return [...copied, ...rest];
 }

@@ -104,8 +104,9 @@ describe("roll", () => {
     const units = buildUnits(inputs);
     const resident = residency(expandStep(inputs, units, smallestShape(inputs, units)), units);
     const tasks = resident.programs["train-step"];
-    const last = tasks.findLastIndex(({ kind }) => kind === "read");
-    const broken = { ...resident.programs, "train-step": tasks.filter((_, index) => index !== last) };
+    const last = tasks.findLast((task) => task.kind === "read")!;
+    const kept = tasks.filter((task) => task.kind !== "read" || task.unit !== last.unit);
+    const broken = { ...resident.programs, "train-step": kept };
     expect(() => roll({ ...resident, programs: broken }, units)).toThrow(/ends with/);
   });
 });
@@ -139,11 +140,15 @@ describe("sync", () => {
     const units = buildUnits(inputs);
     const expanded = expandStep(inputs, units, { ...smallestShape(inputs, units), microBatch: 4 });
     const laidOut = layout(roll(prefetch(residency(expanded, units)), units));
-    const { synced } = sync(laidOut, effectContext(inputs, units, expanded));
+    const { synced } = sync(laidOut, effectContext(inputs, expanded));
     const steady = synced["train-step"].steady;
     const waitsOf = (id: string) => steady.find(({ task }) => task.id === id)!.waits.map(({ on }) => on);
-    expect(waitsOf("read/L02/fwd")).toContain("fwd/L00/mb0");
-    expect(waitsOf("fwd/L02/mb0")).toContain("read/L02/fwd");
+    expect(waitsOf("read/L02/fwd/1")).toContain("fwd/L00/mb0");
+    expect(waitsOf("fwd/L02/mb0")).toContain("read/L02/fwd/1");
+    const late = steady
+      .find(({ task }) => task.id === "fwd/L02/mb0")!
+      .waits.find(({ on }) => on === "read/L02/fwd/2");
+    expect(late!.at).toBeGreaterThan(0);
   });
 });
 
