@@ -67,6 +67,21 @@ export function safetensorsHeader(
   return layoutSafetensors(tensors, metadata).header;
 }
 
+/** The bytes before a data part in which every tensor has its place already; `offset` counts from its start. */
+export function placedHeader(
+  tensors: readonly (TensorSpec & { readonly offset: number })[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
+  let end = 0;
+  for (const { name, dtype, shape, offset } of tensors.toSorted((a, b) => a.offset - b.offset)) {
+    invariant(offset === end, `tensor ${name} begins at ${offset} instead of ${end}`);
+    end += shape.reduce((product, dim) => product * dim, SAFETENSORS_DTYPES[dtype]);
+    entries.push([name, { dtype, shape, data_offsets: [offset, end] }]);
+  }
+  return encodeHeader(entries);
+}
+
 /**
  * Writes a file piece by piece; memory use is that of one piece. The file appears under its name only when it is
  * complete and on disk.

@@ -433,6 +433,68 @@ export const diagnosticCodes = declared({
     exit: 5,
     doc: "A traffic figure or its lower bound does not follow from the plan.",
   },
+
+  // Executing a plan
+  "plan.syntax": { kind: "user", exit: 5, doc: "A plan file is not JSON." },
+  "plan.stale": {
+    kind: "user",
+    exit: 4,
+    doc: "An input of the plan is no longer what it was when the plan was made.",
+  },
+  "plan.op-table": {
+    kind: "user",
+    exit: 4,
+    doc: "The plan was made for another set of kernels than this lema has.",
+  },
+  "plan.not-executable": {
+    kind: "user",
+    exit: 1,
+    doc: "The plan comes from a dry run, which opens no weights and no data.",
+  },
+  "plan.free-memory": {
+    kind: "environment",
+    exit: 3,
+    doc: "The machine has less free memory than the plan needs.",
+  },
+  "run.output-exists": {
+    kind: "user",
+    exit: 1,
+    doc: "The output directory holds a run already, which would be overwritten.",
+  },
+  "run.output-unwritable": {
+    kind: "environment",
+    exit: 1,
+    doc: "The output directory cannot be created or written.",
+  },
+  "run.not-found": { kind: "user", exit: 1, doc: "There is no run to resume." },
+  "run.non-finite": {
+    kind: "user",
+    exit: 1,
+    doc: "The loss or the gradient of a step is NaN or infinite.",
+  },
+  "run.cancelled": { kind: "user", exit: 1, doc: "The run was stopped before its step ended." },
+  "run.engine": {
+    kind: "environment",
+    exit: 1,
+    doc: "The native engine failed: a device, a file or an allocation.",
+  },
+  "run.no-addon": { kind: "environment", exit: 1, doc: "The native module is missing or cannot be loaded." },
+  "checkpoint.not-found": { kind: "user", exit: 1, doc: "There is no checkpoint of that name in the run." },
+  "checkpoint.incomplete": {
+    kind: "user",
+    exit: 1,
+    doc: "A directory is not a complete checkpoint: it has no manifest.",
+  },
+  "checkpoint.damaged": {
+    kind: "environment",
+    exit: 1,
+    doc: "A file of a checkpoint is not the one that its manifest describes.",
+  },
+  "checkpoint.mismatch": {
+    kind: "user",
+    exit: 4,
+    doc: "A checkpoint comes from a plan with other inputs, training or numerics.",
+  },
 });
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

@@ -34,7 +34,7 @@ export const runSchema = z
     status: z
       .enum(["running", "finished", "stopped", "failed"])
       .describe("`running` in a run that no process owns means that it was killed."),
-    backend: z.enum(["cpu", "cuda"]).describe("The backend that computed."),
+    backend: z.enum(["cpu", "reference", "cuda"]).describe("The backend that computed."),
     device: z
       .string()
       .describe("Name of the device and its instruction set: bits are comparable on the same one."),
@@ -67,7 +67,11 @@ export type RunRecord = z.output<typeof runSchema>;
 export const trainMetricSchema = z.strictObject({
   step: positive.describe("Optimizer step, from 1."),
   loss: z.number().describe("Mean over the supervised tokens of the step."),
-  grad_norm: z.number().nonnegative().describe("Global norm before clipping."),
+  grad_norm: z
+    .number()
+    .nonnegative()
+    .nullable()
+    .describe("Global norm before clipping; null where it overflowed and the step was skipped."),
   lr: z.number().nonnegative().describe("Learning rate of the step."),
   tokens: count.describe("Supervised tokens of the step."),
   seconds: seconds.describe("Wall time of the step."),
@@ -130,6 +134,8 @@ export const lemaStateSchema = z.strictObject({
   step: count,
   /** AdamW's own counter: steps done without the skipped ones. */
   adam_step: count,
+  /** Supervised tokens seen. */
+  tokens: count,
   /** The next row to train on: `row` counts within the epoch's order. */
   position: z.strictObject({ epoch: count, row: count }),
   seed: z.int().min(0).max(0xffff_ffff),

@@ -86,6 +86,7 @@ describe("a checkpoint", () => {
       plan_id: DIGEST,
       step: 3,
       adam_step: 2,
+      tokens: 900,
       position: { epoch: 0, row: 24 },
       seed: 42,
       loss_scale: { scale: 65536, good_steps: 3 },

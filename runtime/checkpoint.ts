@@ -1,0 +1,170 @@
+/**
+ * Checkpoints of a run: `checkpoint-STEP/` and `final/`, each with
+ *
+ *     adapter_model.safetensors  adapter_config.json      as PEFT writes them
+ *     optimizer.safetensors  lema_state.json              for a resume
+ *     trainer_state.json                                  for Transformers and the tools around it
+ *     manifest.json                                       digests, written last
+ *
+ * A checkpoint is made in a hidden directory, synced and renamed, so under its name it is complete or absent. Tensors
+ * go from the arenas to the files in native code; here only the headers before them are written.
+ */
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { ADAPTER_METADATA } from "../models/peft.ts";
+import { peftConfigText } from "../models/peft-config.ts";
+import type { SafetensorsDType } from "../models/safetensors.ts";
+import { placedHeader } from "../models/safetensors-writer.ts";
+import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import type { DType } from "../schemas/ops/define-op.ts";
+import type { Plan, PlanSink } from "../schemas/plan.ts";
+import type { LemaState, Manifest } from "../schemas/run.ts";
+import { jsonText, syncDirectory, writeSynced } from "./files.ts";
+import { checkManifest, writeManifest } from "./manifest.ts";
+import { LEMA_STATE_FILE, lemaState, readState, TRAINER_STATE_FILE, trainerState } from "./trainer-state.ts";
+import type { TrainingState } from "./training-state.ts";
+
+export const ADAPTER_CONFIG_FILE = "adapter_config.json";
+export const FINAL = "final";
+const CHECKPOINT_NAME = /^checkpoint-(\d+)$/;
+
+/** A file that native code fills from byte `base` on. */
+export interface SinkFile {
+  readonly sink: string;
+  readonly path: string;
+  /** Length of the header that stands there already. */
+  readonly base: number;
+}
+
+export interface CheckpointSource {
+  readonly plan: Plan;
+  readonly state: TrainingState;
+  /** Runs the plan's checkpoint program and syncs the files. */
+  readonly writeTensors: (sinks: readonly SinkFile[]) => Promise<void>;
+}
+
+export interface SavedCheckpoint {
+  readonly directory: string;
+  readonly manifest: Manifest;
+  readonly state: LemaState;
+  readonly training: TrainingState;
+}
+
+export const checkpointName = (step: number): string => `checkpoint-${step}`;
+
+/** Writes one checkpoint, in place of an earlier one of the same path. */
+export async function writeCheckpoint(
+  path: string,
+  { plan, state, writeTensors }: CheckpointSource,
+): Promise<Manifest> {
+  const parent = dirname(path);
+  const partial = join(parent, `.${basename(path)}.partial`);
+  const replaced = join(parent, `.${basename(path)}.replaced`);
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial);
+  const sinks: SinkFile[] = [];
+  for (const sink of plan.sinks) {
+    const header = placedHeader(sink.tensors.map(describe), ADAPTER_METADATA);
+    const file = join(partial, sink.file);
+    await writeSynced(file, header);
+    sinks.push({ sink: sink.id, path: file, base: header.length });
+  }
+  await writeTensors(sinks);
+  const { base_model: baseModel, ...lora } = plan.adapter;
+  await writeSynced(join(partial, ADAPTER_CONFIG_FILE), peftConfigText({ ...lora, baseModel }));
+  await writeSynced(join(partial, TRAINER_STATE_FILE), jsonText(trainerState(plan, state)));
+  await writeSynced(join(partial, LEMA_STATE_FILE), jsonText(lemaState(plan, state)));
+  const manifest = await writeManifest(partial);
+  await syncDirectory(partial);
+  await rm(replaced, { recursive: true, force: true });
+  await rename(path, replaced).catch(ignoreMissing);
+  await rename(partial, path);
+  await syncDirectory(parent);
+  await rm(replaced, { recursive: true, force: true });
+  return manifest;
+}
+
+/** Removes all but the newest `keep` checkpoints; `final/` stays. */
+export async function pruneCheckpoints(run: string, keep: number): Promise<void> {
+  for (const step of (await checkpointSteps(run)).slice(0, -keep)) {
+    await rm(join(run, checkpointName(step)), { recursive: true });
+  }
+}
+
+/** Reads and checks a checkpoint. Throws `checkpoint.incomplete` and `checkpoint.damaged`. */
+export async function readCheckpoint(directory: string): Promise<SavedCheckpoint> {
+  const manifest = await checkManifest(directory);
+  const { lema, training } = await readState(directory);
+  return { directory, manifest, state: lema, training };
+}
+
+/**
+ * Finds the checkpoint to resume from: `latest`, or a name such as `checkpoint-500` or `final`. Throws
+ * `checkpoint.not-found`.
+ */
+export async function findCheckpoint(run: string, wanted: string): Promise<SavedCheckpoint> {
+  if (wanted !== "latest") return readCheckpoint(await existing(run, basename(wanted)));
+  const steps = await checkpointSteps(run);
+  const candidates = [...steps.map(checkpointName), FINAL];
+  const found: SavedCheckpoint[] = [];
+  let problem: unknown;
+  for (const name of candidates) {
+    if (!(await entries(run)).includes(name)) continue;
+    try {
+      found.push(await readCheckpoint(join(run, name)));
+    } catch (error) {
+      problem = error; // A damaged one is passed over as long as another can be read.
+    }
+  }
+  const newest = found.toSorted((a, b) => a.state.step - b.state.step).at(-1);
+  if (newest !== undefined) return newest;
+  throw problem ?? notFound(run, "a checkpoint");
+}
+
+/** Steps of the run's checkpoints, ascending. */
+async function checkpointSteps(run: string): Promise<number[]> {
+  return (await entries(run))
+    .flatMap((name) => CHECKPOINT_NAME.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+async function existing(run: string, name: string): Promise<string> {
+  if (!(await entries(run)).includes(name)) throw notFound(run, name);
+  return join(run, name);
+}
+
+async function entries(run: string): Promise<string[]> {
+  try {
+    return await readdir(run);
+  } catch (error) {
+    ignoreMissing(error);
+    return [];
+  }
+}
+
+function notFound(run: string, what: string): DiagnosticError {
+  return new DiagnosticError(
+    diagnostic("checkpoint.not-found", {
+      summary: `${run} has no ${what.replace(/^a /, "")}`,
+      where: { file: run },
+      hint: "leave out `--resume` to begin anew, in a directory without a run",
+    }),
+  );
+}
+
+const SAFETENSORS_NAMES: Readonly<Record<DType, SafetensorsDType>> = {
+  f32: "F32",
+  bf16: "BF16",
+  f16: "F16",
+  f64: "F64",
+  i32: "I32",
+};
+
+function describe({ name, dtype, shape, offset }: PlanSink["tensors"][number]) {
+  return { name, dtype: SAFETENSORS_NAMES[dtype], shape, offset };
+}
+
+function ignoreMissing(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+}

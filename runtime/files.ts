@@ -1,0 +1,50 @@
+/** Files that must be whole or absent: written beside, synced, renamed. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+
+/** Hex SHA-256 and size of a file. */
+export async function digestFile(path: string): Promise<{ sha256: string; size: number }> {
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { sha256: hash.digest("hex"), size };
+}
+
+/** Writes a file and waits until it is on disk. */
+export async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Replaces a file in one step: a reader sees the old content or the new one. */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const partial = `${path}.partial`;
+  await writeSynced(partial, content);
+  await rename(partial, path);
+  await syncDirectory(dirname(path));
+}
+
+/** Makes creations and renames in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** JSON as lema writes it: indented, with a line break at the end. */
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
