@@ -11,6 +11,7 @@ import { tensorBytes } from "../ops/define-op.ts";
 import type { PlanBuffer, PlanUnit, ProgramName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { Memory, type Use } from "./memory.ts";
+import { ParameterMap } from "./parameter-map.ts";
 import type { PartName, PlanIndex, Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
 
@@ -48,6 +49,7 @@ class Interpreter {
   readonly #index: PlanIndex;
   readonly #report: Report<Code>;
   readonly #memory: Memory;
+  readonly #owners: ParameterMap;
   /** Interpreting a part again finds the same faults again; each is told once. */
   readonly #told = new Set<string>();
 
@@ -55,6 +57,7 @@ class Interpreter {
     this.#index = index;
     this.#report = report;
     this.#memory = new Memory(index);
+    this.#owners = new ParameterMap(index.plan);
   }
 
   part(program: ProgramName, part: PartName): void {
@@ -78,7 +81,9 @@ class Interpreter {
     this.#memory.endProgram();
   }
 
-  #judge({ step, buffer, start, end, arena, content, dtype }: Use): void {
+  #judge(use: Use): void {
+    this.#replicaIsCurrent(use);
+    const { step, buffer, start, end, arena, content, dtype } = use;
     const { instruction, path } = step;
     const range = `${arena}[${start}, ${end})`;
     if (!content) {
@@ -105,6 +110,29 @@ class Interpreter {
         path,
         `${instruction.id} reads ${content.weight.tensor} without naming its unit`,
       );
+    }
+  }
+
+  /** A replica of a parameter is read only while it equals the parameter. */
+  #replicaIsCurrent({ step, buffer, start, end, content }: Use): void {
+    const base = this.#index.buffer(buffer).offset;
+    for (const found of this.#owners.within(buffer, start - base, end - base)) {
+      if (!found.replica || found.key !== "value" || !content) continue;
+      const own = this.#index.locate(found.parameter.value, found.end - found.start);
+      const shift = own.start - base - found.start;
+      const range = {
+        arena: own.arena,
+        start: Math.max(own.start, start + shift),
+        end: Math.min(own.end, end + shift),
+      };
+      if (this.#memory.contents(range).some(({ value }) => value?.maker !== content.maker)) {
+        const { instruction, path } = step;
+        this.#tell(
+          "verify.contents",
+          path,
+          `${instruction.id} reads ${found.parameter.name} in ${buffer}, which is out of date`,
+        );
+      }
     }
   }
 

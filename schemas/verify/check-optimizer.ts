@@ -1,8 +1,8 @@
 /**
- * The life of a gradient within one step, followed call by call over the bytes that `parameters` names:
- * zeroed once, added to once per micro-batch by the backward of its unit, measured once by a square sum, applied once
- * by an adamw whose clip and skip come from the grad_norm over exactly those sums. Parameters and moments change
- * nowhere else, and nobody reads a parameter after its update within the step.
+ * The life of a gradient within one step, followed call by call over the bytes that `parameters` names and their
+ * replicas: zeroed once, added to once per micro-batch by the backward of its unit, perhaps copied when complete,
+ * measured once by a square sum, applied once by an adamw whose clip and skip come from the grad_norm over exactly
+ * those sums. Parameters and moments change nowhere else, and no call reads a parameter after its update.
  */
 import { adamw } from "../ops/adamw.ts";
 import { fill } from "../ops/fill.ts";
@@ -12,7 +12,7 @@ import type { PlanCall, PlanParameter, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { effectsOf } from "./effects.ts";
 import { mergeIntervals, totalBytes } from "./intervals.ts";
-import { f32Bytes, ParameterMap } from "./parameter-map.ts";
+import { f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 import { callAccesses } from "./procedure-summary.ts";
 
@@ -21,20 +21,21 @@ interface Operand extends Range {
   readonly writes: boolean;
 }
 
-/** A call with its operands in buffer bytes; calls of a step are numbered through. */
+/** A call, or a copy (`call` is null), with its operands in buffer bytes; they are numbered through the step. */
 interface LocatedCall {
   readonly ordinal: number;
   readonly step: Step;
-  readonly call: PlanCall;
+  readonly call: PlanCall | null;
   readonly operands: ReadonlyMap<string, Operand>;
 }
 
 /** One operand of one call that touches a parameter's gradient or value. */
 interface Event {
   readonly located: LocatedCall;
-  readonly key: "gradient" | "value";
   readonly operand: string;
   readonly range: Operand;
+  /** The touched bytes of the parameter, in the same buffer. */
+  readonly own: ParameterBytes;
 }
 
 export const checkOptimizer = defineCheck({
@@ -45,7 +46,7 @@ export const checkOptimizer = defineCheck({
     const owners = new ParameterMap(index.plan);
     frozenElsewhere(index, owners, report);
     const calls = locateCalls(index);
-    const norms = calls.filter(({ call }) => call.op === gradNorm.name);
+    const norms = calls.filter(({ call }) => call?.op === gradNorm.name);
     const norm = norms[0];
     if (!norm || norms.length > 1) {
       report(
@@ -71,6 +72,14 @@ function locateCalls(index: PlanIndex): LocatedCall[] {
   const located: LocatedCall[] = [];
   for (const step of index.part("train-step", "steady")) {
     const { instruction } = step;
+    if (instruction.kind === "copy" && instruction.unit === null) {
+      const { from, to, bytes } = instruction;
+      const operands = new Map([
+        ["from", { ...from, bytes, reads: true, writes: false }],
+        ["to", { ...to, bytes, reads: false, writes: true }],
+      ]);
+      located.push({ ordinal: located.length, step, call: null, operands });
+    }
     if (instruction.kind !== "run") continue;
     for (const call of index.procedure(instruction.procedure).calls) {
       const operands = new Map<string, Operand>();
@@ -88,15 +97,10 @@ function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap):
   const events = new Map<PlanParameter, Event[]>();
   for (const located of calls) {
     for (const [operand, range] of located.operands) {
-      for (const { parameter, key } of owners.within(
-        range.buffer,
-        range.offset,
-        range.offset + range.bytes,
-      )) {
-        if (key !== "gradient" && key !== "value") continue;
-        const list = events.get(parameter) ?? [];
-        events.set(parameter, list);
-        list.push({ located, key, operand, range });
+      for (const own of owners.within(range.buffer, range.offset, range.offset + range.bytes)) {
+        const list = events.get(own.parameter) ?? [];
+        events.set(own.parameter, list);
+        list.push({ located, operand, range, own });
       }
     }
   }
@@ -110,7 +114,7 @@ function everySumCounts(
   report: Report<"verify.optimizer">,
 ): void {
   const squares = norm.operands.get("squares");
-  const sums = calls.filter(({ call }) => call.op === squareSum.name);
+  const sums = calls.filter(({ call }) => call?.op === squareSum.name);
   const counted = sums.flatMap(({ ordinal, operands }) => {
     const y = operands.get("y");
     return squares && y && ordinal < norm.ordinal && within(squares, y)
@@ -130,33 +134,48 @@ function followGradient(
   norm: LocatedCall,
   wrong: (text: string) => void,
 ): number {
-  const own = { ...parameter.gradient, bytes: f32Bytes(parameter.shape) };
   let stage: "stale" | "summing" | "measured" | "applied" = "stale";
   let added = 0;
-  for (const { located, key, operand, range } of events) {
+  // The buffers in which the gradient stands: where it was zeroed, then also where it was copied.
+  const holders = new Set<string>();
+  for (const { located, operand, range, own } of events) {
     const { call, step, ordinal, operands } = located;
     const { instruction } = step;
-    if (key === "value") {
-      if (stage === "applied" && call.op !== adamw.name) wrong(`${instruction.id} reads it after its update`);
+    const { buffer } = range;
+    const whole = range.offset <= own.start && own.end <= range.offset + range.bytes;
+    if (own.key === "value") {
+      const reads = call !== null && call.op !== adamw.name;
+      if (stage === "applied" && reads) wrong(`${instruction.id} reads it after its update`);
+    } else if (own.key !== "gradient") {
+      if (call?.op !== adamw.name) wrong(`${instruction.id} touches a moment`);
+    } else if (call === null) {
+      const taken = operand === "from" ? holders.has(buffer) : stage === "summing" && !holders.has(buffer);
+      if (!whole || !taken)
+        wrong(`${instruction.id} does not copy its gradient once, when it is zeroed and summed`);
+      holders.add(buffer);
     } else if (call.op === fill.name) {
-      const zeroes = within(range, own) && call.attributes.value === 0;
+      const zeroes = whole && call.attributes.value === 0;
       if (stage !== "stale" || !zeroes) wrong(`${instruction.id} does not zero its gradient once`);
       stage = "summing";
+      holders.add(buffer);
     } else if (range.writes) {
-      if (stage !== "summing" || !range.reads) wrong(`${instruction.id} does not add to a zeroed gradient`);
+      const summing = stage === "summing" && holders.has(buffer) && holders.size === 1;
+      if (!summing || !range.reads) wrong(`${instruction.id} does not add to a zeroed gradient`);
       if (instruction.kind === "run" && instruction.unit !== parameter.unit) {
         wrong(`${instruction.id} adds to the gradient of ${parameter.unit}`);
       }
-      if (within(own, range) && range.bytes === own.bytes) added++;
+      if (whole && range.bytes === own.end - own.start) added++;
       else wrong(`${instruction.id} adds to a piece of its gradient`);
     } else if (call.op === squareSum.name) {
-      if (stage !== "summing" || !within(range, own))
-        wrong(`${instruction.id} does not measure its gradient once`);
+      const complete = stage === "summing" && holders.has(buffer) && whole;
+      if (!complete) wrong(`${instruction.id} does not measure its gradient once, when it is complete`);
       stage = "measured";
     } else if (call.op === adamw.name && operand === "grad") {
       if (stage !== "measured" || ordinal < norm.ordinal)
         wrong(`${instruction.id} comes before the global norm`);
-      if (!appliesTo(parameter, operands)) wrong(`${instruction.id} does not apply its gradient to it`);
+      if (!holders.has(buffer) || !appliesTo(parameter, own, operands)) {
+        wrong(`${instruction.id} does not apply its gradient to it`);
+      }
       if (!sameRange(operands.get("clip"), norm.operands.get("clip")))
         wrong(`${instruction.id} takes another clip`);
       if (!sameRange(operands.get("skip"), norm.operands.get("skip")))
@@ -171,7 +190,11 @@ function followGradient(
 }
 
 /** The update's operands lie over value, gradient and moments at the same distance from each. */
-function appliesTo(parameter: PlanParameter, operands: LocatedCall["operands"]): boolean {
+function appliesTo(
+  parameter: PlanParameter,
+  gradient: ParameterBytes,
+  operands: LocatedCall["operands"],
+): boolean {
   const bytes = f32Bytes(parameter.shape);
   const distance = (operand: string, place: { buffer: string; offset: number }) => {
     const range = operands.get(operand);
@@ -180,7 +203,7 @@ function appliesTo(parameter: PlanParameter, operands: LocatedCall["operands"]):
   const first = distance("param", parameter.value);
   return (
     first !== undefined &&
-    distance("grad", parameter.gradient) === first &&
+    gradient.start - operands.get("grad")!.offset === first &&
     distance("first_moment", parameter.first_moment) === first &&
     distance("second_moment", parameter.second_moment) === first
   );
@@ -196,7 +219,9 @@ function frozenElsewhere(index: PlanIndex, owners: ParameterMap, report: Report<
       index.procedure(instruction.procedure).calls.every(({ op }) => op === adamw.name);
     if (updates) continue;
     for (const { buffer, offset, bytes } of effectsOf(index, instruction).writes) {
-      const hit = owners.within(buffer, offset, offset + bytes).find(({ key }) => key !== "gradient");
+      const hit = owners
+        .within(buffer, offset, offset + bytes)
+        .find((own) => own.key !== "gradient" && !own.replica);
       if (hit)
         report("verify.optimizer", path, `${instruction.id} writes ${hit.parameter.name} or its moments`);
     }

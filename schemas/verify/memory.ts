@@ -20,6 +20,8 @@ export interface Content {
   readonly buffer: string;
   /** Ordinal of the interpreted instruction that wrote it, or `host`. */
   readonly writer: number;
+  /** Ordinal of the instruction that computed it: the writer itself, or whose work a copy handed on. */
+  readonly maker: number;
   readonly dtype: DType;
   /** The weight that it is: byte `p` of the arena is byte `p + delta` of the tensor. */
   readonly weight: { readonly tensor: string; readonly delta: number } | null;
@@ -51,7 +53,7 @@ export class Memory {
   constructor(index: PlanIndex) {
     this.#index = index;
     for (const { range, buffer, dtype } of hostState(index)) {
-      this.#define(range, { buffer, writer: host, dtype, weight: null });
+      this.#define(range, { buffer, writer: host, maker: host, dtype, weight: null });
     }
   }
 
@@ -71,7 +73,7 @@ export class Memory {
       }
     };
     const write: Writer = (buffer, range, dtype) =>
-      this.#define(range, { buffer, writer, dtype, weight: null });
+      this.#define(range, { buffer, writer, maker: writer, dtype, weight: null });
     const { instruction } = step;
     switch (instruction.kind) {
       case "read":
@@ -79,7 +81,7 @@ export class Memory {
           const range = this.#index.locate(to, bytes);
           const tensor = this.#index.tensor(name);
           const weight = { tensor: name, delta: offset - tensor.offset - range.start };
-          this.#define(range, { buffer: to.buffer, writer, dtype: tensor.storage, weight });
+          this.#define(range, { buffer: to.buffer, writer, maker: writer, dtype: tensor.storage, weight });
         }
         this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
         break;
@@ -154,7 +156,7 @@ export class Memory {
         if (!value) continue;
         const weight = value.weight && { tensor: value.weight.tensor, delta: value.weight.delta - shift };
         const range = { ...target, start: first + shift, end: last + shift };
-        carried.push({ range, content: { buffer: to.buffer, writer, dtype: value.dtype, weight } });
+        carried.push({ range, content: { ...value, buffer: to.buffer, writer, weight } });
       }
     }
     this.#clear(target);

@@ -1,33 +1,67 @@
-/** Which bytes of which buffer belong to which adapter parameter: its value, its gradient or one of its moments. */
+/**
+ * Which bytes of which buffer belong to which adapter parameter: its value, its gradient or one of its moments.
+ *
+ * With two tiers of memory a parameter also has replicas: where a copy to the device takes its value, and where the
+ * device sums the gradient that a copy brings back. They are found by following the plan's copies one step.
+ */
 import type { Plan, PlanParameter } from "../plan.ts";
-import { IntervalMap } from "./intervals.ts";
+import { type Interval, IntervalMap } from "./intervals.ts";
 
 export const parameterKeys = ["value", "gradient", "first_moment", "second_moment"] as const;
 export type ParameterKey = (typeof parameterKeys)[number];
 
-export interface ParameterBytes {
+export interface ParameterBytes extends Interval {
   readonly parameter: PlanParameter;
   readonly key: ParameterKey;
+  readonly replica: boolean;
 }
 
 export class ParameterMap {
   readonly #buffers = new Map<string, IntervalMap<ParameterBytes>>();
 
-  constructor({ parameters }: Plan) {
-    for (const parameter of parameters) {
+  constructor(plan: Plan) {
+    for (const parameter of plan.parameters) {
       for (const key of parameterKeys) {
         const { buffer, offset } = parameter[key];
-        const map = this.#buffers.get(buffer) ?? new IntervalMap();
-        this.#buffers.set(buffer, map);
-        map.assign(offset, offset + f32Bytes(parameter.shape), { parameter, key });
+        const end = offset + f32Bytes(parameter.shape);
+        this.#add(buffer, { parameter, key, replica: false, start: offset, end });
       }
     }
+    for (const [buffer, found] of this.#replicas(plan)) this.#add(buffer, found);
   }
 
   /** Parameters with a byte in the range [start, end) of a buffer. */
   within(buffer: string, start: number, end: number): ParameterBytes[] {
     const pieces = this.#buffers.get(buffer)?.pieces(start, end) ?? [];
     return pieces.flatMap(({ value }) => value ?? []);
+  }
+
+  #replicas(plan: Plan): [string, ParameterBytes][] {
+    const steps = Object.values(plan.programs).flatMap((one) => [
+      ...one.prologue,
+      ...one.steady,
+      ...one.epilogue,
+    ]);
+    return steps.flatMap((instruction) => {
+      if (instruction.kind !== "copy" || instruction.unit !== null) return [];
+      const { lane, from, to, bytes } = instruction;
+      const [own, other, key] = lane === "h2d" ? [from, to, "value"] : [to, from, "gradient"];
+      return this.within(own.buffer, own.offset, own.offset + bytes)
+        .filter((found) => found.key === key && !found.replica)
+        .map((found): [string, ParameterBytes] => {
+          const shift = other.offset - own.offset;
+          return [
+            other.buffer,
+            { ...found, replica: true, start: found.start + shift, end: found.end + shift },
+          ];
+        });
+    });
+  }
+
+  #add(buffer: string, bytes: ParameterBytes): void {
+    const map = this.#buffers.get(buffer) ?? new IntervalMap();
+    this.#buffers.set(buffer, map);
+    map.assign(bytes.start, bytes.end, bytes);
   }
 }
 
