@@ -1,0 +1,163 @@
+/**
+ * Executes a plan: checks it against this machine, opens engine and run directory, and lets the training loop run.
+ *
+ * All refusals come before anything is written.
+ */
+import { basename } from "node:path";
+import { DiagnosticError } from "../schemas/diagnostic.ts";
+import type { Plan } from "../schemas/plan.ts";
+import type { RunRecord } from "../schemas/run.ts";
+import { type Backend, moduleInfo } from "./addon.ts";
+import type { BatchSource } from "./batches.ts";
+import type { SavedCheckpoint } from "./checkpoint.ts";
+import { writeInitialState } from "./initial-state.ts";
+import { PeakMemory } from "./memory.ts";
+import { checkExecutable } from "./preflight.ts";
+import { restoreTensors } from "./resume.ts";
+import { claimDirectory } from "./run-directory.ts";
+import { RunOutput } from "./run-output.ts";
+import { PlanSession } from "./session.ts";
+import { type ExecuteHooks, Training, type TrainingEnd } from "./training.ts";
+import { TrainingState } from "./training-state.ts";
+
+export type { ExecuteHooks, StepReport } from "./training.ts";
+
+export interface ExecuteOptions {
+  /** File id of the plan → path. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly batches: BatchSource;
+  /** Values to start from, by PEFT's names; null: as PEFT initialises. */
+  readonly adapter: ReadonlyMap<string, Float32Array> | null;
+  /** The run directory; null: nothing is written. */
+  readonly output: string | null;
+  /** Go on from here; `output` is then the directory of that run, and the plan was compared with the run's. */
+  readonly resume: SavedCheckpoint | null;
+  /** Stop cleanly once this many steps are done in all; null: at the plan's end. */
+  readonly stopAfter: number | null;
+  readonly engine: EngineChoice;
+  readonly lemaVersion: string;
+  /** Stops after the step under way, with a checkpoint. */
+  readonly stop: AbortSignal | null;
+  /** Stops at once, without one. */
+  readonly cancel: AbortSignal | null;
+  /** Writes the instruction times of the last step to trace.json. */
+  readonly trace: boolean;
+}
+
+/** How the plan is computed; bits depend on the backend only. */
+export interface EngineChoice {
+  readonly backend: Backend;
+  /** Compute threads; null: the plan's. */
+  readonly threads: number | null;
+  /** One lane after another, in the plan's serial order. */
+  readonly serialLanes: boolean;
+  /** Bytes a second that the disk lane may read; null: no limit. */
+  readonly diskThrottle: number | null;
+}
+
+export interface RunResult extends TrainingEnd {
+  readonly steps: number;
+  readonly skippedSteps: number;
+  readonly totalSteps: number;
+  /** Supervised tokens seen. */
+  readonly tokens: number;
+  /** Of the first and the last step. */
+  readonly loss: RunRecord["loss"];
+  /** Bytes of ram: arena + reserve, and the peak of the process. */
+  readonly memory: { readonly planned: number; readonly measured: number | null };
+  readonly output: string | null;
+}
+
+const MEMORY_SAMPLE_MILLISECONDS = 50;
+
+/**
+ * Runs a plan to its end or to a wish to stop. Throws `plan.*`, `run.*`, `checkpoint.*` and `weights.*` diagnostics.
+ * The inputs are taken as they are: `checkFresh` compares them with the plan's.
+ */
+export async function execute(
+  plan: Plan,
+  options: ExecuteOptions,
+  hooks: ExecuteHooks = {},
+): Promise<RunResult> {
+  const { output, resume, engine } = options;
+  checkExecutable(plan, engine.backend);
+  if (output !== null && resume === null) await claimDirectory(output);
+  const memory = new PeakMemory(MEMORY_SAMPLE_MILLISECONDS);
+  try {
+    const session = await openSession(plan, options);
+    const cancel = (): void => session.cancel();
+    options.cancel?.addEventListener("abort", cancel);
+    try {
+      return await train(plan, options, hooks, session, memory);
+    } finally {
+      options.cancel?.removeEventListener("abort", cancel);
+      session.close();
+    }
+  } finally {
+    memory.stop();
+  }
+}
+
+function openSession(plan: Plan, { engine, files }: ExecuteOptions): Promise<PlanSession> {
+  const { backend, serialLanes, diskThrottle } = engine;
+  const threads = engine.threads ?? plan.shape.threads;
+  const threaded = { ...plan, shape: { ...plan.shape, threads } };
+  return PlanSession.open(threaded, files, { backend, serialLanes, diskThrottle });
+}
+
+async function train(
+  plan: Plan,
+  options: ExecuteOptions,
+  hooks: ExecuteHooks,
+  session: PlanSession,
+  memory: PeakMemory,
+): Promise<RunResult> {
+  const { resume, batches, stop, stopAfter } = options;
+  const write = session.write.bind(session);
+  if (resume === null) await writeInitialState(plan, options.adapter, write);
+  else await restoreTensors(plan, resume, write);
+  const state = resume?.training ?? TrainingState.start();
+  const output = await beginOutput(plan, options, state);
+  const saved = resume?.directory ?? null;
+  const parts = { plan, session, state, batches, output, saved, memory, stopAfter, stop, hooks };
+  try {
+    const end = await new Training(parts).run();
+    if (options.trace) await output?.trace({ program: "train-step", instructions: session.trace() });
+    const measured = memory.sample();
+    await output?.end(end.status, state, measured);
+    return {
+      ...end,
+      steps: state.step,
+      skippedSteps: state.skipped,
+      totalSteps: plan.training.steps,
+      tokens: state.tokens,
+      loss: state.losses,
+      memory: { planned: plan.budgets.ram.total, measured },
+      output: options.output,
+    };
+  } catch (error) {
+    await output?.end(isCancelled(error) ? "stopped" : "failed", state, memory.sample());
+    throw error;
+  }
+}
+
+async function beginOutput(
+  plan: Plan,
+  { output, resume, engine, lemaVersion }: ExecuteOptions,
+  state: TrainingState,
+): Promise<RunOutput | null> {
+  if (output === null) return null;
+  const { device, build } = moduleInfo();
+  const threads = engine.threads ?? plan.shape.threads;
+  const resumedFrom = resume === null ? null : basename(resume.directory);
+  return RunOutput.begin(
+    output,
+    plan,
+    { lemaVersion, backend: engine.backend, device, build, threads, resumedFrom },
+    state,
+  );
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof DiagnosticError && error.diagnostics.some(({ code }) => code === "run.cancelled");
+}

@@ -1,0 +1,57 @@
+/** Whether a plan can be executed here at all: looked at before a run directory or an arena exists. */
+import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import { opTableHash } from "../schemas/op-table.ts";
+import type { Plan } from "../schemas/plan.ts";
+import type { RunRecord } from "../schemas/run.ts";
+import { formatBytes } from "../schemas/units.ts";
+import { availableBytes, residentBytes } from "./memory.ts";
+
+/** Throws `plan.not-executable`, `plan.op-table` and `plan.free-memory`. */
+export function checkExecutable(plan: Plan, backend: RunRecord["backend"]): void {
+  if (!plan.executable) {
+    const summary = "the plan comes from a dry run, which opens no weights and no data";
+    throw refused("plan.not-executable", summary, "plan again without `--dry-run`");
+  }
+  const table = opTableHash();
+  if (plan.op_table !== table) {
+    const summary = `the plan was made by lema ${plan.lema_version} for other kernels`;
+    const error = refused("plan.op-table", summary, "plan again with this version: `lema plan RECIPE`");
+    throw new DiagnosticError({
+      ...error.diagnostics[0]!,
+      detail: `expected op table ${plan.op_table}\nactual   op table ${table}`,
+    });
+  }
+  checkFreeMemory(plan, backend, availableBytes(), residentBytes());
+}
+
+/**
+ * Compares what the plan needs with what is free, in bytes; `null`: unknown, and not compared. What the process holds
+ * already counts as part of the reserve. A vram arena of a backend on the processor lies in ram.
+ */
+export function checkFreeMemory(
+  { budgets }: Pick<Plan, "budgets">,
+  backend: RunRecord["backend"],
+  available: number | null,
+  resident: number | null,
+): void {
+  if (available === null) return;
+  const emulated = backend === "cuda" ? 0 : (budgets.vram?.arena ?? 0);
+  const needed = budgets.ram.total + emulated;
+  const free = available + Math.min(resident ?? 0, budgets.ram.reserve);
+  if (free >= needed) return;
+  throw refused(
+    "plan.free-memory",
+    `the plan needs ${formatBytes(needed)} of ram, and ${formatBytes(free)} are free`,
+    `close other programs, or plan for less: \`lema plan RECIPE --set memory.ram="${mebibytes(free - emulated)} MiB"\``,
+  );
+}
+
+const mebibytes = (bytes: number): number => Math.max(1, Math.floor(bytes / 2 ** 20));
+
+function refused(
+  code: "plan.not-executable" | "plan.op-table" | "plan.free-memory",
+  summary: string,
+  hint: string,
+): DiagnosticError {
+  return new DiagnosticError(diagnostic(code, { summary, hint }));
+}
