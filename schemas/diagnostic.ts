@@ -292,6 +292,7 @@ export const diagnosticCodes = declared({
   },
   "verify.duplicate-id": { kind: "user", exit: 5, doc: "Two things of one kind have the same id." },
   "verify.reference": { kind: "user", exit: 5, doc: "An id refers to nothing." },
+  "verify.op-table": { kind: "user", exit: 5, doc: "The plan was made with another op table." },
   "verify.plan-id": {
     kind: "user",
     exit: 5,

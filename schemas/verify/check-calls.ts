@@ -160,7 +160,15 @@ function accesses(
 /** Scratch, and what the signature calls written, may be read only where an earlier call of the procedure wrote. */
 function definedBeforeUse(procedure: PlanProcedure, path: string, report: Report<Code>): void {
   const access = new Map(procedure.formals.map((formal) => [formal.name, formal.access]));
-  for (const segment of summarizeProcedure(procedure).segments) {
+  const { segments, torn } = summarizeProcedure(procedure);
+  for (const { call, operand } of torn) {
+    report(
+      "verify.call-view",
+      `${path}.calls[${call}]`,
+      `${procedure.id}: ${operand} takes a piece of a value`,
+    );
+  }
+  for (const segment of segments) {
     const owner = access.get(segment.formal);
     if (segment.confused !== null) {
       report(

@@ -82,7 +82,7 @@ class Interpreter {
   }
 
   #judge(use: Use): void {
-    this.#replicaIsCurrent(use);
+    this.#parameterIsRight(use);
     const { step, buffer, start, end, arena, content, dtype } = use;
     const { instruction, path } = step;
     const range = `${arena}[${start}, ${end})`;
@@ -113,11 +113,17 @@ class Interpreter {
     }
   }
 
-  /** A replica of a parameter is read only while it equals the parameter. */
-  #replicaIsCurrent({ step, buffer, start, end, content }: Use): void {
+  /** A unit reads its own parameters, and a replica of one only while it equals the parameter. */
+  #parameterIsRight({ step, buffer, start, end, content }: Use): void {
+    const { instruction, path } = step;
     const base = this.#index.buffer(buffer).offset;
     for (const found of this.#owners.within(buffer, start - base, end - base)) {
-      if (!found.replica || found.key !== "value" || !content) continue;
+      if (found.key !== "value") continue;
+      const { unit, name } = found.parameter;
+      if (instruction.kind === "run" && instruction.unit !== null && instruction.unit !== unit) {
+        this.#tell("verify.contents", path, `${instruction.id} reads ${name} of ${unit}`);
+      }
+      if (!found.replica || !content) continue;
       const own = this.#index.locate(found.parameter.value, found.end - found.start);
       const shift = own.start - base - found.start;
       const range = {
@@ -126,11 +132,10 @@ class Interpreter {
         end: Math.min(own.end, end + shift),
       };
       if (this.#memory.contents(range).some(({ value }) => value?.maker !== content.maker)) {
-        const { instruction, path } = step;
         this.#tell(
           "verify.contents",
           path,
-          `${instruction.id} reads ${found.parameter.name} in ${buffer}, which is out of date`,
+          `${instruction.id} reads ${name} in ${buffer}, which is out of date`,
         );
       }
     }

@@ -56,13 +56,8 @@ function itemsOf(index: PlanIndex): Item[] {
         permanent: key !== "gradient",
       })),
     ),
-    ...index.hostInputs.map(({ name, at, bytes }) => ({
-      name,
-      path: name.startsWith("constant ") ? "constants" : "step_inputs",
-      at,
-      bytes,
-      permanent: true,
-    })),
+    ...index.constants.map((constant, i) => ({ ...constant, path: `constants[${i}]`, permanent: true })),
+    ...index.stepInputs.map((input, i) => ({ ...input, path: `step_inputs[${i}]`, permanent: true })),
     ...step_outputs.map(({ name, dtype, at }, i) => ({
       name,
       path: `step_outputs[${i}]`,
@@ -74,7 +69,10 @@ function itemsOf(index: PlanIndex): Item[] {
 }
 
 function inputsAreKept(index: PlanIndex, report: Report<"verify.state">): void {
-  const inputs = index.hostInputs.map(({ name, at, bytes }) => ({ name, ...index.locate(at, bytes) }));
+  const inputs = [...index.constants, ...index.stepInputs].map(({ name, at, bytes }) => ({
+    name,
+    ...index.locate(at, bytes),
+  }));
   for (const { instruction, path } of index.steps) {
     const written: ArenaRange[] = effectsOf(index, instruction).writes.map((range) =>
       index.locate(range, range.bytes),
@@ -100,6 +98,7 @@ export const checkSinks = defineCheck({
             ? [{ start: instruction.offset, end: instruction.offset + instruction.from.bytes, path }]
             : [],
         );
+      sinkSources(index, sink, `sinks[${i}]`, report);
       exactly(written, sink.bytes, (text) =>
         report("verify.sink", `sinks[${i}]`, `${sink.id} is ${text} by its writes`),
       );
@@ -119,6 +118,33 @@ function sinkTensors(sink: PlanSink, path: string, report: Report<"verify.sink">
   }
   const tensors = sink.tensors.map(({ offset, bytes }) => ({ start: offset, end: offset + bytes }));
   exactly(tensors, sink.bytes, (text) => report("verify.sink", path, `${sink.id} is ${text} by its tensors`));
+}
+
+/**
+ * Each tensor of a file is written from where its parameter is. A value is called like its parameter; a moment has
+ * `.first_moment` or `.second_moment` appended.
+ */
+function sinkSources(index: PlanIndex, sink: PlanSink, path: string, report: Report<"verify.sink">): void {
+  const places = new Map<string, Place>();
+  for (const parameter of index.plan.parameters) {
+    places.set(parameter.name, parameter.value);
+    for (const key of ["first_moment", "second_moment"] as const) {
+      places.set(`${parameter.name}.${key}`, parameter[key]);
+    }
+  }
+  const writes = index
+    .part("checkpoint", "steady")
+    .flatMap(({ instruction }) =>
+      instruction.kind === "write" && instruction.sink === sink.id ? [instruction] : [],
+    );
+  for (const { name, offset, bytes } of sink.tensors) {
+    const write = writes.find((one) => one.offset <= offset && offset + bytes <= one.offset + one.from.bytes);
+    const expected = places.get(name);
+    const found = write && { buffer: write.from.buffer, offset: write.from.offset + offset - write.offset };
+    if (!expected || found?.buffer !== expected.buffer || found.offset !== expected.offset) {
+      report("verify.sink", path, `${name} in ${sink.id} is not written from where it is`);
+    }
+  }
 }
 
 /** Says so when the intervals do not tile [0, bytes). */

@@ -25,6 +25,8 @@ export interface Content {
   readonly dtype: DType;
   /** The weight that it is: byte `p` of the arena is byte `p + delta` of the tensor. */
   readonly weight: { readonly tensor: string; readonly delta: number } | null;
+  /** The step input that it is, likewise. */
+  readonly input: { readonly name: string; readonly delta: number } | null;
 }
 
 /** Bytes that an instruction reads: one writer, one weight. */
@@ -52,8 +54,9 @@ export class Memory {
   /** Holds what the runtime writes before the first instruction: parameters, moments, constants and step inputs. */
   constructor(index: PlanIndex) {
     this.#index = index;
-    for (const { range, buffer, dtype } of hostState(index)) {
-      this.#define(range, { buffer, writer: host, maker: host, dtype, weight: null });
+    for (const { range, buffer, dtype, name } of hostState(index)) {
+      const input = name === null ? null : { name, delta: -range.start };
+      this.#define(range, { buffer, writer: host, maker: host, dtype, weight: null, input });
     }
   }
 
@@ -73,7 +76,7 @@ export class Memory {
       }
     };
     const write: Writer = (buffer, range, dtype) =>
-      this.#define(range, { buffer, writer, maker: writer, dtype, weight: null });
+      this.#define(range, { buffer, writer, maker: writer, dtype, weight: null, input: null });
     const { instruction } = step;
     switch (instruction.kind) {
       case "read":
@@ -81,7 +84,14 @@ export class Memory {
           const range = this.#index.locate(to, bytes);
           const tensor = this.#index.tensor(name);
           const weight = { tensor: name, delta: offset - tensor.offset - range.start };
-          this.#define(range, { buffer: to.buffer, writer, maker: writer, dtype: tensor.storage, weight });
+          this.#define(range, {
+            buffer: to.buffer,
+            writer,
+            maker: writer,
+            dtype: tensor.storage,
+            weight,
+            input: null,
+          });
         }
         this.#clear(this.#index.locate(instruction.staging, instruction.staging.bytes));
         break;
@@ -154,9 +164,10 @@ export class Memory {
       read(from.buffer, { ...source, start, end }, null);
       for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
         if (!value) continue;
-        const weight = value.weight && { tensor: value.weight.tensor, delta: value.weight.delta - shift };
+        const weight = value.weight && { ...value.weight, delta: value.weight.delta - shift };
+        const input = value.input && { ...value.input, delta: value.input.delta - shift };
         const range = { ...target, start: first + shift, end: last + shift };
-        carried.push({ range, content: { ...value, buffer: to.buffer, writer, weight } });
+        carried.push({ range, content: { ...value, buffer: to.buffer, writer, weight, input } });
       }
     }
     this.#clear(target);
@@ -187,8 +198,16 @@ function partsWithin(unit: PlanUnit, offset: number, bytes: number, base: number
     .map(({ start, end }) => ({ start: base + start, end: base + end }));
 }
 
+interface HostRange {
+  readonly range: ArenaRange;
+  readonly buffer: string;
+  readonly dtype: DType;
+  /** Name of the step input that it is. */
+  readonly name: string | null;
+}
+
 /** What the runtime writes: adapter parameters with their moments, constants, and the inputs of each step. */
-function hostState(index: PlanIndex): { range: ArenaRange; buffer: string; dtype: DType }[] {
+function hostState(index: PlanIndex): HostRange[] {
   const { parameters } = index.plan;
   return [
     ...parameters.flatMap(({ value, first_moment, second_moment, shape }) =>
@@ -196,8 +215,10 @@ function hostState(index: PlanIndex): { range: ArenaRange; buffer: string; dtype
         at,
         bytes: f32Bytes(shape),
         dtype: "f32" as const,
+        name: null,
       })),
     ),
-    ...index.hostInputs,
-  ].map(({ at, bytes, dtype }) => ({ range: index.locate(at, bytes), buffer: at.buffer, dtype }));
+    ...index.constants.map((constant) => ({ ...constant, name: null })),
+    ...index.stepInputs,
+  ].map(({ at, bytes, dtype, name }) => ({ range: index.locate(at, bytes), buffer: at.buffer, dtype, name }));
 }

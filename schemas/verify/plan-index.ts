@@ -38,6 +38,14 @@ export interface ArenaRange extends Interval {
   readonly arena: ArenaName;
 }
 
+/** What the runtime writes and no instruction may. */
+export interface HostInput {
+  readonly name: string;
+  readonly at: Place;
+  readonly bytes: number;
+  readonly dtype: DType;
+}
+
 export class PlanIndex {
   readonly plan: Plan;
   readonly #buffers: ReadonlyMap<string, PlanBuffer>;
@@ -98,28 +106,16 @@ export class PlanIndex {
     return this.#born.get(`${program}:${position}`) ?? [];
   }
 
-  /** What the runtime writes and no instruction may: constants, and the inputs of each step. */
-  get hostInputs(): {
-    readonly name: string;
-    readonly at: Place;
-    readonly bytes: number;
-    readonly dtype: DType;
-  }[] {
-    const { constants, step_inputs } = this.plan;
-    return [
-      ...constants.map(({ at, dtype, values }, i) => ({
-        name: `constant ${i}`,
-        at,
-        bytes: tensorBytes([values.length], dtype),
-        dtype,
-      })),
-      ...step_inputs.map(({ name, at, shape, dtype }) => ({
-        name,
-        at,
-        bytes: tensorBytes(shape, dtype),
-        dtype,
-      })),
-    ];
+  get constants(): HostInput[] {
+    return this.plan.constants.map(({ at, dtype, values }, i) => {
+      return { name: `constant ${i}`, at, bytes: tensorBytes([values.length], dtype), dtype };
+    });
+  }
+
+  get stepInputs(): HostInput[] {
+    return this.plan.step_inputs.map(({ name, at, shape, dtype }) => {
+      return { name, at, bytes: tensorBytes(shape, dtype), dtype };
+    });
   }
 
   summary(procedure: PlanProcedure): ProcedureSummary {

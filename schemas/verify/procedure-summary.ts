@@ -8,7 +8,7 @@
 import { type DType, dtypeBytes, tensorBytes } from "../ops/define-op.ts";
 import { findOp } from "../ops/index.ts";
 import type { PlanCall, PlanProcedure } from "../plan.ts";
-import type { Interval } from "./intervals.ts";
+import { covers, type Interval } from "./intervals.ts";
 
 /** The formal that kernels' private workspaces lie in. */
 export const scratchFormal = "scratch";
@@ -42,6 +42,8 @@ export interface Segment extends Interval {
 }
 
 export interface ProcedureSummary {
+  /** Calls that read several values at once, one of them only in part: no tensor looks like that. */
+  readonly torn: readonly { readonly call: number; readonly operand: string }[];
   readonly segments: readonly Segment[];
   /** For each formal the strictest dtype alignment among its operands. */
   readonly alignment: ReadonlyMap<string, number>;
@@ -86,6 +88,8 @@ interface MutableSegment extends Interval {
   expects: DType | null;
   leaves: DType | null;
   confused: number | null;
+  /** Whose value stands there: the access of an earlier call. */
+  value: CallAccess | null;
 }
 
 export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
@@ -99,9 +103,13 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
       ),
     ]),
   );
+  const torn: { call: number; operand: string }[] = [];
   calls.forEach((accesses, index) => {
     for (const access of accesses) {
-      if (access.reads) for (const segment of within(segments, access)) readAt(segment, index, access);
+      if (!access.reads) continue;
+      const read = within(segments, access);
+      if (tears(access, read)) torn.push({ call: index, operand: access.name });
+      for (const segment of read) readAt(segment, index, access);
     }
     for (const access of accesses) {
       if (access.writes) for (const segment of within(segments, access)) writeAt(segment, index, access);
@@ -113,7 +121,7 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
       alignment.set(formal, Math.max(alignment.get(formal) ?? 1, dtypeBytes[dtype]));
     }
   }
-  return { segments: [...segments.values()].flat(), alignment };
+  return { segments: [...segments.values()].flat(), torn, alignment };
 }
 
 function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
@@ -126,9 +134,16 @@ function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): v
   segment.expects = dtype;
 }
 
-function writeAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
+function writeAt(segment: MutableSegment, call: number, access: CallAccess): void {
   segment.firstWrite = Math.min(segment.firstWrite, call);
-  segment.leaves = dtype;
+  segment.leaves = access.dtype;
+  segment.value = access;
+}
+
+/** A read takes one value or a part of it, or several values whole. */
+function tears(access: CallAccess, read: readonly MutableSegment[]): boolean {
+  const values = new Set(read.map(({ value }) => value));
+  return values.size > 1 && [...values].some((value) => value !== null && !covers(access, value));
 }
 
 function cut(formal: string, accesses: readonly CallAccess[]): MutableSegment[] {
@@ -143,6 +158,7 @@ function cut(formal: string, accesses: readonly CallAccess[]): MutableSegment[] 
     expects: null,
     leaves: null,
     confused: null,
+    value: null,
   }));
 }
 

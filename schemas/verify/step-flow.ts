@@ -7,17 +7,17 @@
  *   somebody's derivative, which is found out by asking every op's backward rule what it emits;
  * - `plain` otherwise: copies, conversions, fills, reductions. Plain instructions hand on what they were fed.
  * Micro-batches are told by the step inputs: whoever reads the m-th slice of one works on micro-batch m, and so does
- * whoever reads what it wrote. Reading an input whole, as the rope tables of all positions may, says nothing.
+ * whoever reads what it wrote, directly or copied. Reading an input whole, as the rope tables of all positions may, says nothing.
  * Bytes of adapter parameters and their gradients are left out: they tie micro-batches and steps together on purpose
  * and are followed by the optimizer check.
  */
 import { tensorBytes } from "../ops/define-op.ts";
 import { ops } from "../ops/index.ts";
 import type { PlanUnit, ProgramName } from "../plan.ts";
-import { intersects, mergeIntervals, totalBytes } from "./intervals.ts";
-import { host, Memory } from "./memory.ts";
+import { type Interval, mergeIntervals, totalBytes } from "./intervals.ts";
+import { Memory } from "./memory.ts";
 import { ParameterMap } from "./parameter-map.ts";
-import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
+import type { PlanIndex, Step } from "./plan-index.ts";
 
 export interface FlowNode {
   readonly step: Step;
@@ -40,12 +40,17 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
   for (const step of before) memory.execute(step, () => {});
   for (const step of index.part(program, "steady")) {
     const feeders = new Set<number>();
-    const inputs: ArenaRange[] = [];
+    const inputs = new Map<string, Interval[]>();
     const ordinal = memory.execute(step, (use) => {
       const base = index.buffer(use.buffer).offset;
       if (parameters.within(use.buffer, use.start - base, use.end - base).length > 0) return;
-      if (use.content?.writer === host) inputs.push(use);
-      else if (use.content) feeders.add(use.content.writer);
+      if (!use.content) return;
+      feeders.add(use.content.writer);
+      const { input } = use.content;
+      if (input) {
+        const range = { start: use.start + input.delta, end: use.end + input.delta };
+        inputs.set(input.name, [...(inputs.get(input.name) ?? []), range]);
+      }
     });
     const role = roleOf(index, step, derivatives);
     const sources = new Set<FlowNode>();
@@ -91,29 +96,30 @@ function derivativeOps(): Set<string> {
 
 /** The inputs that have a row for every sequence of the step, cut into micro-batches. */
 class InputSlices {
-  readonly #inputs: readonly { readonly whole: ArenaRange; readonly slice: number }[];
+  readonly #inputs: ReadonlyMap<string, { readonly bytes: number; readonly slice: number }>;
 
-  constructor(index: PlanIndex) {
-    const { step_inputs, shape } = index.plan;
-    const sequences = shape.micro_batch * shape.micro_batches;
-    this.#inputs = step_inputs
-      .filter((input) => input.shape.length > 1 && input.shape[0] === sequences)
-      .map(({ at, shape: dims, dtype }) => {
-        const bytes = tensorBytes(dims, dtype);
-        return { whole: index.locate(at, bytes), slice: bytes / shape.micro_batches };
-      });
+  constructor({ plan }: PlanIndex) {
+    const sequences = plan.shape.micro_batch * plan.shape.micro_batches;
+    this.#inputs = new Map(
+      plan.step_inputs
+        .filter(({ shape }) => shape.length > 1 && shape[0] === sequences)
+        .map(({ name, shape, dtype }) => {
+          const bytes = tensorBytes(shape, dtype);
+          return [name, { bytes, slice: bytes / plan.shape.micro_batches }];
+        }),
+    );
   }
 
-  /** Micro-batches whose slices the ranges touch. */
-  of(ranges: readonly ArenaRange[]): number[] {
-    return this.#inputs.flatMap(({ whole, slice }) => {
-      const read = mergeIntervals(
-        ranges.filter((range) => range.arena === whole.arena && intersects(range, whole)),
-      );
-      if (totalBytes(read) >= whole.end - whole.start && slice < whole.end - whole.start) return [];
-      return read.flatMap(({ start, end }) => {
-        const first = Math.floor((Math.max(start, whole.start) - whole.start) / slice);
-        const last = Math.floor((Math.min(end, whole.end) - 1 - whole.start) / slice);
+  /** Micro-batches whose slices are read, by input name. */
+  of(read: ReadonlyMap<string, readonly Interval[]>): number[] {
+    return [...read].flatMap(([name, intervals]) => {
+      const input = this.#inputs.get(name);
+      const merged = mergeIntervals(intervals);
+      // One micro-batch is the whole input; of several the whole says nothing.
+      if (!input || (totalBytes(merged) === input.bytes && input.slice < input.bytes)) return [];
+      return merged.flatMap(({ start, end }) => {
+        const first = Math.floor(start / input.slice);
+        const last = Math.floor((end - 1) / input.slice);
         return Array.from({ length: last - first + 1 }, (_, i) => first + i);
       });
     });
