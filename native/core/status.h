@@ -1,8 +1,10 @@
-// What a native function returns: ok, or a code and a sentence. Nothing in native code throws across a thread or
-// calls exit; a Status carries the first failure up to JavaScript, where it becomes a diagnostic.
+// What a native function returns: ok, or a code, a sentence and the source line that said it. Nothing in native code
+// throws across a thread or calls exit; a Status carries the first failure up to JavaScript, where it becomes a
+// diagnostic.
 #pragma once
 
 #include <cstdint>
+#include <source_location>
 #include <string>
 #include <utility>
 
@@ -25,16 +27,20 @@ enum class StatusCode : int32_t {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Status(StatusCode code, std::string message, std::source_location where = std::source_location::current())
+      : code_(code), message_(std::move(message)), where_(where) {}
   static Status Ok() { return {}; }
 
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
   const std::string& message() const { return message_; }
+  // Where the failure was first stated.
+  const std::source_location& where() const { return where_; }
 
  private:
   StatusCode code_ = StatusCode::kOk;
   std::string message_;
+  std::source_location where_;
 };
 
 #define LEMA_RETURN_IF_ERROR(expression)                  \
