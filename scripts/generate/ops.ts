@@ -1,8 +1,7 @@
 /** What follows from the op table: its hash, docs/ops.md, and (in `native-ops.ts`) the native side. */
-import { createHash } from "node:crypto";
-import canonicalize from "canonicalize";
-import { invariant } from "../../schemas/diagnostic.ts";
-import type { OpDeclaration, OperandDeclaration } from "../../schemas/ops/define-op.ts";
+
+import { opTable, opTableHash } from "../../schemas/op-table.ts";
+import type { OperandDeclaration } from "../../schemas/ops/define-op.ts";
 import { ops } from "../../schemas/ops/index.ts";
 import { type GeneratedFile, MARKDOWN_NOTICE, markdownTable } from "./generator.ts";
 import { nativeOps } from "./native-ops.ts";
@@ -16,34 +15,15 @@ are checked against that declaration.
 `;
 
 export function generateOps(): GeneratedFile[] {
-  const table = ops.map(describe);
-  const text = canonicalize(table);
-  invariant(text !== undefined, "the op table has no JSON form");
-  const hash = `sha256:${createHash("sha256").update(text).digest("hex")}`;
+  const hash = opTableHash();
   return [
     {
       path: "schemas/generated/op-table.json",
-      content: `${JSON.stringify({ op_table: hash, ops: table }, null, 2)}\n`,
+      content: `${JSON.stringify({ op_table: hash, ops: opTable() }, null, 2)}\n`,
     },
     { path: "docs/ops.md", content: reference() },
     ...nativeOps(ops, hash),
   ];
-}
-
-/** What plan and native module must agree on: order, operands and attributes, without docs and formulas. */
-function describe(op: OpDeclaration) {
-  return {
-    name: op.name,
-    operands: Object.entries(op.operands).map(([name, operand]) => ({
-      name,
-      access: operand.access,
-      accumulable: operand.accumulable ?? false,
-      optional: operand.optional ?? false,
-      shape: operand.shape,
-      dtypes: operand.dtypes,
-    })),
-    attributes: Object.entries(op.attributes).map(([name, { type }]) => ({ name, type })),
-  };
 }
 
 function reference(): string {

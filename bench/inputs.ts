@@ -1,0 +1,53 @@
+/** `Inputs` of a model without a dataset: benchmarks make their own rows. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { openCheckpoint } from "../models/checkpoint.ts";
+import { describeLlama } from "../models/describe-llama.ts";
+import { digestCheckpoint } from "../models/digest.ts";
+import { LLAMA_LINEARS, readLlamaConfig } from "../models/llama.ts";
+import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
+import { type Inputs, numericsFor } from "../schemas/inputs.ts";
+import { opTableHash } from "../schemas/op-table.ts";
+import type { Recipe } from "../schemas/recipe.ts";
+
+export function loadHardware(name: string): HardwareProfile {
+  const file = join(import.meta.dirname, `../recipes/hardware/${name}.yaml`);
+  const { profile, diagnostics } = parseHardware(readFileSync(file, "utf8"), { file });
+  if (!profile) throw new Error(JSON.stringify(diagnostics));
+  return profile;
+}
+
+export async function readInputs(recipe: Recipe, hardware: HardwareProfile): Promise<Inputs> {
+  if (recipe.adapter.from !== null) throw new Error("a benchmark starts a new adapter");
+  const checkpoint = await openCheckpoint(recipe.model);
+  const digests = await digestCheckpoint(checkpoint, { cacheDir: null });
+  const { config, diagnostics } = readLlamaConfig(checkpoint.config);
+  if (!config) throw new Error(JSON.stringify(diagnostics));
+  const { rank, alpha, rslora } = recipe.adapter;
+  const lora = { rank, alpha, rslora, targets: LLAMA_LINEARS };
+  const numerics = numericsFor(recipe.training.precision, recipe.sequence.length, config.vocabSize);
+  const files = checkpoint.files.map((file) => ({ ...file, digest: digests.files.get(file.id)! }));
+  const { tensors, config: rawConfig } = checkpoint;
+  const sequenceLength = recipe.sequence.length;
+  return {
+    recipe,
+    hardware,
+    model: describeLlama({
+      config,
+      rawConfig,
+      sequenceLength,
+      numerics,
+      lora,
+      files,
+      tensors,
+      digests: digests.tensors,
+    }),
+    numerics,
+    adapter: { ...lora, base_model: recipe.model, from: null },
+    dataset: null,
+    tokenizer: null,
+    lema_version: "0.0.0",
+    op_table: opTableHash(),
+    executable: true,
+  };
+}
