@@ -17,10 +17,10 @@ import { restoreTensors } from "./resume.ts";
 import { claimDirectory } from "./run-directory.ts";
 import { RunOutput } from "./run-output.ts";
 import { PlanSession } from "./session.ts";
-import { type ExecuteHooks, Training, type TrainingEnd } from "./training.ts";
+import { Training, type TrainingEnd, type TrainingHooks } from "./training.ts";
 import { TrainingState } from "./training-state.ts";
 
-export type { ExecuteHooks, StepReport } from "./training.ts";
+export type { StepReport } from "./training.ts";
 
 export interface ExecuteOptions {
   /** File id of the plan → path. */
@@ -53,6 +53,11 @@ export interface EngineChoice {
   readonly serialLanes: boolean;
   /** Bytes a second that the disk lane may read; null: no limit. */
   readonly diskThrottle: number | null;
+}
+
+export interface ExecuteHooks extends TrainingHooks {
+  /** Before the first step; the session's tensors may be read between steps. */
+  readonly onStart?: (session: PlanSession) => void;
 }
 
 export interface RunResult extends TrainingEnd {
@@ -119,6 +124,7 @@ async function train(
   const state = resume?.training ?? TrainingState.start();
   const output = await beginOutput(plan, options, state);
   const saved = resume?.directory ?? null;
+  hooks.onStart?.(session);
   const parts = { plan, session, state, batches, output, saved, memory, stopAfter, stop, hooks };
   try {
     const end = await new Training(parts).run();

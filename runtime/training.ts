@@ -16,10 +16,13 @@ import { learningRate } from "./schedule.ts";
 import type { PlanSession, StepResult } from "./session.ts";
 import type { TrainingState } from "./training-state.ts";
 
+/** What the loop needs of an engine. */
+export type TrainingSession = Pick<PlanSession, "start" | "step" | "evaluate" | "checkpoint">;
+
 /** What the loop works on. */
 export interface TrainingParts {
   readonly plan: Plan;
-  readonly session: PlanSession;
+  readonly session: TrainingSession;
   readonly state: TrainingState;
   readonly batches: BatchSource;
   /** Null: nothing is written. */
@@ -31,7 +34,7 @@ export interface TrainingParts {
   readonly stopAfter: number | null;
   /** Stops after the step under way, with a checkpoint. */
   readonly stop: AbortSignal | null;
-  readonly hooks: ExecuteHooks;
+  readonly hooks: TrainingHooks;
 }
 
 export interface StepReport extends TrainMetric {
@@ -42,10 +45,9 @@ export interface StepReport extends TrainMetric {
   readonly bytesRead: number;
 }
 
-export interface ExecuteHooks {
-  readonly onStart?: (session: PlanSession, state: TrainingState) => void | Promise<void>;
-  /** After each step, while gradients and parameters can be read from the session. */
-  readonly onStep?: (report: StepReport, session: PlanSession) => void | Promise<void>;
+export interface TrainingHooks {
+  /** After each step; the next one waits for it, so that gradients and parameters can be read. */
+  readonly onStep?: (report: StepReport) => void | Promise<void>;
   readonly onEvaluation?: (row: EvalMetric) => void;
   /** With the path of the checkpoint. */
   readonly onCheckpoint?: (path: string) => void;
@@ -80,7 +82,6 @@ export class Training {
     const { steps } = plan.training;
     const target = Math.min(steps, stopAfter ?? steps);
     await session.start();
-    await hooks.onStart?.(session, state);
     while (state.step < target && stop?.aborted !== true) {
       await this.#step();
       if (this.#evaluates()) await this.#evaluate();
@@ -120,10 +121,7 @@ export class Training {
     state.completeStep(row);
     await output?.stepped(row);
     const bytesRead = result.stats.bytesRead;
-    await hooks.onStep?.(
-      { ...row, totalSteps: training.steps, peakBytes: memory.sample(), bytesRead },
-      session,
-    );
+    await hooks.onStep?.({ ...row, totalSteps: training.steps, peakBytes: memory.sample(), bytesRead });
   }
 
   #refuseNonFinite(step: number, { loss, gradNorm, skipped }: StepResult): void {
