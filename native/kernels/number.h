@@ -40,6 +40,7 @@ inline double Load(const TensorView& tensor, int64_t i) {
 inline void Store(const TensorView& tensor, int64_t i, double value) {
   switch (tensor.dtype) {
     case DType::kBF16: tensor.as<uint16_t>()[i] = ToBf16(static_cast<float>(value)); break;
+    case DType::kF16: break;  // no op writes f16
     case DType::kF64: tensor.as<double>()[i] = value; break;
     default: tensor.as<float>()[i] = static_cast<float>(value); break;
   }
@@ -47,7 +48,11 @@ inline void Store(const TensorView& tensor, int64_t i, double value) {
 
 // What a value becomes when it is held in `dtype`.
 inline double RoundTo(DType dtype, double value) {
-  return dtype == DType::kBF16 ? FromBf16(ToBf16(static_cast<float>(value))) : static_cast<float>(value);
+  switch (dtype) {
+    case DType::kBF16: return FromBf16(ToBf16(static_cast<float>(value)));
+    case DType::kF64: return value;
+    default: return static_cast<float>(value);
+  }
 }
 
 }  // namespace lema

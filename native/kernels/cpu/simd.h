@@ -8,7 +8,12 @@
 #include <cstdint>
 #include <cstring>
 #if defined(__x86_64__)
+// GCC 12 takes the deliberately undefined operand inside its own intrinsics for a mistake.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #endif
 
 #if defined(__AVX512BF16__)
@@ -43,6 +48,23 @@ struct Bf16 {
 struct F16 {
   uint16_t bits;
 };
+
+// A number that a type carries.
+template <int kValue>
+struct Count {
+  static constexpr int value = kValue;
+};
+
+// Lane numbers as a parameter pack.
+template <int... kIndex>
+struct Lanes {};
+#if defined(__AVX512F__)
+using AllLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>;
+#elif defined(__AVX2__)
+using AllLanes = Lanes<0, 1, 2, 3, 4, 5, 6, 7>;
+#else
+using AllLanes = Lanes<0, 1, 2, 3>;
+#endif
 
 inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t Max(int64_t a, int64_t b) { return a < b ? b : a; }
