@@ -91,7 +91,7 @@ export async function readInputs(options: ReadOptions): Promise<GatheredInputs> 
       numerics,
       adapter: { ...lora, base_model: recipe.model, from: adapter?.digest ?? null },
       dataset: dataset && describeDataset(dataset),
-      tokenizer: null,
+      tokenizer: dataset?.sources.tokenizer ?? null,
       lema_version: options.lemaVersion,
       op_table: opTableHash(),
       executable: !dryRun,

@@ -5,22 +5,22 @@
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { datasetAt, type PreparedDataset, prepareDataset } from "../data/dataset.ts";
-import type { OnProgress } from "../data/tokenize.ts";
+import { formatProgress } from "../data/tokenize.ts";
 import { type LlamaConfig, readLlamaConfig } from "../models/llama.ts";
 import { type PeftAdapter, readPeftAdapter } from "../models/peft.ts";
 import { readJsonObject } from "../models/read-json.ts";
+import { type BatchSource, packedBatches } from "../runtime/batches.ts";
+import { checkFresh, digestWeights } from "../runtime/freshness.ts";
 import { type Diagnostic, DiagnosticError } from "../schemas/diagnostic.ts";
 import type { Plan } from "../schemas/plan.ts";
 import { type Recipe, resolvedRecipeSchema } from "../schemas/recipe.ts";
-import { type BatchSource, packedBatches } from "./batches.ts";
-import { checkFresh, digestWeights } from "./freshness.ts";
 
 export interface InputOptions {
   /** Relative paths of the recipe start here. */
   readonly cwd: string;
   /** Digests and tokens are kept here; null: they are not. */
   readonly cacheDirectory: string | null;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: (text: string) => void;
 }
 
 export interface OpenedInputs {
@@ -95,5 +95,5 @@ function openDataset(
     vocabularyRows,
     cacheDirectory,
   };
-  return prepareDataset(options, onProgress);
+  return prepareDataset(options, (progress) => onProgress?.(formatProgress(progress)));
 }

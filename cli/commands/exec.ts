@@ -1,0 +1,178 @@
+/** `lema exec`: runs a plan, or goes on with a run. */
+import { statSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { findCheckpoint, type SavedCheckpoint } from "../../runtime/checkpoint.ts";
+import { type EngineChoice, execute, type RunResult } from "../../runtime/execute.ts";
+import { openPlan } from "../../runtime/open-plan.ts";
+import { checkExecutable } from "../../runtime/preflight.ts";
+import { checkSameTraining } from "../../runtime/resume.ts";
+import { claimDirectory, PLAN_FILE, reopenDirectory } from "../../runtime/run-directory.ts";
+import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
+import type { Plan } from "../../schemas/plan.ts";
+import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
+import { formatBytes, parseBytes } from "../../schemas/units.ts";
+import { openInputs } from "../../workflow/open-inputs.ts";
+import type { CommandContext } from "../context.ts";
+import type { CliIo } from "../io.ts";
+import { cacheDirectory } from "../paths.ts";
+import { TrainingProgress } from "../render/progress.ts";
+import { StatusLine } from "../render/status-line.ts";
+
+interface ExecOptions {
+  readonly resume?: true | string;
+  readonly steps?: number;
+  readonly threads?: number;
+  readonly backend: EngineChoice["backend"];
+  readonly serialLanes?: boolean;
+  readonly diskThrottle?: number;
+  readonly trace?: boolean;
+  readonly json?: boolean;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command("exec")
+    .description("run a plan, or go on with a run")
+    .argument("<plan>", "plan file, or the directory of a run")
+    .option("--resume [checkpoint]", "go on from a checkpoint of the run (default: the latest)")
+    .option("--steps <count>", "stop, with a checkpoint, once this many steps are done", positive)
+    .option("--threads <count>", "compute threads instead of the plan's; never changes a bit", positive)
+    .addOption(
+      new Option("--backend <backend>", "kernels to run on").choices(["cpu", "reference"]).default("cpu"),
+    )
+    .option("--serial-lanes", "run the lanes one after another; changes time, never bits")
+    .option("--disk-throttle <rate>", "read at most this much a second, such as 200MB", byteRate)
+    .option("--trace", "write when each instruction of the last step ran to trace.json")
+    .option("--json", "print the result as JSON")
+    .action(context.action((plan: string, options: ExecOptions) => exec(plan, options, context)));
+}
+
+async function exec(argument: string, options: ExecOptions, context: CommandContext): Promise<ExitCode> {
+  const { io } = context;
+  const { path, directory } = locate(argument, io);
+  const plan = await openPlan(path);
+  // Before the inputs are opened, which may take a while.
+  checkExecutable(plan, options.backend);
+  const output = directory ?? resolve(io.cwd, resolvedRecipeSchema.parse(plan.inputs.recipe).output);
+  const resume = options.resume === undefined ? null : await openRun(output, plan, options.resume);
+  if (resume === null) await claimDirectory(output);
+
+  const { shape, budgets } = plan;
+  const facts = { tokensPerStep: shape.tokens_per_step, plannedBytes: budgets.ram.total };
+  const progress = new TrainingProgress(io.stderr, facts);
+  const status = new StatusLine(io.stderr);
+  const signals = listenForStop(() =>
+    progress.note("stopping after this step; press Ctrl-C again to stop at once"),
+  );
+  try {
+    const inputs = await openInputs(plan, {
+      cwd: io.cwd,
+      cacheDirectory: cacheDirectory(io.env),
+      onProgress: (text) => status.show(text),
+    });
+    status.clear();
+    io.stderr.write(context.render(inputs.diagnostics, "stderr"));
+    const result = await execute(
+      plan,
+      {
+        ...inputs,
+        output,
+        resume,
+        stopAfter: options.steps ?? null,
+        engine: {
+          backend: options.backend,
+          threads: options.threads ?? null,
+          serialLanes: options.serialLanes ?? false,
+          diskThrottle: options.diskThrottle ?? null,
+        },
+        lemaVersion: context.version,
+        stop: signals.stop,
+        cancel: signals.cancel,
+        trace: options.trace ?? false,
+      },
+      {
+        onStep: (report) => progress.step(report),
+        onEvaluation: ({ step, eval_loss }) =>
+          progress.note(`step ${step}  validation loss ${eval_loss.toFixed(4)}`),
+      },
+    );
+    progress.clear();
+    io.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result, io.cwd));
+    if (result.status === "stopped") {
+      io.stderr.write(`go on with: lema exec ${relative(io.cwd, output) || "."} --resume\n`);
+    }
+    return signals.stop.aborted && result.status === "stopped" ? 1 : 0;
+  } finally {
+    status.clear();
+    progress.clear();
+    signals.release();
+  }
+}
+
+/** A directory stands for the run in it. */
+function locate(argument: string, { cwd }: CliIo): { path: string; directory: string | null } {
+  const path = resolve(cwd, argument);
+  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isDirectory ? { path: join(path, PLAN_FILE), directory: path } : { path, directory: null };
+}
+
+/** The checkpoint to go on from; the run must be of the same training as the plan. */
+async function openRun(directory: string, plan: Plan, wanted: true | string): Promise<SavedCheckpoint> {
+  const problems = checkSameTraining(await reopenDirectory(directory), plan, directory);
+  if (problems.length > 0) throw new DiagnosticError(problems);
+  return findCheckpoint(directory, wanted === true ? "latest" : wanted);
+}
+
+/** The first signal asks for a clean stop, the second for one at once. */
+function listenForStop(onFirst: () => void): {
+  stop: AbortSignal;
+  cancel: AbortSignal;
+  release: () => void;
+} {
+  const stop = new AbortController();
+  const cancel = new AbortController();
+  const listener = (): void => {
+    if (stop.signal.aborted) {
+      cancel.abort();
+    } else {
+      stop.abort();
+      onFirst();
+    }
+  };
+  const names = ["SIGINT", "SIGTERM"] as const;
+  for (const name of names) process.on(name, listener);
+  const release = (): void => {
+    for (const name of names) process.off(name, listener);
+  };
+  return { stop: stop.signal, cancel: cancel.signal, release };
+}
+
+function formatResult(result: RunResult, cwd: string): string {
+  const { status, steps, totalSteps, skippedSteps, loss, evalLoss, memory, checkpoint } = result;
+  const count = status === "finished" ? `${steps} steps` : `${steps} of ${totalSteps} steps`;
+  const skipped = skippedSteps === 0 ? "" : `, ${skippedSteps} skipped`;
+  const losses = loss === null ? "" : `, loss ${loss.first.toFixed(4)} → ${loss.last.toFixed(4)}`;
+  const validation = evalLoss === null ? "" : `, validation ${evalLoss.toFixed(4)}`;
+  const measured = memory.measured === null ? "not measured" : `measured ${formatBytes(memory.measured)}`;
+  const lines = [
+    `${status}: ${count}${skipped}${losses}${validation}`,
+    `memory: planned ${formatBytes(memory.planned)}, ${measured}`,
+    ...(checkpoint === null
+      ? []
+      : [`${status === "finished" ? "adapter" : "checkpoint"}: ${relative(cwd, checkpoint)}`]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It is not a positive whole number.");
+  return Number(text);
+}
+
+/** `200MB`, or `200MB/s`. */
+function byteRate(text: string): number {
+  const rate = parseBytes(text.replace(/\/s$/, ""));
+  if (rate === undefined || rate === 0) throw new InvalidArgumentError("Write it as 200MB or 1GiB/s.");
+  return rate;
+}
