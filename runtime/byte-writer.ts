@@ -10,26 +10,31 @@ export class ByteWriter {
 
   u8(value: number): void {
     invariant(Number.isInteger(value) && value >= 0 && value <= 0xff, `${value} is not a byte`);
-    this.#view.setUint8(this.#take(1), value);
+    const at = this.#take(1);
+    this.#view.setUint8(at, value);
   }
 
   u32(value: number): void {
     invariant(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, `${value} does not fit 32 bits`);
-    this.#view.setUint32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
   }
 
   /** A byte count or offset: exact up to 2^53. */
   u64(value: number): void {
     invariant(Number.isSafeInteger(value) && value >= 0, `${value} is not a byte count`);
-    this.#view.setBigUint64(this.#take(8), BigInt(value), true);
+    const at = this.#take(8);
+    this.#view.setBigUint64(at, BigInt(value), true);
   }
 
   f64(value: number): void {
-    this.#view.setFloat64(this.#take(8), value, true);
+    const at = this.#take(8);
+    this.#view.setFloat64(at, value, true);
   }
 
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#take(value.byteLength));
+    const at = this.#take(value.byteLength);
+    this.#bytes.set(value, at);
   }
 
   /** Length in bytes (u32), then UTF-8. */
@@ -50,6 +55,7 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Makes room first: buffer and view may be new afterwards. */
   #take(count: number): number {
     const at = this.#length;
     if (at + count > this.#bytes.byteLength) {
