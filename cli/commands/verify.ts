@@ -1,0 +1,44 @@
+/** `lema verify`: proves a plan file from its own contents, without the planner. */
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import { openPlan } from "../../runtime/open-plan.ts";
+import type { ExitCode } from "../../schemas/diagnostic.ts";
+import { checks } from "../../schemas/verify/index.ts";
+import type { CommandContext } from "../context.ts";
+import { formatCount, formatTable, wrap } from "../render/table.ts";
+
+const WIDTH = 100;
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command("verify")
+    .description("prove that a plan is safe and means what it says (exit 5 when it is not)")
+    .argument("<plan>", "plan file")
+    .option("--json", "print the result as JSON")
+    .action(context.action((file: string, options: { json?: boolean }) => verify(file, options, context)));
+}
+
+/** Violations are thrown by `openPlan` and rendered like all errors. */
+async function verify(
+  file: string,
+  { json }: { readonly json?: boolean },
+  { io }: CommandContext,
+): Promise<ExitCode> {
+  const { plan_id, programs } = await openPlan(resolve(io.cwd, file));
+  const instructions = Object.values(programs).reduce(
+    (sum, { prologue, steady, epilogue }) => sum + prologue.length + steady.length + epilogue.length,
+    0,
+  );
+  if (json) {
+    const proved = checks.map(({ name, proves }) => ({ name, proves }));
+    io.stdout.write(`${JSON.stringify({ plan_id, verified: true, instructions, proved }, null, 2)}\n`);
+    return 0;
+  }
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const rows = checks.flatMap(({ name, proves }) =>
+    wrap(proves, WIDTH - width - 4).map((line, index) => [index === 0 ? name : "", line]),
+  );
+  io.stdout.write(`${file}: ok, ${formatCount(instructions)} instructions proved\n`);
+  io.stdout.write(`${formatTable(rows, "l", "  ").join("\n")}\n${plan_id}\n`);
+  return 0;
+}

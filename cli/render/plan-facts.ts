@@ -1,0 +1,140 @@
+/**
+ * What people and tools ask of a plan, computed from the plan alone.
+ *
+ * The keys of {@link PlanFacts} are relied on by other tools (`lema plan --json`): bytes and nanoseconds as integers.
+ */
+import { type Diagnostic, invariant } from "../../schemas/diagnostic.ts";
+import type { ArenaName, LaneName, Plan } from "../../schemas/plan.ts";
+
+export interface TierMemory {
+  readonly budget: number;
+  readonly arena: number;
+  readonly reserve: number;
+  readonly total: number;
+}
+
+export interface PlanFacts {
+  readonly plan_id: string;
+  readonly fits: true;
+  readonly memory: Readonly<Partial<Record<ArenaName, TierMemory>>>;
+  /** Per link and training step. */
+  readonly traffic: Readonly<Record<string, { readonly bytes: number; readonly bound: number }>>;
+  readonly time: { readonly step_ns: number; readonly bound_ns: number; readonly bottleneck: LaneName };
+  readonly shape: {
+    readonly micro_batches: number;
+    readonly tokens_per_step: number;
+    readonly resident_units: number;
+    readonly ring: number;
+  };
+}
+
+export function planFacts(plan: Plan): PlanFacts {
+  const { budgets, bounds, shape } = plan;
+  const { step_ns, bound_ns, bottleneck } = stepPrediction(plan);
+  const tier = ({ budget, arena, reserve, total }: TierMemory): TierMemory => {
+    return { budget, arena, reserve, total };
+  };
+  const links = bounds.filter(({ program }) => program === "train-step");
+  return {
+    plan_id: plan.plan_id,
+    fits: true,
+    memory: { ...(budgets.vram ? { vram: tier(budgets.vram) } : {}), ram: tier(budgets.ram) },
+    traffic: Object.fromEntries(links.map(({ link, moved, bound }) => [link, { bytes: moved, bound }])),
+    time: { step_ns, bound_ns, bottleneck },
+    shape: {
+      micro_batches: shape.micro_batches,
+      tokens_per_step: shape.tokens_per_step,
+      resident_units: shape.resident_units,
+      ring: shape.ring,
+    },
+  };
+}
+
+/** The same keys for a recipe that does not fit: `memory` is the least that would, and the rest is unknown. */
+export function unfittingFacts(memory: PlanFacts["memory"], diagnostics: readonly Diagnostic[]) {
+  return { plan_id: null, fits: false, memory, traffic: null, time: null, shape: null, diagnostics };
+}
+
+export function stepPrediction(plan: Plan): Plan["predictions"][number] {
+  const prediction = plan.predictions.find(({ program }) => program === "train-step");
+  invariant(prediction, "a plan predicts its training step");
+  return prediction;
+}
+
+/** How weights reach the memory that computes. */
+export interface WeightTraffic {
+  readonly id: string;
+  readonly bytes: number;
+  /** `resident`: loaded once per run; `streamed`: in turns; `gathered`: row by row, as tokens ask for them. */
+  readonly kept: "resident" | "streamed" | "gathered";
+  /** Times per training step that they come into the memory that computes. */
+  readonly loads: number;
+  /** Times per training step that they come from disk. */
+  readonly reads: number;
+  /** Adapter values that belong to them. */
+  readonly parameters: number;
+}
+
+/** Every unit in order of use, then the embedding table where it is no unit. */
+export function weightTraffic(plan: Plan): readonly WeightTraffic[] {
+  const read = new Map<string, number>();
+  const copied = new Map<string, number>();
+  for (const one of plan.programs["train-step"].steady) {
+    if (one.kind === "read") add(read, one.unit, one.bytes);
+    if (one.kind === "copy" && one.unit !== null) add(copied, one.unit, one.bytes);
+  }
+  const parameters = new Map<string, number>();
+  for (const { unit, shape } of plan.parameters) add(parameters, unit, elements(shape));
+  const loaded = plan.shape.tiers === "disk-ram" ? read : copied;
+  const units = plan.units.map((unit): WeightTraffic => {
+    const { id } = unit;
+    // Without the padding between tensors, which is never moved from disk.
+    const payload = unit.parts.reduce((sum, part) => sum + part.bytes, 0);
+    const times = (moved: ReadonlyMap<string, number>, whole: number) =>
+      Math.round((moved.get(id) ?? 0) / whole);
+    const loads = times(loaded, loaded === read ? payload : unit.bytes);
+    return {
+      id,
+      bytes: unit.bytes,
+      kept: loads > 0 ? "streamed" : "resident",
+      loads,
+      reads: times(read, payload),
+      parameters: parameters.get(id) ?? 0,
+    };
+  });
+  const inUnits = new Set(plan.units.flatMap(({ parts }) => parts.map(({ tensor }) => tensor)));
+  const gathered = plan.tensors
+    .filter(({ name, role }) => role === "embedding" && !inUnits.has(name))
+    .map(({ bytes }): WeightTraffic => {
+      return { id: "embedding", bytes, kept: "gathered", loads: 0, reads: 0, parameters: 0 };
+    });
+  return [...units, ...gathered];
+}
+
+export function elements(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1);
+}
+
+/** Bytes of an arena by what they hold. `step` is everything that lives for a part of a step only. */
+export interface ArenaUse {
+  readonly weights: number;
+  readonly adapter: number;
+  readonly step: number;
+}
+
+export function arenaUse(plan: Plan, arena: ArenaName): ArenaUse {
+  const bytes = (wanted: readonly string[]) =>
+    plan.buffers
+      .filter(
+        ({ arena: own, lifetime, holds }) => own === arena && lifetime === null && wanted.includes(holds),
+      )
+      .reduce((sum, buffer) => sum + buffer.bytes, 0);
+  const weights = bytes(["weights"]);
+  const adapter = bytes(["adapter", "gradient", "optimizer"]);
+  const size = arena === "ram" ? plan.budgets.ram.arena : (plan.budgets.vram?.arena ?? 0);
+  return { weights, adapter, step: size - weights - adapter };
+}
+
+function add(sums: Map<string, number>, key: string, amount: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + amount);
+}

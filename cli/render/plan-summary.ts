@@ -1,0 +1,240 @@
+/**
+ * A plan on one screen: what is trained, what fits where, what moves, how long a step takes, and why it is so.
+ *
+ * At most 100 columns wide. The same plan gives the same text: the goldens of the shipped recipes are this.
+ */
+import type { DatasetStatistics } from "../../data/statistics.ts";
+import { formatStatistics } from "../../data/statistics.ts";
+import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
+import type { ArenaName, LaneName, Plan } from "../../schemas/plan.ts";
+import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
+import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import type { Painter } from "./human.ts";
+import { arenaUse, elements, stepPrediction, weightTraffic } from "./plan-facts.ts";
+import { formatBar, formatCount, formatShare, formatTable, wrap } from "./table.ts";
+
+export interface SummaryOptions {
+  readonly paint: Painter;
+  /** Where a key of the recipe stands, such as `recipe.yaml:12`; undefined when the recipe is not at hand. */
+  readonly placeOf: ((path: string) => string | undefined) | null;
+  /** Of the dataset as it was read; null when it was not. */
+  readonly statistics: DatasetStatistics | null;
+}
+
+const BAR = 30;
+const WIDTH = 100;
+const INDENT = "  ";
+const LABEL = 14;
+const STALLS_SHOWN = 3;
+
+const LANE_WORDS: Readonly<Record<LaneName, string>> = {
+  disk: "disk reads",
+  h2d: "copies to vram",
+  compute: "computation",
+  d2h: "copies to ram",
+  host: "host",
+};
+
+export function renderSummary(plan: Plan, options: SummaryOptions): string {
+  const { paint, statistics } = options;
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ["Training", training(plan)],
+    [
+      "Dataset",
+      statistics === null
+        ? []
+        : formatStatistics(statistics)
+            .split("\n")
+            .map((l) => INDENT + l),
+    ],
+    ["Memory", memory(plan)],
+    ["Weights", weights(plan)],
+    ["Traffic per step", traffic(plan)],
+    ["Time per step", time(plan)],
+    ["Decisions", decisions(plan, options)],
+    ["Plan", identity(plan)],
+  ];
+  return sections
+    .filter(([, lines]) => lines.length > 0)
+    .map(([title, lines]) => `${paint.bold(title)}\n${lines.join("\n")}\n`)
+    .join("\n");
+}
+
+function training(plan: Plan): string[] {
+  const { shape, adapter, numerics } = plan;
+  const blocks = plan.units.filter(({ kind }) => kind === "block").length;
+  const weights = plan.tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
+  const trained = plan.parameters.reduce((sum, parameter) => sum + elements(parameter.shape), 0);
+  return formatTable(
+    [
+      ["model", `${adapter.base_model}: ${blocks} blocks, ${inMillions(weights)} parameters`],
+      [
+        "adapter",
+        `${adapter.rslora ? "rank-stabilised " : ""}LoRA, rank ${adapter.rank}, alpha ${adapter.alpha}, on ${adapter.targets.join(" ")}`,
+      ],
+      ["", `${inMillions(trained)} parameters, ${formatShare(trained / weights)} of the model, in float32`],
+      [
+        "step",
+        `${count(shape.batch_size, "sequence")} of ${formatCount(shape.sequence_length)} = ${formatCount(shape.tokens_per_step)} tokens` +
+          `, in ${count(shape.micro_batches, "micro-batch", "micro-batches")} of ${shape.micro_batch}; ${numerics.precision}`,
+      ],
+      ["run", duration(plan)],
+      ["on", `${machineName(plan)}: ${tiers(plan)}`],
+    ],
+    "l",
+    INDENT,
+  );
+}
+
+function duration({ inputs, training: { steps, steps_per_epoch } }: Plan): string {
+  const { dataset, recipe } = inputs;
+  if (dataset !== null) {
+    const rows = formatCount(dataset.train_rows);
+    return `${count(steps, "step")}, ${formatCount(steps_per_epoch)} an epoch; ${rows} training rows`;
+  }
+  const wanted = resolvedRecipeSchema.parse(recipe).training.duration;
+  const length = "steps" in wanted ? count(wanted.steps, "step") : count(wanted.epochs, "epoch");
+  return `${length}; the dataset was not read`;
+}
+
+function memory(plan: Plan): string[] {
+  const budgets = [["vram", plan.budgets.vram] as const, ["ram", plan.budgets.ram] as const];
+  return budgets.flatMap(([tier, budget]) => {
+    if (budget === null) return [];
+    const { arena, reserve, total } = budget;
+    const share = formatShare(total / budget.budget);
+    const use = arenaUse(plan, tier);
+    const parts = [
+      [use.weights, "weights"],
+      [
+        use.adapter,
+        tier === "ram" || plan.shape.tiers === "disk-ram" ? "adapter and its AdamW state" : "adapter",
+      ],
+      [use.step, "activations, gradients, buffers"],
+    ] as const;
+    const held = parts.filter(([bytes]) => bytes > 0).map(([bytes, what]) => `${formatBytes(bytes)} ${what}`);
+    return [
+      `${INDENT}${tier.padEnd(4)}  ${formatBar(total, budget.budget, BAR)}  ${formatBytes(total)} of ${formatBytes(budget.budget)} (${share})`,
+      `${INDENT}      arena ${formatBytes(arena)} + reserve ${formatBytes(reserve)} for the process`,
+      ...wrap(`in the arena: ${held.join(" · ")}`, WIDTH - 8).map((line) => `${INDENT}      ${line}`),
+    ];
+  });
+}
+
+function weights(plan: Plan): string[] {
+  const rows = weightTraffic(plan);
+  const where = plan.shape.compute_arena;
+  const kinds = [
+    ["resident", `stay in ${where}`],
+    ["streamed", `take turns in ${count(plan.shape.ring, "slot")} of ${where}`],
+    ["gathered", "read row by row, as tokens ask for them"],
+  ] as const;
+  return formatTable(
+    kinds.flatMap(([kept, words]) => {
+      const own = rows.filter((row) => row.kept === kept);
+      if (own.length === 0) return [];
+      const bytes = own.reduce((sum, row) => sum + row.bytes, 0);
+      const loads = own.reduce((sum, row) => sum + row.loads, 0);
+      const reads = own.reduce((sum, row) => sum + row.reads, 0);
+      const per = kept === "streamed" ? `; ${count(loads, "load")} a step${fromDisk(plan, reads)}` : "";
+      return [[kept, formatBytes(bytes), count(own.length, "unit"), `${words}${per}`]];
+    }),
+    "lrrl",
+    INDENT,
+  );
+}
+
+function fromDisk(plan: Plan, reads: number): string {
+  if (plan.shape.tiers === "disk-ram") return "";
+  return reads === 0 ? ", none from disk" : `, ${formatCount(reads)} of them from disk`;
+}
+
+function traffic(plan: Plan): string[] {
+  const rows = plan.bounds
+    .filter(({ program }) => program === "train-step")
+    .map(({ link, moved, bound, gap_ppm }) => [
+      LANE_WORDS[link],
+      formatBytes(moved),
+      `at least ${formatBytes(bound)}`,
+      gap_ppm === 0 ? "optimal" : `${formatShare(gap_ppm / 1e6)} above the bound`,
+    ]);
+  return formatTable(rows, "lrrl", INDENT);
+}
+
+function time(plan: Plan): string[] {
+  const { step_ns, bound_ns, bottleneck, lanes } = stepPrediction(plan);
+  const tokens = plan.shape.tokens_per_step / (step_ns / 1e9);
+  const rate = tokens < 10 ? tokens.toFixed(1) : formatCount(Math.round(tokens));
+  const head =
+    `${formatNanoseconds(step_ns)} predicted, ${rate} tokens/s; no schedule of this work ` +
+    `is faster than ${formatNanoseconds(bound_ns)}`;
+  const rows = lanes.map(({ lane, busy_ns }) => [
+    LANE_WORDS[lane],
+    formatBar(busy_ns, step_ns, BAR),
+    `${formatNanoseconds(busy_ns)} busy`,
+    formatShare(busy_ns / step_ns),
+    lane === bottleneck ? "← the bottleneck" : "",
+  ]);
+  return [INDENT + head, ...formatTable(rows, "llrrl", INDENT), ...stalls(plan, bottleneck)];
+}
+
+/** The longest waits of the lane that decides; waits of the others cost nothing. */
+function stalls(plan: Plan, lane: LaneName): string[] {
+  const waits = simulatePlan(plan)
+    .timeline.flatMap(({ instruction, stall }) =>
+      instruction.lane === lane && stall !== null ? [{ id: instruction.id, ...stall }] : [],
+    )
+    .sort((a, b) => b.ns - a.ns)
+    .slice(0, STALLS_SHOWN);
+  if (waits.length === 0) return [`${INDENT}${LANE_WORDS[lane]} never waits`];
+  const rows = waits.map(({ id, cause, ns }, index) => [
+    index === 0 ? "longest waits" : "",
+    formatNanoseconds(ns),
+    `${id} for ${cause}`,
+  ]);
+  return formatTable(rows, "lrl", INDENT);
+}
+
+function decisions(plan: Plan, { paint, placeOf }: SummaryOptions): string[] {
+  const pad = " ".repeat(INDENT.length + LABEL);
+  return plan.decisions.flatMap(({ name, chosen, reason, recipe_path, alternatives }) => {
+    const place = recipe_path === null ? undefined : (placeOf?.(recipe_path) ?? recipe_path);
+    const because = place === undefined ? reason : `${reason} (${place})`;
+    return [
+      `${INDENT}${name.padEnd(LABEL)}${chosen}`,
+      ...wrap(because, WIDTH - pad.length).map((line) => pad + paint.dim(line)),
+      ...alternatives.flatMap(({ value, rejected }) =>
+        wrap(`not ${value}: ${rejected}`, WIDTH - pad.length).map((line) => pad + paint.dim(line)),
+      ),
+    ];
+  });
+}
+
+function identity(plan: Plan): string[] {
+  const { plan_id, executable, programs } = plan;
+  const { steady } = programs["train-step"];
+  return [
+    `${INDENT}${plan_id}`,
+    `${INDENT}${formatCount(steady.length)} instructions a step; ` +
+      (executable ? "verified, ready to execute" : "verified; made by --dry-run, not to be executed"),
+  ];
+}
+
+function machineName(plan: Plan): string {
+  const { name } = plan.meta.hardware;
+  return typeof name === "string" ? name : "an unnamed machine";
+}
+
+function tiers({ shape }: Plan): string {
+  const words: Readonly<Record<ArenaName, string>> = { ram: "disk → ram", vram: "disk → ram → vram" };
+  return words[shape.compute_arena];
+}
+
+function inMillions(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} billion`;
+  return value >= 1e6 ? `${(value / 1e6).toFixed(1)} million` : formatCount(value);
+}
+
+function count(value: number, singular: string, plural = `${singular}s`): string {
+  return `${formatCount(value)} ${value === 1 ? singular : plural}`;
+}

@@ -1,0 +1,211 @@
+/**
+ * Why an instruction stands where it does: its work, the bytes it touches, and for each wait the bytes that both
+ * instructions touch and at least one of them writes.
+ */
+import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
+import { DiagnosticError, diagnostic, invariant } from "../../schemas/diagnostic.ts";
+import type { Instruction, Plan, PlanBuffer, ProgramName, Range } from "../../schemas/plan.ts";
+import { nearest } from "../../schemas/suggest.ts";
+import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import type { Painter } from "./human.ts";
+import { formatTable } from "./table.ts";
+
+const PARTS = ["prologue", "steady", "epilogue"] as const;
+const PROGRAMS = ["train-step", "evaluate", "checkpoint"] as const;
+const FOLLOWERS_SHOWN = 8;
+
+interface Found {
+  readonly program: ProgramName;
+  readonly part: (typeof PARTS)[number];
+  readonly index: number;
+  readonly instruction: Instruction;
+  /** The part's instructions. */
+  readonly among: readonly Instruction[];
+}
+
+/** Throws `cli.usage` when the plan has no such instruction. */
+export function renderWhy(plan: Plan, id: string, paint: Painter): string {
+  const found = find(plan, id);
+  if (found.length === 0) {
+    const known = PROGRAMS.flatMap((program) =>
+      PARTS.flatMap((part) => plan.programs[program][part].map((one) => one.id)),
+    );
+    const near = nearest(id, known);
+    throw new DiagnosticError(
+      diagnostic("cli.usage", {
+        summary: `the plan has no instruction \`${id}\``,
+        hint: near === undefined ? "`lema show PLAN --instructions` lists them" : `did you mean \`${near}\`?`,
+      }),
+    );
+  }
+  return found.map((one) => explain(plan, one, paint)).join("\n");
+}
+
+function find(plan: Plan, id: string): readonly Found[] {
+  return PROGRAMS.flatMap((program) =>
+    PARTS.flatMap((part) => {
+      const among = plan.programs[program][part];
+      return among.flatMap((instruction, index) =>
+        instruction.id === id ? [{ program, part, index, instruction, among }] : [],
+      );
+    }),
+  );
+}
+
+function explain(plan: Plan, found: Found, paint: Painter): string {
+  const { program, part, index, instruction, among } = found;
+  const { id, kind, lane, reads, writes } = instruction;
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ["work", work(plan, instruction)],
+    ["predicted", predicted(plan, found)],
+    ["reads", ranges(plan, reads)],
+    ["writes", ranges(plan, writes)],
+    ["waits", waits(plan, found)],
+    ["waited for by", followers(id, among)],
+  ];
+  const title = `${paint.bold(id)}  ${kind} on ${lane}; ${program}, ${part} ${index} of ${among.length}`;
+  const body = sections
+    .filter(([, lines]) => lines.length > 0)
+    .flatMap(([name, lines]) => [`  ${paint.bold(name)}`, ...lines.map((line) => `    ${line}`)]);
+  return `${[title, ...body].join("\n")}\n`;
+}
+
+function work(plan: Plan, instruction: Instruction): string[] {
+  switch (instruction.kind) {
+    case "run":
+      return runWork(plan, instruction);
+    case "read": {
+      const { unit, evicts, bytes, segments } = instruction;
+      const loses = evicts === null ? "" : `, in place of ${evicts}`;
+      const rows = segments.map(({ tensor, file, offset, bytes: size, to }) => [
+        tensor,
+        formatBytes(size),
+        `${file} at ${offset}`,
+        `→ ${to.buffer} + ${to.offset}`,
+      ]);
+      return [`brings ${formatBytes(bytes)} of unit ${unit} from disk${loses}`, ...formatTable(rows, "lrl")];
+    }
+    case "gather": {
+      const { tensor, indices, row_bytes, to, bytes } = instruction;
+      const rows = indices.bytes / 4;
+      return [
+        `fetches ${rows} rows of ${formatBytes(row_bytes)} of ${tensor} into ${to.buffer}`,
+        `at most ${formatBytes(bytes)} from disk, as rows are read by whole pages`,
+      ];
+    }
+    case "copy": {
+      const { from, to, bytes, unit } = instruction;
+      const what = unit === null ? "" : ` of unit ${unit}`;
+      return [
+        `copies ${formatBytes(bytes)}${what}: ${from.buffer} + ${from.offset} → ${to.buffer} + ${to.offset}`,
+      ];
+    }
+    case "write": {
+      const { from, sink, offset } = instruction;
+      return [`writes ${formatBytes(from.bytes)} of ${from.buffer} to the payload of ${sink} at ${offset}`];
+    }
+  }
+}
+
+function runWork(plan: Plan, instruction: Extract<Instruction, { kind: "run" }>): string[] {
+  const procedure = procedureOf(plan, instruction);
+  const unit = instruction.unit === null ? "" : ` with the weights of ${instruction.unit}`;
+  const bound = procedure.formals.map(({ name, access, bytes }) => {
+    const place = instruction.bind[name];
+    return [name, access, formatBytes(bytes), place ? `${place.buffer} + ${place.offset}` : "unbound"];
+  });
+  return [
+    `procedure ${procedure.id}${unit}: ${procedure.calls.length} calls, ${(procedure.flops / 1e9).toFixed(2)} GFLOP`,
+    procedure.calls.map(({ op }, call) => `${call} ${op}`).join(", "),
+    ...formatTable(bound, "llrl"),
+  ].flatMap(foldList);
+}
+
+/** Breaks a long list of calls after commas. */
+function foldList(line: string): string[] {
+  const width = 94;
+  if (line.length <= width) return [line];
+  const lines: string[] = [];
+  let current = "";
+  for (const item of line.split(/(?<=, )/)) {
+    if (current !== "" && current.length + item.trimEnd().length > width) {
+      lines.push(current.trimEnd());
+      current = "";
+    }
+    current += item;
+  }
+  return [...lines, current];
+}
+
+function predicted(plan: Plan, { program, part, index }: Found): string[] {
+  if (part !== "steady") return [];
+  const timed = simulatePlan(plan, program).timeline[index];
+  invariant(timed, "the simulation times every instruction");
+  const { start, end, stall } = timed;
+  const waited =
+    stall === null ? "no wait" : `after ${formatNanoseconds(stall.ns)} of waiting for ${stall.cause}`;
+  return [`starts at ${formatNanoseconds(start)}, takes ${formatNanoseconds(end - start)}; ${waited}`];
+}
+
+function ranges(plan: Plan, list: readonly Range[]): string[] {
+  return formatTable(
+    list.map(({ buffer, offset, bytes }) => {
+      const { arena, offset: base } = bufferOf(plan, buffer);
+      return [buffer, formatBytes(bytes), `${arena} [${base + offset}, ${base + offset + bytes})`];
+    }),
+    "lrl",
+  );
+}
+
+function waits(plan: Plan, { instruction, among }: Found): string[] {
+  return instruction.waits.flatMap(({ on, at }) => {
+    const earlier = among.find(({ id }) => id === on);
+    invariant(earlier, "a wait names an instruction of its own part");
+    const when = at === 0 ? "before it starts" : `before call ${at} (${callName(plan, instruction, at)})`;
+    return [`for ${on} on ${earlier.lane}, ${when}, because`, ...conflicts(plan, earlier, instruction)];
+  });
+}
+
+function callName(plan: Plan, instruction: Instruction, at: number): string {
+  return instruction.kind === "run" ? (procedureOf(plan, instruction).calls[at]?.op ?? "") : instruction.kind;
+}
+
+/** The bytes that order two instructions. */
+function conflicts(plan: Plan, earlier: Instruction, later: Instruction): string[] {
+  const kinds = [
+    ["it reads what that writes:", later.reads, earlier.writes],
+    ["it overwrites what that reads:", later.writes, earlier.reads],
+    ["it overwrites what that writes:", later.writes, earlier.writes],
+  ] as const;
+  return kinds.flatMap(([words, mine, theirs]) => {
+    const shared = mine.flatMap((a) => theirs.flatMap((b) => intersection(plan, a, b)));
+    return shared.length === 0 ? [] : [`  ${words}`, ...formatTable(shared, "lrl", "    ")];
+  });
+}
+
+function intersection(plan: Plan, mine: Range, theirs: Range): string[][] {
+  const [a, b] = [bufferOf(plan, mine.buffer), bufferOf(plan, theirs.buffer)];
+  const start = Math.max(a.offset + mine.offset, b.offset + theirs.offset);
+  const end = Math.min(a.offset + mine.offset + mine.bytes, b.offset + theirs.offset + theirs.bytes);
+  if (a.arena !== b.arena || start >= end) return [];
+  const names = a.id === b.id ? a.id : `${a.id}, which takes the place of ${b.id}`;
+  return [[names, formatBytes(end - start), `${a.arena} [${start}, ${end})`]];
+}
+
+function followers(id: string, among: readonly Instruction[]): string[] {
+  const waiting = among.filter(({ waits: all }) => all.some(({ on }) => on === id)).map((one) => one.id);
+  if (waiting.length <= FOLLOWERS_SHOWN) return waiting;
+  return [...waiting.slice(0, FOLLOWERS_SHOWN), `and ${waiting.length - FOLLOWERS_SHOWN} more`];
+}
+
+function bufferOf(plan: Plan, id: string): PlanBuffer {
+  const buffer = plan.buffers.find((candidate) => candidate.id === id);
+  invariant(buffer, `the verifier let an unknown buffer through: ${id}`);
+  return buffer;
+}
+
+function procedureOf(plan: Plan, { procedure: id }: Extract<Instruction, { kind: "run" }>) {
+  const procedure = plan.procedures.find((candidate) => candidate.id === id);
+  invariant(procedure, `the verifier let an unknown procedure through: ${id}`);
+  return procedure;
+}
