@@ -1,0 +1,181 @@
+// Every op of the table: the cpu kernel against the reference over odd sizes, every dtype and both ways of writing; the
+// same bits for any thread count, address, batch split and on every run; every gradient against finite differences.
+// Prints a line a case and a closing count; fails when an op has no spec.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "core/text.h"
+#include "core/thread_pool.h"
+#include "kernels/cpu/loops.h"
+#include "kernels/number.h"
+#include "op_gradients.h"
+#include "op_report.h"
+#include "op_specs.h"
+
+namespace lema::test {
+namespace {
+
+bool Written(const OpCase& made, size_t operand) {
+  return made.call.operands[operand].present() && made.info().operands[operand].access != Access::kRead;
+}
+
+// The largest difference of an output, relative to its largest value; a bf16 output may be off by one rounding.
+std::string Compare(const OpCase& actual, const OpCase& expected, double tolerance) {
+  for (size_t i = 0; i < actual.memory.size(); ++i) {
+    if (!Written(actual, i)) continue;
+    const TensorView& a = actual.call.operands[i];
+    const TensorView& e = expected.call.operands[i];
+    if (a.dtype == DType::kI32) {
+      if (std::memcmp(a.data, e.data, a.bytes()) != 0) return Cat(actual.info().operands[i].name, " differs");
+      continue;
+    }
+    double largest = 0.0;
+    for (int64_t k = 0; k < e.elements(); ++k) {
+      if (std::isfinite(Load(e, k))) largest = std::max(largest, std::fabs(Load(e, k)));
+    }
+    for (int64_t k = 0; k < e.elements(); ++k) {
+      const double x = Load(a, k), y = Load(e, k);
+      const double rounding = a.dtype == DType::kBF16 ? std::ldexp(std::fabs(y), -7) : 0.0;
+      if (x == y || std::fabs(x - y) <= tolerance * largest + rounding) continue;
+      return Cat(actual.info().operands[i].name, "[", k, "] is ", x, ", not ", y);
+    }
+  }
+  return "";
+}
+
+std::string SameBits(const OpCase& actual, const OpCase& expected) {
+  for (size_t i = 0; i < actual.memory.size(); ++i) {
+    const TensorView& a = actual.call.operands[i];
+    if (!Written(actual, i) || std::memcmp(a.data, expected.call.operands[i].data, a.bytes()) == 0) continue;
+    return Cat(actual.info().operands[i].name, " has other bits");
+  }
+  return "";
+}
+
+OpCase Copy(const OpCase& from, size_t misalignment = 0) {
+  OpCase copy = from;
+  copy.Bind(misalignment);
+  return copy;
+}
+
+// One sequence at a time, in order, carrying what belongs to no sequence from one to the next.
+std::string SplitBatch(const OpCase& start, const OpCase& whole, TaskRunner& runner) {
+  OpCase joined = Copy(start);
+  for (int64_t b = 0; b < start.sizes[0]; ++b) {
+    OpCase one = OneSequence(joined, b);
+    if (std::string problem = RunCase(one, kCpuKernels, runner); !problem.empty()) return problem;
+    for (size_t i = 0; i < one.memory.size(); ++i) {
+      if (!Written(one, i)) continue;
+      const size_t bytes = one.call.operands[i].bytes();
+      const size_t at = HasBatch(start, i) ? static_cast<size_t>(b) * bytes : 0;
+      std::memcpy(joined.call.operands[i].as<std::byte>() + at, one.call.operands[i].data, bytes);
+    }
+  }
+  return SameBits(joined, whole);
+}
+
+// The first operand is one of a batch, and what is summed over the batch can be carried on.
+bool Splittable(const OpCase& made) {
+  if (!HasBatch(made, 0) || made.sizes[0] < 2) return false;
+  for (size_t i = 0; i < made.memory.size(); ++i) {
+    if (Written(made, i) && !HasBatch(made, i) && made.info().operands[i].access == Access::kWrite) return false;
+  }
+  return true;
+}
+
+void TestCase(Report& report, const OpSpec& spec, OpCase& start) {
+  ThreadPool one(1), two(2), three(3);
+  OpCase expected = Copy(start), actual = Copy(start);
+  std::string problem = RunCase(expected, kReferenceKernels, one);
+  if (problem.empty()) problem = RunCase(actual, kCpuKernels, one);
+  bool narrow = false;
+  for (const TensorView& view : start.call.operands) narrow |= view.present() && view.dtype == DType::kBF16;
+  if (problem.empty()) problem = Compare(actual, expected, narrow ? spec.bf16_tolerance : spec.tolerance);
+  for (TaskRunner* runner : std::initializer_list<TaskRunner*>{&one, &two, &three}) {
+    if (!problem.empty()) break;
+    OpCase again = Copy(start, runner == &one ? 1 : runner == &two ? 3 : 0);
+    problem = RunCase(again, kCpuKernels, *runner);
+    if (problem.empty()) problem = SameBits(again, actual);
+    if (!problem.empty()) problem = Cat(runner->threads(), " threads: ", problem);
+  }
+  if (problem.empty() && Splittable(start)) {
+    problem = SplitBatch(start, actual, two);
+    if (!problem.empty()) problem = Cat("split batch: ", problem);
+  }
+  report.Add(start.info().name, start.name, problem);
+}
+
+const char* NameOf(DType dtype) {
+  constexpr const char* kNames[] = {"f32", "bf16", "f16", "f64", "i32"};
+  return kNames[static_cast<int>(dtype)];
+}
+
+// Every choice of one declared dtype for each operand.
+std::vector<std::vector<DType>> DTypeChoices(const OpInfo& info) {
+  std::vector<std::vector<DType>> choices{{}};
+  for (const OperandInfo& operand : info.operands) {
+    std::vector<std::vector<DType>> longer;
+    for (const auto& choice : choices) {
+      for (int dtype = 0; dtype < 5; ++dtype) {
+        if ((operand.dtypes >> dtype & 1u) == 0) continue;
+        longer.push_back(choice);
+        longer.back().push_back(static_cast<DType>(dtype));
+      }
+    }
+    choices = std::move(longer);
+  }
+  return choices;
+}
+
+void TestOp(Report& report, const OpSpec& spec) {
+  const OpInfo& info = kOps[static_cast<size_t>(spec.op)];
+  const auto choices = DTypeChoices(info);
+  bool accumulable = false, optional = false;
+  for (const OperandInfo& operand : info.operands) {
+    accumulable |= operand.accumulable;
+    optional |= operand.optional;
+  }
+  for (size_t s = 0; s < spec.sizes.size(); ++s) {
+    for (size_t c = 0; c < choices.size(); ++c) {
+      // Larger sizes: the first choice, the last, and one in between.
+      if (s > 0 && c != 0 && c + 1 != choices.size() && c != choices.size() / 2) continue;
+      for (const auto& attributes : spec.attributes) {
+        for (int variant = 0; variant < 4; ++variant) {
+          const bool accumulate = (variant & 1) != 0, without = (variant & 2) != 0;
+          if ((accumulate && !accumulable) || (without && !optional)) continue;
+          OpCase made = MakeCase(spec.op, spec.sizes[s],
+                                 {.dtypes = choices[c], .attributes = attributes, .accumulate = accumulate, .optional = !without});
+          for (int64_t size : spec.sizes[s]) made.name += Cat(size, " ");
+          for (DType dtype : choices[c]) made.name += Cat(NameOf(dtype), " ");
+          for (double attribute : attributes) made.name += Cat(attribute, " ");
+          made.name += accumulate ? "accumulate " : "";
+          made.name += without ? "without optional" : "";
+          Specialize(made);
+          TestCase(report, spec, made);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lema::test
+
+int main(int argc, char** argv) {
+  using namespace lema;
+  using namespace lema::test;
+  Report report;
+  std::printf("instruction set: %s\n", cpu::ActiveLoops().name);
+  std::set<Op> tried;
+  for (const OpSpec& spec : Specs()) {
+    tried.insert(spec.op);
+    if (argc < 2 || std::strcmp(argv[1], OpName(static_cast<uint32_t>(spec.op))) == 0) TestOp(report, spec);
+  }
+  for (uint32_t op = 0; op < kOpCount; ++op) {
+    if (!tried.contains(static_cast<Op>(op))) report.Add(OpName(op), "spec", "this op has no spec");
+  }
+  TestGradients(report);
+  return report.Finish();
+}
