@@ -44,6 +44,7 @@ import type {
   ProgramName,
   Range,
 } from "../schemas/plan.ts";
+import type { RunRequest } from "./addon.ts";
 import { ByteWriter } from "./byte-writer.ts";
 
 const MAGIC = 0x414d454c;
@@ -60,12 +61,39 @@ const accesses: readonly PlanProcedure["formals"][number]["access"][] = [
   "update",
   "scratch",
 ];
-export const programs: readonly ProgramName[] = ["train-step", "evaluate", "checkpoint"];
-export const parts: readonly (keyof PlanProgram)[] = ["prologue", "steady", "epilogue"];
+const programs: readonly ProgramName[] = ["train-step", "evaluate", "checkpoint"];
+const parts: readonly (keyof PlanProgram)[] = ["prologue", "steady", "epilogue"];
 
 /** Throws when the plan contradicts itself in a way that has no encoding; all else is checked by the engine. */
 export function encodePlan(plan: Plan): Uint8Array {
   return new Encoder(plan).encode();
+}
+
+/**
+ * One run: program u8, part u8, sync u8, inputs list<{input u32, length u64, bytes}>,
+ * sinks list<{sink u32, path (length u32, UTF-8), base u64}>.
+ */
+export function encodeRun(plan: Plan, request: RunRequest): Uint8Array {
+  const out = new ByteWriter();
+  const input = positions(
+    "step input",
+    plan.step_inputs.map(({ name }) => name),
+  );
+  const sinkIndex = indexed("sink", plan.sinks);
+  out.u8(programs.indexOf(request.program));
+  out.u8(parts.indexOf(request.part));
+  out.u8(request.sync === true ? 1 : 0);
+  out.list(request.inputs ?? [], ({ name, bytes }) => {
+    out.u32(input(name));
+    out.u64(bytes.byteLength);
+    out.bytes(bytes);
+  });
+  out.list(request.sinks ?? [], ({ sink, path, base }) => {
+    out.u32(sinkIndex(sink));
+    out.text(path);
+    out.u64(base);
+  });
+  return out.finish();
 }
 
 class Encoder {

@@ -155,6 +155,12 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The checkpoint holds tensors that the model does not use (a warning).",
   },
+  "weights.digest-mismatch": {
+    kind: "user",
+    exit: 4,
+    doc: "A tensor's bytes are not those that the plan was made for.",
+  },
+  "weights.non-finite": { kind: "user", exit: 1, doc: "A tensor of the model holds NaN or infinity." },
   "weights.changed": { kind: "environment", exit: 1, doc: "A weight file changed while it was being read." },
   "weights.cache": {
     kind: "environment",

@@ -18,6 +18,7 @@
 #include "core/run_decoder.h"
 #include "core/text.h"
 #include "generated/ops.h"
+#include "kernels/cpu/loops.h"
 #include "napi.h"
 
 namespace lema {
@@ -268,6 +269,7 @@ Napi::Value Info(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(info.Env());
   result.Set("opTable", kOpTableHash);
   result.Set("compiler", Cat("g++ ", __VERSION__));
+  result.Set("instructionSet", cpu::ActiveLoops().name);
   return result;
 }
 

@@ -36,6 +36,7 @@ Status InputFile::Open(const std::string& path, uint64_t bytes) {
   if (!buffered_.open()) return Failed(Cat("cannot open ", path), errno);
   struct stat found;
   if (fstat(buffered_.get(), &found) != 0) return Failed(Cat("cannot examine ", path), errno);
+  if (!S_ISREG(found.st_mode)) return Status(StatusCode::kIoError, Cat(path, " is not a regular file"));
   const auto size = static_cast<uint64_t>(found.st_size);
   if (size != bytes) {
     return Status(size < bytes ? StatusCode::kTruncated : StatusCode::kInvalidArgument,
