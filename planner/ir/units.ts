@@ -44,6 +44,11 @@ export function blockId(layer: number, layers: number): string {
   return `L${String(layer).padStart(Math.max(2, String(layers - 1).length), "0")}`;
 }
 
+/** The order of tensors in a safetensors file; names are ASCII. */
+export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
 export function buildUnits(inputs: Inputs): Units {
   const { model } = inputs;
   const weights = model.graphs.map((_, graph) => {
@@ -53,8 +58,10 @@ export function buildUnits(inputs: Inputs): Units {
   });
   const adapters = model.graphs.map((_, graph) => {
     const block = model.blocks.find((candidate) => candidate.graph === graph)!;
+    // In the order of PEFT's file, so that a checkpoint is whole buffers and yet the file that PEFT would write.
+    const inFileOrder = block.parameters.toSorted(byName);
     return layoutRegion(
-      block.parameters.map(({ local, shape }) => ({ name: local, bytes: tensorBytes(shape, "f32") })),
+      inFileOrder.map(({ local, shape }) => ({ name: local, bytes: tensorBytes(shape, "f32") })),
       dtypeBytes.f32,
     );
   });

@@ -10,7 +10,7 @@ import { type ArenaName, type ProgramName, stepScalars } from "../../schemas/pla
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
 import type { Shape, Value, ValuePlace } from "./schedule.ts";
-import type { Units } from "./units.ts";
+import { byName, type Units } from "./units.ts";
 
 /** Direct reads need pages; staging is a ring of chunks of at most this many bytes. */
 export const PAGE = 4096;
@@ -89,14 +89,21 @@ export const pinnedSlot = (unit: string): string => `pin/${unit}`;
 export const ringSlot = (index: number): string => `slot/${index}`;
 export const ramSlot = (index: number): string => `ram/slot/${index}`;
 
-/** Position of each block's adapter state inside the adapter, gradient and moment buffers. */
+/**
+ * Position of each block's adapter state inside the adapter, gradient and moment buffers. Blocks stand in the order of
+ * PEFT's file: layers.10 before layers.2.
+ */
 export function adapterOffsets(inputs: Inputs, units: Units): { offsets: readonly number[]; bytes: number } {
+  const { blocks } = inputs.model;
+  const offsets = blocks.map(() => 0);
   let bytes = 0;
-  const offsets = inputs.model.blocks.map(({ graph }) => {
-    const at = bytes;
+  const inFileOrder = blocks
+    .map(({ graph, parameters }, layer) => ({ layer, graph, name: parameters[0]?.name ?? "" }))
+    .sort(byName);
+  for (const { layer, graph } of inFileOrder) {
+    offsets[layer] = bytes;
     bytes += units.adapters[graph]!.bytes;
-    return at;
-  });
+  }
   return { offsets, bytes };
 }
 
