@@ -4,7 +4,7 @@
  */
 import type { Instruction, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { effectsOf, gatheredBytes } from "./effects.ts";
+import { effectsOf } from "./effects.ts";
 import { intersects } from "./intervals.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 
@@ -48,8 +48,13 @@ function printRanges(ranges: readonly Range[]): string {
   );
 }
 
-/** Largest piece of a page that a row may drag along at either end when it is read with direct I/O. */
+/** Direct I/O reads whole pages. */
 const pageBytes = 4096;
+
+/** Most pages that a row at any offset touches. */
+function worstPages(rowBytes: number): number {
+  return Math.ceil((rowBytes + pageBytes - 1) / pageBytes);
+}
 
 /** What an instruction moves instead of its declared bytes, in words; nothing when they agree. */
 function wrongBytes(instruction: Instruction): string | undefined {
@@ -60,10 +65,12 @@ function wrongBytes(instruction: Instruction): string | undefined {
       return sum === bytes ? undefined : `${sum} bytes, not ${bytes}`;
     }
     case "gather": {
-      // The worst case may count whole pages per row, never less than the row and never more than its pages.
-      const rows = gatheredBytes(instruction);
-      const most = rows + (instruction.indices.bytes / 4) * 2 * pageBytes;
-      return rows <= bytes && bytes <= most ? undefined : `${rows} to ${most} bytes, not ${bytes}`;
+      const rows = instruction.indices.bytes / 4;
+      const exact = rows * instruction.row_bytes;
+      const pages = rows * worstPages(instruction.row_bytes) * pageBytes;
+      return bytes === exact || bytes === pages
+        ? undefined
+        : `${exact} bytes, or ${pages} in whole pages, not ${bytes}`;
     }
     case "copy":
       return bytes > 0 ? undefined : "nothing";

@@ -134,7 +134,10 @@ export class Memory {
   #run(instruction: Extract<Instruction, { kind: "run" }>, read: Reader, write: Writer): void {
     const procedure = this.#index.procedure(instruction.procedure);
     const { segments } = this.#index.summary(procedure);
-    const located = segments.map((segment) => {
+    // What happens in scratch is the procedure's own affair, and nothing of it is left.
+    const scratch = procedure.formals.filter(({ access }) => access === "scratch");
+    const shared = segments.filter(({ formal }) => !scratch.some(({ name }) => name === formal));
+    const located = shared.map((segment) => {
       const { buffer, offset } = instruction.bind[segment.formal]!;
       const place = { buffer, offset: offset + segment.start };
       return { ...segment, buffer, range: this.#index.locate(place, segment.end - segment.start) };
@@ -144,9 +147,7 @@ export class Memory {
       if (leaves !== null) write(buffer, range, leaves);
       else if (firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
     }
-    for (const { name, bytes, access } of procedure.formals) {
-      if (access === "scratch") this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
-    }
+    for (const { name, bytes } of scratch) this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
   }
 
   /** A copy of weights takes the unit's parts; the padding between them means nothing on either side. */

@@ -54,6 +54,7 @@ export class PlanIndex {
   readonly #procedures: ReadonlyMap<string, PlanProcedure>;
   readonly #steps: ReadonlyMap<ProgramName, readonly Step[]>;
   readonly #summaries = new Map<PlanProcedure, ProcedureSummary>();
+  readonly #parts = new Map<string, readonly Step[]>();
   readonly #born: ReadonlyMap<string, readonly PlanBuffer[]>;
 
   constructor(plan: Plan) {
@@ -63,6 +64,14 @@ export class PlanIndex {
     this.#tensors = new Map(plan.tensors.map((tensor) => [tensor.name, tensor]));
     this.#procedures = new Map(plan.procedures.map((procedure) => [procedure.id, procedure]));
     this.#steps = new Map(programNames.map((program) => [program, stepsOf(plan, program)]));
+    for (const program of programNames) {
+      for (const part of partNames) {
+        this.#parts.set(
+          `${program}.${part}`,
+          this.program(program).filter((step) => step.part === part),
+        );
+      }
+    }
     const born = new Map<string, PlanBuffer[]>();
     for (const buffer of plan.buffers) {
       if (!buffer.lifetime) continue;
@@ -94,7 +103,7 @@ export class PlanIndex {
   }
 
   part(name: ProgramName, part: PartName): readonly Step[] {
-    return this.program(name).filter((step) => step.part === part);
+    return known(this.#parts.get(`${name}.${part}`), "part", part);
   }
 
   get steps(): readonly Step[] {
