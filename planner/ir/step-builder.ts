@@ -345,9 +345,7 @@ export class StepBuilder {
     invariant(formals, `procedure ${procedure} does not exist`);
     const used: Record<string, ValuePlace> = {};
     for (const { name, bytes } of formals) {
-      // One scratch buffer per procedure, alive while the program still runs it: phases share its bytes.
-      const place =
-        name === "scratch" ? at(this.#value(`scratch/${procedure}`, bytes, "scratch")) : bind[name];
+      const place = name === "scratch" ? this.#scratch(procedure, lane, bytes) : bind[name];
       invariant(place || name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
       if (place) used[name] = place;
     }
@@ -358,8 +356,16 @@ export class StepBuilder {
     this.#tasks.push({ kind: "copy", id, lane, from, to, bytes, unit: null });
   }
 
+  /** One scratch buffer per procedure, alive while the program still runs it: phases share its bytes. */
+  #scratch(procedure: string, lane: "compute" | "host", bytes: number): ValuePlace {
+    const arena = lane === "host" ? "ram" : this.#arena;
+    return at(
+      this.values.declare(this.#valueName(`scratch/${procedure}`), arena, bytes, "scratch", this.#program),
+    );
+  }
+
   /** A value of the running program in the compute arena. */
-  #value(name: string, bytes: number, holds: "activation" | "gradient" | "scratch"): string {
+  #value(name: string, bytes: number, holds: "activation" | "gradient"): string {
     return this.values.declare(this.#valueName(name), this.#arena, bytes, holds, this.#program);
   }
 

@@ -103,8 +103,13 @@ describe.each(["shipped", "parallel"] as const)("the %s block", (wiring) => {
         supervisedTokens: data.supervisedTokens,
       });
       await session.step(data, scalars);
+      // Read all first: the evaluate program reuses the bytes of gradients.
+      const gradients = new Map<string, Float32Array>();
       for (const parameter of plan.parameters) {
-        const gradient = await session.readParameter(parameter, "gradient");
+        gradients.set(parameter.name, await session.readParameter(parameter, "gradient"));
+      }
+      for (const parameter of plan.parameters) {
+        const gradient = gradients.get(parameter.name)!;
         const value = await session.readParameter(parameter, "value");
         const random = counterRandom(7, parameter.name);
         const norm = Math.sqrt(gradient.reduce((sum, x) => sum + x * x, 0));
