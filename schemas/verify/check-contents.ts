@@ -6,11 +6,11 @@
  * finds exactly its unit's weights; and every steady part starts and ends with the residents that the plan names.
  */
 
-import { crossEntropyTile } from "../ops/cross-entropy-tile.ts";
 import { tensorBytes } from "../ops/define-op.ts";
 import type { PlanBuffer, PlanUnit, ProgramName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { Memory, type Use } from "./memory.ts";
+import { importFaults, weightFaults } from "./operands.ts";
 import { ParameterMap } from "./parameter-map.ts";
 import type { PartName, PlanIndex, Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
@@ -27,7 +27,7 @@ export const checkContents = defineCheck({
   proves: "Every byte read holds what its reader expects, and the steady parts close.",
   codes: ["verify.undefined-read", "verify.dtype", "verify.contents", "verify.residency", "verify.state"],
   run(index, report) {
-    weightOperands(index, report);
+    for (const { path, fault } of weightFaults(index)) report("verify.contents", path, fault);
     const interpreter = new Interpreter(index, report);
     interpreter.part("train-step", "prologue");
     interpreter.steady("train-step");
@@ -62,6 +62,9 @@ class Interpreter {
 
   part(program: ProgramName, part: PartName): void {
     for (const step of this.#index.part(program, part)) {
+      for (const fault of importFaults(this.#index, this.#memory, this.#owners, step)) {
+        this.#tell("verify.contents", step.path, fault);
+      }
       this.#unitIsThere(step);
       this.#evictionIsTrue(step);
       this.#memory.execute(step, (use) => this.#judge(use));
@@ -274,43 +277,4 @@ class Interpreter {
 function bindsWeightsAt({ instruction }: Step, buffer: string): boolean {
   if (instruction.kind === "copy") return instruction.unit !== null;
   return instruction.kind === "run" && instruction.bind[weightsFormal]?.buffer === buffer;
-}
-
-/** Weight operands are whole rows of one part of the unit, in the dtype of the file; head chunks know their rows. */
-function weightOperands(index: PlanIndex, report: Report<Code>): void {
-  const judged = new Set<string>();
-  for (const { instruction, path } of index.steps) {
-    if (instruction.kind !== "run" || instruction.unit === null) continue;
-    const key = JSON.stringify([instruction.procedure, instruction.unit]);
-    if (judged.has(key)) continue;
-    judged.add(key);
-    const unit = index.unit(instruction.unit);
-    for (const call of index.procedure(instruction.procedure).calls) {
-      for (const [name, { formal, offset, shape, dtype }] of Object.entries(call.operands)) {
-        if (formal !== weightsFormal) continue;
-        const wrong = (text: string) =>
-          report(
-            "verify.contents",
-            path,
-            `${instruction.procedure} with ${unit.id}: ${call.op}.${name} ${text}`,
-          );
-        const end = offset + tensorBytes(shape, dtype);
-        const part = unit.parts.find(({ at, bytes }) => at <= offset && end <= at + bytes);
-        if (!part) {
-          wrong("is not one tensor's bytes");
-          continue;
-        }
-        const tensor = index.tensor(part.tensor);
-        const rowBytes = tensor.bytes / tensor.shape[0]!;
-        const first = part.from + offset - part.at;
-        if (dtype !== tensor.storage) wrong(`reads ${tensor.storage} as ${dtype}`);
-        if (first % rowBytes !== 0 || shape.slice(1).join() !== tensor.shape.slice(1).join()) {
-          wrong(`is not whole rows of ${tensor.name}`);
-        }
-        if (call.op === crossEntropyTile.name && call.attributes.first_row !== first / rowBytes) {
-          wrong(`holds the vocabulary from row ${first / rowBytes} on`);
-        }
-      }
-    }
-  }
 }

@@ -23,6 +23,8 @@ export interface Content {
   /** Ordinal of the instruction that computed it: the writer itself, or whose work a copy handed on. */
   readonly maker: number;
   readonly dtype: DType;
+  /** All arena bytes that were written together with it: one operand, one row block, one copy of such. */
+  readonly value: Interval;
   /** The weight that it is: byte `p` of the arena is byte `p + delta` of the tensor. */
   readonly weight: { readonly tensor: string; readonly delta: number } | null;
   /** The step input that it is, likewise. */
@@ -41,7 +43,7 @@ export interface Use extends ArenaRange {
 }
 
 type Reader = (buffer: string, range: ArenaRange, dtype: DType | null) => void;
-type Writer = (buffer: string, range: ArenaRange, dtype: DType) => void;
+type Writer = (buffer: string, range: ArenaRange, dtype: DType, value: Interval) => void;
 
 export class Memory {
   readonly #index: PlanIndex;
@@ -56,7 +58,7 @@ export class Memory {
     this.#index = index;
     for (const { range, buffer, dtype, name } of hostState(index)) {
       const input = name === null ? null : { name, delta: -range.start };
-      this.#define(range, { buffer, writer: host, maker: host, dtype, weight: null, input });
+      this.#define(range, { buffer, writer: host, maker: host, dtype, value: range, weight: null, input });
     }
   }
 
@@ -75,8 +77,8 @@ export class Memory {
         onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content: value, dtype });
       }
     };
-    const write: Writer = (buffer, range, dtype) =>
-      this.#define(range, { buffer, writer, maker: writer, dtype, weight: null, input: null });
+    const write: Writer = (buffer, range, dtype, value) =>
+      this.#define(range, { buffer, writer, maker: writer, dtype, value, weight: null, input: null });
     const { instruction } = step;
     switch (instruction.kind) {
       case "read":
@@ -89,6 +91,7 @@ export class Memory {
             writer,
             maker: writer,
             dtype: tensor.storage,
+            value: range,
             weight,
             input: null,
           });
@@ -99,7 +102,7 @@ export class Memory {
         const { indices, to, staging } = instruction;
         read(indices.buffer, this.#index.locate(indices, indices.bytes), "i32");
         const rows = this.#index.locate(to, gatheredBytes(instruction));
-        write(to.buffer, rows, this.#index.tensor(instruction.tensor).storage);
+        write(to.buffer, rows, this.#index.tensor(instruction.tensor).storage, rows);
         this.#clear(this.#index.locate(staging, staging.bytes));
         break;
       }
@@ -143,9 +146,12 @@ export class Memory {
       return { ...segment, buffer, range: this.#index.locate(place, segment.end - segment.start) };
     });
     for (const { exposed, expects, buffer, range } of located) if (exposed) read(buffer, range, expects);
-    for (const { leaves, firstWrite, buffer, range } of located) {
-      if (leaves !== null) write(buffer, range, leaves);
-      else if (firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
+    for (const { start, leaves, value, firstWrite, buffer, range } of located) {
+      const base = range.start - start;
+      if (leaves !== null && value !== null) {
+        write(buffer, range, leaves, { start: base + value.start, end: base + value.end });
+      }
+      if (leaves === null && firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
     }
     for (const { name, bytes } of scratch) this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
   }
@@ -166,9 +172,16 @@ export class Memory {
       for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
         if (!value) continue;
         const weight = value.weight && { ...value.weight, delta: value.weight.delta - shift };
+        const clipped = {
+          start: Math.max(value.value.start + shift, target.start),
+          end: Math.min(value.value.end + shift, target.end),
+        };
         const input = value.input && { ...value.input, delta: value.input.delta - shift };
         const range = { ...target, start: first + shift, end: last + shift };
-        carried.push({ range, content: { ...value, buffer: to.buffer, writer, weight, input } });
+        carried.push({
+          range,
+          content: { ...value, buffer: to.buffer, writer, value: clipped, weight, input },
+        });
       }
     }
     this.#clear(target);

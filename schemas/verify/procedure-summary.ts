@@ -39,9 +39,19 @@ export interface Segment extends Interval {
   readonly leaves: DType | null;
   /** First call that reads in another dtype than an earlier call of the procedure wrote or read. */
   readonly confused: number | null;
+  /** All bytes of the formal that were written together with these by the call that left them. */
+  readonly value: Interval | null;
+}
+
+/** An operand whose bytes all come from outside the procedure. */
+export interface Import extends Interval {
+  readonly formal: string;
+  readonly call: number;
+  readonly operand: string;
 }
 
 export interface ProcedureSummary {
+  readonly imports: readonly Import[];
   /** Calls that read several values at once, one of them only in part: no tensor looks like that. */
   readonly torn: readonly { readonly call: number; readonly operand: string }[];
   readonly segments: readonly Segment[];
@@ -104,11 +114,16 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
     ]),
   );
   const torn: { call: number; operand: string }[] = [];
+  const imports: Import[] = [];
   calls.forEach((accesses, index) => {
     for (const access of accesses) {
       if (!access.reads) continue;
       const read = within(segments, access);
       if (tears(access, read)) torn.push({ call: index, operand: access.name });
+      if (read.every(({ leaves }) => leaves === null)) {
+        const { formal, start, end, name } = access;
+        imports.push({ formal, start, end, call: index, operand: name });
+      }
       for (const segment of read) readAt(segment, index, access);
     }
     for (const access of accesses) {
@@ -121,7 +136,7 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
       alignment.set(formal, Math.max(alignment.get(formal) ?? 1, dtypeBytes[dtype]));
     }
   }
-  return { segments: [...segments.values()].flat(), torn, alignment };
+  return { segments: [...segments.values()].flat(), imports, torn, alignment };
 }
 
 function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {

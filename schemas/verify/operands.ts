@@ -1,0 +1,86 @@
+/**
+ * What the operands of a run's calls take from memory: tensors as they were written, whole rows of weights, and a
+ * unit's own parameters. A byte-wise check alone would let an operand slip by a few bytes into its neighbour.
+ */
+import { crossEntropyTile } from "../ops/cross-entropy-tile.ts";
+import { tensorBytes } from "../ops/define-op.ts";
+import type { PlanCall, PlanOperand, PlanUnit } from "../plan.ts";
+import { covers } from "./intervals.ts";
+import type { Memory } from "./memory.ts";
+import type { ParameterMap } from "./parameter-map.ts";
+import type { PlanIndex, Step } from "./plan-index.ts";
+import { weightsFormal } from "./procedure-summary.ts";
+
+/**
+ * Operands from outside take one value or a part of it, or several values whole; a unit takes its parameters whole.
+ * `memory` is that before the run.
+ */
+export function importFaults(index: PlanIndex, memory: Memory, owners: ParameterMap, step: Step): string[] {
+  const { instruction } = step;
+  if (instruction.kind !== "run") return [];
+  const faults: string[] = [];
+  for (const { formal, start, end, operand } of index.summary(index.procedure(instruction.procedure))
+    .imports) {
+    if (formal === weightsFormal) continue;
+    const { buffer, offset } = instruction.bind[formal]!;
+    const range = index.locate({ buffer, offset: offset + start }, end - start);
+    const values = memory.contents(range).flatMap(({ value }) => (value ? [value.value] : []));
+    const several = values.some((one) => one.start !== values[0]!.start || one.end !== values[0]!.end);
+    if (several && values.some((one) => !covers(range, one))) {
+      faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);
+    }
+    for (const { key, parameter, ...own } of owners.within(buffer, offset + start, offset + end)) {
+      const whole = own.start === offset + start && own.end === offset + end;
+      if (key === "value" && instruction.unit !== null && !whole) {
+        faults.push(`${instruction.id}: ${operand} is not the whole of ${parameter.name}`);
+      }
+    }
+  }
+  return faults;
+}
+
+/** Weight operands are whole rows of one part of the unit, in the dtype of the file; head chunks know their rows. */
+export function weightFaults(index: PlanIndex): { path: string; fault: string }[] {
+  const judged = new Set<string>();
+  return index.steps.flatMap(({ instruction, path }) => {
+    if (instruction.kind !== "run" || instruction.unit === null) return [];
+    const key = JSON.stringify([instruction.procedure, instruction.unit]);
+    if (judged.has(key)) return [];
+    judged.add(key);
+    const unit = index.unit(instruction.unit);
+    return index.procedure(instruction.procedure).calls.flatMap((call) =>
+      Object.entries(call.operands)
+        .filter(([, { formal }]) => formal === weightsFormal)
+        .flatMap(([name, operand]) =>
+          weightOperandFaults(index, unit, call, operand).map((text) => ({
+            path,
+            fault: `${instruction.procedure} with ${unit.id}: ${call.op}.${name} ${text}`,
+          })),
+        ),
+    );
+  });
+}
+
+function weightOperandFaults(
+  index: PlanIndex,
+  unit: PlanUnit,
+  call: PlanCall,
+  operand: PlanOperand,
+): string[] {
+  const { offset, shape, dtype } = operand;
+  const end = offset + tensorBytes(shape, dtype);
+  const part = unit.parts.find(({ at, bytes }) => at <= offset && end <= at + bytes);
+  if (!part) return ["is not one tensor's bytes"];
+  const tensor = index.tensor(part.tensor);
+  const rowBytes = tensor.bytes / tensor.shape[0]!;
+  const first = part.from + offset - part.at;
+  const faults: string[] = [];
+  if (dtype !== tensor.storage) faults.push(`reads ${tensor.storage} as ${dtype}`);
+  if (first % rowBytes !== 0 || shape.slice(1).join() !== tensor.shape.slice(1).join()) {
+    faults.push(`is not whole rows of ${tensor.name}`);
+  }
+  if (call.op === crossEntropyTile.name && call.attributes.first_row !== first / rowBytes) {
+    faults.push(`holds the vocabulary from row ${first / rowBytes} on`);
+  }
+  return faults;
+}
