@@ -117,7 +117,7 @@ async function train(
   session: PlanSession,
   memory: PeakMemory,
 ): Promise<RunResult> {
-  const { resume, batches, stop, stopAfter } = options;
+  const { resume, batches, stop, stopAfter, trace } = options;
   const write = session.write.bind(session);
   if (resume === null) await writeInitialState(plan, options.adapter, write);
   else await restoreTensors(plan, resume, write);
@@ -125,10 +125,9 @@ async function train(
   const output = await beginOutput(plan, options, state);
   const saved = resume?.directory ?? null;
   hooks.onStart?.(session);
-  const parts = { plan, session, state, batches, output, saved, memory, stopAfter, stop, hooks };
+  const parts = { plan, session, state, batches, output, saved, memory, stopAfter, stop, trace, hooks };
   try {
     const end = await new Training(parts).run();
-    if (options.trace) await output?.trace({ program: "train-step", instructions: session.trace() });
     const measured = memory.sample();
     await output?.end(end.status, state, measured);
     return {

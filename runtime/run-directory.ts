@@ -26,7 +26,7 @@ export async function claimDirectory(directory: string): Promise<void> {
       "run.output-exists",
       directory,
       `${directory} holds a run already (${found})`,
-      "go on with it: `lema exec RUN --resume`; or choose another `output`, or move the directory away",
+      `go on with it: \`lema exec ${directory} --resume\`; or choose another \`output\`, or move it away`,
     );
   }
 }

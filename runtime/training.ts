@@ -17,7 +17,7 @@ import type { PlanSession, StepResult } from "./session.ts";
 import type { TrainingState } from "./training-state.ts";
 
 /** What the loop needs of an engine. */
-export type TrainingSession = Pick<PlanSession, "start" | "step" | "evaluate" | "checkpoint">;
+export type TrainingSession = Pick<PlanSession, "start" | "step" | "evaluate" | "checkpoint" | "trace">;
 
 /** What the loop works on. */
 export interface TrainingParts {
@@ -34,6 +34,8 @@ export interface TrainingParts {
   readonly stopAfter: number | null;
   /** Stops after the step under way, with a checkpoint. */
   readonly stop: AbortSignal | null;
+  /** Writes the instruction times of the last step to trace.json. */
+  readonly trace: boolean;
   readonly hooks: TrainingHooks;
 }
 
@@ -70,6 +72,7 @@ export class Training {
   #saved: { readonly step: number; readonly path: string } | null;
   #evalLoss: number | null = null;
   #skippedInARow = 0;
+  #trace: ReturnType<TrainingSession["trace"]> = [];
 
   constructor(parts: TrainingParts) {
     this.#parts = parts;
@@ -78,7 +81,7 @@ export class Training {
 
   /** From the engine's prologue to the plan's end, or to a wish to stop. */
   async run(): Promise<TrainingEnd> {
-    const { plan, session, state, stop, stopAfter, output, hooks } = this.#parts;
+    const { plan, session, state, stop, stopAfter, output, hooks, trace } = this.#parts;
     const { steps } = plan.training;
     const target = Math.min(steps, stopAfter ?? steps);
     await session.start();
@@ -95,6 +98,7 @@ export class Training {
     } else if (state.step > 0 && this.#saved?.step !== state.step) {
       await this.#checkpoint();
     }
+    if (trace) await output?.trace({ program: "train-step", instructions: this.#trace });
     const checkpoint = this.#saved?.path ?? null;
     return { status: finished ? "finished" : "stopped", evalLoss: this.#evalLoss, checkpoint };
   }
@@ -109,6 +113,7 @@ export class Training {
     const { optimizer } = training;
     const scalars = scalarsOf({ optimizer, learningRate: lr, adamSteps: state.adamSteps, supervisedTokens });
     const result = await session.step(inputs, scalars);
+    if (this.#parts.trace) this.#trace = session.trace();
     this.#refuseNonFinite(state.step + 1, result);
     const row: TrainMetric = {
       step: state.step + 1,
