@@ -1,4 +1,4 @@
-import { attentionScratch, causalProduct, groupedHeads } from "./attention-common.ts";
+import { attentionBackwardScratch, causalProduct, groupedHeads } from "./attention-common.ts";
 import { activationDTypes, defineOp } from "./define-op.ts";
 
 /** Gradients of `attention`; probabilities are computed again block by block from log_sum_exp. */
@@ -25,8 +25,8 @@ export const attentionBackward = defineOp({
   },
   attributes: { scale: { type: "f32", doc: "As in the forward call." } },
   constraints: [groupedHeads],
-  // Two passes (dq; dk and dv) so that nothing is summed atomically: seven products instead of five.
-  flops: (call) => 7 * causalProduct(call),
-  scratch: attentionScratch,
+  // A group's heads are one task, so that dq, dk and dv are summed in one pass and nothing is atomic.
+  flops: (call) => 5 * causalProduct(call),
+  scratch: attentionBackwardScratch,
   backward: null,
 });

@@ -1,5 +1,5 @@
 /** What attention and its backward share: head grouping, cost, and the ceiling of their scratch. */
-import type { CallShape, Dims } from "./define-op.ts";
+import { type CallShape, type Dims, roundUp } from "./define-op.ts";
 
 export const groupedHeads = {
   holds: (d: Dims) => d.N! % d.G! === 0,
@@ -11,8 +11,18 @@ export function causalProduct({ dims }: CallShape): number {
   return dims.B! * dims.N! * dims.S! * dims.S! * dims.D!;
 }
 
-/** Per thread: a few [block, D] and [block, block] f32 tiles with blocks of at most 128 rows, and S-long statistics. */
+const BLOCK = 64;
+
+/** Per thread: the packed queries, one block of values, of scores and of sums, and their softmax state. */
 export function attentionScratch({ dims }: CallShape, threads: number): number {
-  const block = Math.min(128, dims.S!);
-  return threads * (4 * (8 * block * dims.D! + 4 * block * block + 4 * dims.S!) + 65536);
+  const block = roundUp(Math.min(BLOCK, dims.S!), 16);
+  const width = roundUp(dims.D!, 16);
+  return threads * (4 * block * (3 * width + block + 4) + 640);
+}
+
+/** Per thread: dq, dk and dv of one head over the whole sequence, and the blocks of one pair. */
+export function attentionBackwardScratch({ dims }: CallShape, threads: number): number {
+  const block = roundUp(Math.min(BLOCK, dims.S!), 16);
+  const width = roundUp(dims.D!, 16);
+  return threads * (4 * (dims.S! * (3 * width + 1) + block * (5 * width + 2 * BLOCK)) + 896);
 }

@@ -1,9 +1,9 @@
-import { activationDTypes, defineOp, weightDTypes } from "./define-op.ts";
+import { activationDTypes, defineOp, roundUp, weightDTypes } from "./define-op.ts";
 
 /**
  * One chunk of the language-model head with online softmax, walked in fixed vocabulary tiles so that full logits never
  * exist. The chunk's first row is a multiple of the tile, so chunking never changes a bit. State starts as
- * maximum = −∞ and zeros (see `fill`). Without `expected_row` and `label_row` it computes the loss alone.
+ * maximum = −∞ and zeros (see `fill`). Rows whose label is −100 are left as they are. Without `expected_row` and `label_row` it computes the loss alone.
  */
 export const crossEntropyTile = defineOp({
   name: "cross_entropy_tile",
@@ -59,10 +59,16 @@ export const crossEntropyTile = defineOp({
   },
   productOperand: "x",
   flops: ({ dims, dtypes }) => (dtypes.expected_row ? 4 : 2) * dims.B! * dims.S! * dims.V! * dims.H!,
-  scratch: ({ dims, attributes }, threads) => {
-    const rows = Math.min(dims.S!, attributes.row_tile!);
+  // Shared: the tile of weights packed both ways, as f32. Per thread: logits and probabilities of at most 112 rows, and
+  // one left factor.
+  scratch: ({ dims, dtypes, attributes }, threads) => {
+    const rows = Math.min(dims.S!, attributes.row_tile!, 112);
     const tile = Math.min(dims.V!, attributes.vocabulary_tile!);
-    return threads * (2 * 4 * (2 * rows * tile + 2 * tile * dims.H! + 2 * rows * dims.H!) + 65536);
+    const even = roundUp(tile, 2);
+    const left = 4 * roundUp(rows, 16) * Math.max(dims.H!, even);
+    const own = roundUp(4 * rows * tile, 64) + roundUp(2 * rows * even, 64) + left + 64;
+    const values = dtypes.expected_row ? roundUp(dims.H!, 16) * even : 0;
+    return threads * own + 4 * (roundUp(tile, 16) * dims.H! + values) + 64;
   },
   backward: null,
 });

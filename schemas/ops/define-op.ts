@@ -103,6 +103,11 @@ export function defineOp<const Declaration extends OpDeclaration>(declaration: D
   return declaration;
 }
 
+/** The next multiple of `step`; native kernels pad to vectors of at most 16 f32 and parts to cache lines of 64 bytes. */
+export function roundUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
+}
+
 /** Number of elements of a concrete shape. */
 export function elements(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);

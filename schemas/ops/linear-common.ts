@@ -1,7 +1,7 @@
 /** What the three linear ops share: tiles, cost and the ceiling of their scratch. */
-import type { AttributeDeclaration, CallShape } from "./define-op.ts";
+import { type AttributeDeclaration, type CallShape, roundUp } from "./define-op.ts";
 
-/** Output tiles; they fix the order of every sum, so they come from the plan's `numerics` and never from the machine. */
+/** Upper limits of what one product covers; they come from the plan's `numerics` and never from the machine. */
 export const linearTiles = {
   row_tile: { type: "i32", doc: "Rows of a sequence that one product covers." },
   column_tile: { type: "i32", doc: "Output columns that one product covers." },
@@ -12,13 +12,15 @@ export function linearFlops({ dims }: CallShape): number {
 }
 
 /**
- * Per thread: one widened or packed tile of each factor and one f32 output tile, plus the matrix library's own
- * workspace (bounded by twice the packed tiles).
+ * Ceiling of a product's scratch: per thread one packed part of the right factor (at most 128 columns) and one step of
+ * rows of the left one (at most 112), both over the whole depth and as f32.
  */
-export function linearScratch({ dims, attributes }: CallShape, threads: number): number {
-  const rows = Math.min(dims.S!, attributes.row_tile!);
-  const columns = Math.min(Math.max(dims.N!, dims.K!), attributes.column_tile!);
-  const depth = Math.max(dims.N!, dims.K!, dims.S!);
-  const tile = 4 * (rows * columns + columns * depth + rows * depth);
-  return threads * (2 * tile + 65536);
+export function productScratch(
+  { attributes }: CallShape,
+  threads: number,
+  { rows, columns, depth }: { readonly rows: number; readonly columns: number; readonly depth: number },
+): number {
+  const part = roundUp(Math.min(columns, attributes.column_tile!, 128), 16);
+  const step = roundUp(Math.min(rows, attributes.row_tile!, 112), 16);
+  return threads * (4 * depth * (part + step) + 64);
 }

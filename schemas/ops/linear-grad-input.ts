@@ -1,5 +1,5 @@
 import { activationDTypes, defineOp, weightDTypes } from "./define-op.ts";
-import { linearFlops, linearScratch, linearTiles } from "./linear-common.ts";
+import { linearFlops, linearTiles, productScratch } from "./linear-common.ts";
 
 /** Input gradient of `linear`. */
 export const linearGradInput = defineOp({
@@ -25,6 +25,11 @@ export const linearGradInput = defineOp({
   attributes: { alpha: { type: "f32", doc: "As in the forward call." }, ...linearTiles },
   productOperand: "dy",
   flops: linearFlops,
-  scratch: linearScratch,
+  scratch: (call, threads) =>
+    productScratch(call, threads, {
+      rows: call.dims.B! * call.dims.S!,
+      columns: call.dims.K!,
+      depth: call.dims.N!,
+    }),
   backward: null,
 });

@@ -1,5 +1,5 @@
 import { activationDTypes, defineOp } from "./define-op.ts";
-import { linearFlops, linearScratch, linearTiles } from "./linear-common.ts";
+import { linearFlops, linearTiles, productScratch } from "./linear-common.ts";
 
 /** Weight gradient of `linear`; always added to, one sequence after the other. */
 export const linearGradWeight = defineOp({
@@ -19,6 +19,7 @@ export const linearGradWeight = defineOp({
   attributes: { alpha: { type: "f32", doc: "As in the forward call." }, ...linearTiles },
   productOperand: "dy",
   flops: linearFlops,
-  scratch: linearScratch,
+  scratch: (call, threads) =>
+    productScratch(call, threads, { rows: call.dims.N!, columns: call.dims.K!, depth: call.dims.S! }),
   backward: null,
 });

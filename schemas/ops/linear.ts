@@ -1,5 +1,5 @@
 import { activationDTypes, defineOp, weightDTypes } from "./define-op.ts";
-import { linearFlops, linearScratch, linearTiles } from "./linear-common.ts";
+import { linearFlops, linearTiles, productScratch } from "./linear-common.ts";
 
 /** Matrix product with a weight stored as [out, in]; LoRA's two factors are linears too. */
 export const linear = defineOp({
@@ -25,7 +25,12 @@ export const linear = defineOp({
   attributes: { alpha: { type: "f32", doc: "Scale of the product." }, ...linearTiles },
   productOperand: "x",
   flops: linearFlops,
-  scratch: linearScratch,
+  scratch: (call, threads) =>
+    productScratch(call, threads, {
+      rows: call.dims.B! * call.dims.S!,
+      columns: call.dims.N!,
+      depth: call.dims.K!,
+    }),
   backward: (g) => {
     const { alpha, row_tile, column_tile } = g.attributes as {
       alpha: number;
