@@ -12,6 +12,5 @@ export const squareSum = defineOp({
   attributes: {},
   flops: ({ dims }) => 2 * dims.n!,
   scratch: ({ dims }) => 8 * Math.ceil(dims.n! / 4096),
-  scratch: ({ dims }) => 8 * Math.ceil(dims.n! / 4096),
   backward: null,
 });
