@@ -60,7 +60,7 @@ export function bestBound(touches: readonly Touch[], capacity: number): number {
   return Math.ceil(best[length]! / 2);
 }
 
-/** Touching a unit again at once costs nothing, so runs of one unit count as one touch. */
+/** Of a unit that is touched many times in a row two touches are enough: one for the window that ends between them. */
 function withoutRepeats(touches: readonly Touch[]): Touch[] {
-  return touches.filter((touch, i) => touch.unit !== touches[i - 1]?.unit);
+  return touches.filter(({ unit }, i) => unit !== touches[i - 1]?.unit || unit !== touches[i - 2]?.unit);
 }

@@ -3,7 +3,15 @@ import { compile } from "../../../planner/compile.ts";
 import type { Plan } from "../../../schemas/plan.ts";
 import { type ToyOptions, toyInputs } from "../../planner/toy.ts";
 
-const small: ToyOptions = { layers: 4, hidden: 32, vocabulary: 96, batch: 2, microBatch: 1, length: 8 };
+const small: ToyOptions = {
+  layers: 3,
+  hidden: 32,
+  vocabulary: 96,
+  batch: 2,
+  microBatch: 1,
+  length: 8,
+  targets: ["q_proj", "down_proj"],
+};
 
 /** The plan in the least memory, so that units take turns in as few slots as there can be. */
 export function tightPlan(tier: "ram" | "vram"): Plan {
