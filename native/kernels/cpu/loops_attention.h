@@ -90,11 +90,13 @@ inline F32 AdvanceSoftmax(float* scores, int64_t stride, int64_t keys, F32* maxi
 
 // scores[key][query] = −∞ where the query does not see the key.
 inline void MaskScores(float* scores, int64_t stride, const AttentionTask& task, int64_t first_key, int64_t keys) {
-  for (int64_t q = 0; q < task.queries; ++q) {
-    const int64_t position = task.first_query + q;
+  for (int64_t q = 0; q < task.queries; q += kLanes) {
+    const I32 position = static_cast<int32_t>(task.first_query + q) + Iota();
+    const I32 start = LoadBits<I32>(task.segment_start + task.first_query + q, task.queries - q);
     for (int64_t t = 0; t < keys; ++t) {
-      const int64_t key = first_key + t;
-      if (key > position || key < task.segment_start[position]) scores[t * stride + q] = -kInfinity;
+      const I32 key = I32{} + static_cast<int32_t>(first_key + t);
+      float* const at = scores + t * stride + q;
+      Store(at, Select((key > position) | (key < start), Set(-kInfinity), Load(at, kLanes)), kLanes);
     }
   }
 }

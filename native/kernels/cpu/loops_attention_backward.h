@@ -25,15 +25,13 @@ inline void ProbabilitiesAndScores(const AttentionBackwardTask& task, const floa
                                    int64_t first_query, int64_t queries, int64_t first_key, int64_t keys) {
   for (int64_t row = 0; row < queries; ++row) {
     const int64_t position = first_query + row;
-    const int64_t from = task.segment_start[position] - first_key;
-    const int64_t to = position - first_key;
+    const int32_t from = static_cast<int32_t>(task.segment_start[position] - first_key);
+    const int32_t to = static_cast<int32_t>(position - first_key);
     float* const p = tiles.p + row * kBlock;
     float* const ds = tiles.ds + row * kBlock;
     for (int64_t i = 0; i < keys; i += kLanes) {
-      F32 value = Exp(Load(p + i, kLanes) - lse[position]);
-      if (i < from || i + kLanes - 1 > to) {
-        for (int lane = 0; lane < kLanes; ++lane) value[lane] = i + lane < from || i + lane > to ? 0.0f : value[lane];
-      }
+      const I32 key = static_cast<int32_t>(i) + Iota();
+      const F32 value = Select((key < from) | (key > to), F32{}, Exp(Load(p + i, kLanes) - lse[position]));
       Store(p + i, value, kLanes);
       Store(ds + i, task.scale * value * (Load(ds + i, kLanes) - tiles.delta[position]), kLanes);
     }

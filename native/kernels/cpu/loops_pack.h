@@ -107,12 +107,26 @@ inline void PackColumns(const Factor& factor, int64_t columns, int64_t depth, DT
   }
 }
 
+inline void WidenRows(const Factor& left, int64_t rows, int64_t depth, DType compute, uint32_t* to) {
+  WithType(left.data, left.dtype, [&](const auto* from) {
+    for (int64_t row = 0; row < rows; ++row) {
+      ForVectors(depth, [&](int64_t k, int64_t lanes) {
+        StoreBits(to + row * depth + k, SingleWords(from + row * left.outer + k, lanes, compute == DType::kBF16), lanes);
+      });
+    }
+  });
+}
+
 inline LeftWords PrepareLeft(const Factor& left, int64_t rows, int64_t depth, DType compute, void* row_scratch) {
   const auto* words = static_cast<const uint32_t*>(left.data);
   if (left.dtype == compute && compute == DType::kF32) return {words, left.outer, left.inner};
   const bool whole_pairs = depth % 2 == 0 && left.outer % 2 == 0;
   if (left.dtype == compute && InPairs(compute) && left.inner == 1 && whole_pairs) return {words, left.outer / 2, 1};
   uint32_t* to = static_cast<uint32_t*>(row_scratch);
+  if (left.inner == 1 && !InPairs(compute)) {
+    WidenRows(left, rows, depth, compute, to);
+    return {to, depth, 1};
+  }
   const int64_t step = (rows + kLanes - 1) / kLanes * kLanes;
   for (int64_t row = 0; row < rows; row += kLanes) {
     PackBlock(left, row, Min(kLanes, rows - row), depth, compute, to + row, step);

@@ -124,12 +124,13 @@ inline void Multiply(const LeftWords& left, int64_t rows, const uint32_t* right,
   const auto panels = [&](auto is_pairs, auto is_along) {
     constexpr bool kPairs = decltype(is_pairs)::value != 0;
     constexpr bool kAlong = decltype(is_along)::value != 0;
-    // A block of rows stays in the first cache while the panels pass by.
+    // A few panels stay in the second cache while the rows pass by, and of these some in the first for all panels.
     constexpr int64_t kRowBlock = 28;
-    for (int64_t first_row = 0; first_row < rows; first_row += kRowBlock) {
+    constexpr int64_t kColumnBlock = 4 * kPanel;
+    const auto blocks = [&](int64_t first_row, int64_t first_column) {
       const LeftWords block{left.data + first_row * left.row, left.row, left.step};
       const int64_t count = Min(kRowBlock, rows - first_row);
-      for (int64_t column = 0; column < columns; column += kPanel) {
+      for (int64_t column = first_column; column < Min(columns, first_column + kColumnBlock); column += kPanel) {
         const int64_t rest = Min(kPanel, columns - column);
         const uint32_t* panel = right + column / kPanel * panel_step;
         const int64_t to = at + first_row * result.stride + column;
@@ -141,6 +142,9 @@ inline void Multiply(const LeftWords& left, int64_t rows, const uint32_t* right,
           Panel<1, kPairs, kAlong>(block, count, panel, step, words, rest, result, to);
         }
       }
+    };
+    for (int64_t column = 0; column < columns; column += kColumnBlock) {
+      for (int64_t row = 0; row < rows; row += kRowBlock) blocks(row, column);
     }
   };
   if constexpr (kHasBf16Product) {

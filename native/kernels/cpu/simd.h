@@ -69,6 +69,13 @@ using AllLanes = Lanes<0, 1, 2, 3>;
 inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t Max(int64_t a, int64_t b) { return a < b ? b : a; }
 
+template <int... kIndex>
+inline I32 IotaOf(Lanes<kIndex...>) {
+  return I32{kIndex...};
+}
+// 0, 1, 2, …
+inline I32 Iota() { return IotaOf(AllLanes{}); }
+
 inline F32 Set(float value) { return F32{} + value; }
 inline F32 Select(I32 mask, F32 yes, F32 no) { return mask ? yes : no; }
 inline F32 Maximum(F32 a, F32 b) { return a > b ? a : b; }
