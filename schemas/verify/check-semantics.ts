@@ -42,6 +42,10 @@ class StepSemantics {
       true,
     );
     for (const node of this.#nodes) {
+      if (node.slices.size > 0 && node.microBatches.size > 1) {
+        const { instruction, path } = node.step;
+        this.#wrong(path, `${instruction.id} reads step inputs of one micro-batch and data of another`);
+      }
       if (node.role === "forward" || node.role === "backward") this.#feeding(node);
     }
     for (const unit of this.#index.plan.units) {

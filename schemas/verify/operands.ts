@@ -13,18 +13,27 @@ import { weightsFormal } from "./procedure-summary.ts";
 
 /**
  * Operands from outside take one value or a part of it, or several values whole; a unit takes its parameters whole.
- * `memory` is that before the run.
+ * Step inputs are called like the operands that read them, so no operand takes another's. `memory` is that before the
+ * run.
  */
 export function importFaults(index: PlanIndex, memory: Memory, owners: ParameterMap, step: Step): string[] {
   const { instruction } = step;
   if (instruction.kind !== "run") return [];
+  const inputs = new Set(index.stepInputs.map(({ name }) => name));
   const faults: string[] = [];
   for (const { formal, start, end, operand } of index.summary(index.procedure(instruction.procedure))
     .imports) {
     if (formal === weightsFormal) continue;
     const { buffer, offset } = instruction.bind[formal]!;
     const range = index.locate({ buffer, offset: offset + start }, end - start);
-    const values = memory.contents(range).flatMap(({ value }) => (value ? [value.value] : []));
+    const contents = memory.contents(range).flatMap(({ value }) => value ?? []);
+    const read = new Set(contents.map(({ input }) => input?.name));
+    const expected = inputs.has(operand) ? operand : undefined;
+    for (const name of read) {
+      if (name === expected) continue;
+      faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
+    }
+    const values = contents.map(({ value }) => value);
     const several = values.some((one) => one.start !== values[0]!.start || one.end !== values[0]!.end);
     if (several && values.some((one) => !covers(range, one))) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);

@@ -25,6 +25,8 @@ export interface FlowNode {
   readonly unit: PlanUnit | null;
   /** The nodes with a role that feed it, directly or through plain ones. */
   readonly sources: ReadonlySet<FlowNode>;
+  /** Micro-batches whose slices of step inputs it reads itself. */
+  readonly slices: ReadonlySet<number>;
   /** Micro-batches that its data belongs to. */
   readonly microBatches: ReadonlySet<number>;
 }
@@ -54,7 +56,8 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
     });
     const role = roleOf(index, step, derivatives);
     const sources = new Set<FlowNode>();
-    const microBatches = new Set(slices.of(inputs));
+    const own = new Set(slices.of(inputs));
+    const microBatches = new Set(own);
     for (const feeder of feeders) {
       const node = nodes.get(feeder);
       if (!node) continue;
@@ -64,7 +67,7 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
     const { instruction } = step;
     const unit =
       instruction.kind === "run" && instruction.unit !== null ? index.unit(instruction.unit) : null;
-    nodes.set(ordinal, { step, role, unit, sources, microBatches });
+    nodes.set(ordinal, { step, role, unit, sources, slices: own, microBatches });
   }
   return [...nodes.values()];
 }

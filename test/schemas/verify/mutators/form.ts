@@ -35,7 +35,7 @@ export const formMutators: readonly Mutator[] = [
   {
     name: "lose a field",
     codes: ["verify.schema"],
-    raw: true,
+    unsealed: true,
     sites: (plan) =>
       Object.keys(plan)
         .filter((key) => !["format_version", "plan_id", "estimate_id"].includes(key))

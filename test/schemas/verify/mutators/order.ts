@@ -141,7 +141,8 @@ export const orderMutators: readonly Mutator[] = [
   {
     name: "run on the other lane",
     codes: ["verify.race", "verify.lane"],
-    equivalent: ordered,
+    // Both lanes see ram; the host does not see vram.
+    equivalent: (mutant) => mutant.shape.compute_arena === "ram" && ordered(mutant),
     sites: instructionSites("run", () => (instruction) => {
       instruction.lane = instruction.lane === "compute" ? "host" : "compute";
     }),
