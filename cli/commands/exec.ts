@@ -54,7 +54,7 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
   const plan = await openPlan(path);
   // Before the inputs are opened, which may take a while.
   checkExecutable(plan, options.backend);
-  const output = directory ?? resolve(io.cwd, resolvedRecipeSchema.parse(plan.inputs.recipe).output);
+  const output = directory ?? resolve(io.cwd, outputOf(plan));
   const resume = options.resume === undefined ? null : await openRun(output, plan, options.resume);
   if (resume === null) await claimDirectory(output);
 
@@ -115,6 +115,11 @@ function locate(argument: string, { cwd }: CliIo): { path: string; directory: st
   const path = resolve(cwd, argument);
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? { path: join(path, PLAN_FILE), directory: path } : { path, directory: null };
+}
+
+/** Where planning was told to put the run; `meta` is no part of what a plan promises, the recipe is. */
+function outputOf({ meta, inputs }: Plan): string {
+  return meta.output ?? resolvedRecipeSchema.parse(inputs.recipe).output;
 }
 
 /** The checkpoint to go on from; the run must be of the same training as the plan. */

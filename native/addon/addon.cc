@@ -90,6 +90,7 @@ class Task final : public Napi::AsyncWorker {
       const std::lock_guard lock(session->mutex);
       if (session->busy) throw Napi::Error::New(env, "the engine is busy");
       session->busy = true;
+      session->engine->Arm();  // from here on a cancel is for this task, begun or not
     }
     auto* task = new Task(env, std::move(session), std::move(work), std::move(result));
     task->Queue();
@@ -230,7 +231,9 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
   }
 
   void Cancel(const Napi::CallbackInfo&) {
-    if (session_) session_->engine->Cancel();
+    if (!session_) return;
+    const std::lock_guard lock(session_->mutex);
+    if (session_->busy) session_->engine->Cancel();
   }
 
   void Close(const Napi::CallbackInfo&) {
@@ -242,11 +245,8 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
 
   void StopAndWait() {
     std::unique_lock lock(session_->mutex);
-    while (session_->busy) {
-      // Again and again: a run that is about to begin does not hear a cancel.
-      session_->engine->Cancel();
-      session_->idle.wait_for(lock, std::chrono::milliseconds(20));
-    }
+    if (session_->busy) session_->engine->Cancel();
+    session_->idle.wait(lock, [this] { return !session_->busy; });
   }
 
   std::shared_ptr<Session> Open(const Napi::CallbackInfo& info) const {

@@ -99,6 +99,10 @@ void Engine::Cancel() {
   if (loaded()) executor_->Cancel();
 }
 
+void Engine::Arm() {
+  if (loaded()) executor_->Arm();
+}
+
 Status Engine::PutInputs(std::span<const InputValue> inputs) {
   for (const InputValue& value : inputs) {
     if (value.input >= plan_->inputs.size()) return Status(StatusCode::kInvalidArgument, "no such step input");

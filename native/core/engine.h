@@ -63,7 +63,9 @@ class Engine {
 
   Failure Load(std::span<const std::byte> encoded, std::span<const std::string> paths);
   Failure Run(const RunRequest& request, RunStats* stats);
+  // Stops the part under way, or the next one; Arm takes that back. Both do nothing before a plan is loaded.
   void Cancel();
+  void Arm();
 
   // Bytes of a buffer, [offset, offset + bytes). CheckRange alone says whether they exist.
   Status CheckRange(uint32_t buffer, uint64_t offset, uint64_t bytes) const;

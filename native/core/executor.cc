@@ -14,6 +14,8 @@ int64_t SteadyNanoseconds() {
       .count();
 }
 
+Failure Cancelled() { return {Status(StatusCode::kCancelled, "the run was cancelled"), "", ""}; }
+
 }  // namespace
 
 Executor::Executor(const Plan& plan, Backend& backend, Disk& disk, bool serial_lanes)
@@ -23,7 +25,7 @@ Executor::~Executor() {
   closing_.store(true, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 std::byte* Executor::At(const Place& place) const {
@@ -89,6 +91,7 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
   disk_.Resume();
   {
     const std::lock_guard lock(failure_mutex_);
+    if (cancelled_) return Cancelled();
     failure_ = {};
     running_ = true;
     stopped_.store(false, std::memory_order_relaxed);
@@ -210,9 +213,15 @@ void Executor::Fail(Status status, uint32_t index, const Call* call) {
 void Executor::Cancel() {
   // Under the lock to the end, so that the part cannot end and the next be the one that is stopped.
   const std::lock_guard lock(failure_mutex_);
+  cancelled_ = true;
   if (!running_) return;
-  if (failure_.status.ok()) failure_ = {Status(StatusCode::kCancelled, "the run was cancelled"), "", ""};
+  if (failure_.status.ok()) failure_ = Cancelled();
   StopAll();
+}
+
+void Executor::Arm() {
+  const std::lock_guard lock(failure_mutex_);
+  cancelled_ = false;
 }
 
 void Executor::StopAll() {

@@ -9,12 +9,12 @@
 #include <atomic>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "core/backend.h"
 #include "core/plan.h"
 #include "core/status.h"
+#include "core/thread.h"
 #include "io/disk.h"
 
 namespace lema {
@@ -50,8 +50,10 @@ class Executor {
     bool open = false;
   };
   Failure RunPart(int program, int part, std::span<OpenSink> sinks);
-  // From any thread: stops the part under way, if one is.
+  // From any thread: stops the part under way, and any later one until Arm.
   void Cancel();
+  // Takes back a Cancel that came when nothing ran.
+  void Arm();
 
   // One span an instruction of the last part, in serial order.
   std::span<const TraceSpan> trace() const { return {trace_.data(), trace_size_}; }
@@ -104,12 +106,13 @@ class Executor {
   std::mutex failure_mutex_;
   Failure failure_;
   bool running_ = false;             // under failure_mutex_
+  bool cancelled_ = false;           // under failure_mutex_
   std::atomic<bool> stopped_{false};
 
   std::atomic<uint32_t> round_{0};   // grows when a part starts
   std::atomic<uint32_t> busy_{0};    // lane threads still walking
   std::atomic<bool> closing_{false};
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace lema

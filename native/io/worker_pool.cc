@@ -3,15 +3,21 @@
 namespace lema {
 
 WorkerPool::WorkerPool(int workers) {
-  threads_.reserve(workers > 1 ? workers - 1 : 0);
-  for (int worker = 1; worker < workers; ++worker) threads_.emplace_back([this, worker] { Loop(worker); });
+  try {
+    for (int worker = 1; worker < workers; ++worker) threads_.emplace_back([this, worker] { Loop(worker); });
+  } catch (...) {
+    Close();  // else those that did start would be waited for for ever
+    throw;
+  }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { Close(); }
+
+void WorkerPool::Close() {
   closing_.store(true, std::memory_order_relaxed);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
-  for (auto& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void WorkerPool::Run(uint64_t count, int limit, Entry entry, const void* context) {

@@ -3,8 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
 #include <vector>
+
+#include "core/thread.h"
 
 namespace lema {
 
@@ -29,6 +30,7 @@ class WorkerPool {
   using Entry = void (*)(const void* context, uint64_t i, int worker);
   void Run(uint64_t count, int limit, Entry entry, const void* context);
   void Work(int worker);
+  void Close();
   void Loop(int worker);
 
   Entry entry_ = nullptr;
@@ -39,7 +41,7 @@ class WorkerPool {
   std::atomic<uint32_t> round_{0};
   std::atomic<uint32_t> busy_{0};
   std::atomic<bool> closing_{false};
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 }  // namespace lema

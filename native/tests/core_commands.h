@@ -18,4 +18,7 @@ int Corrupt(const PlanFiles& files, int rounds, unsigned seed);
 // Runs the plan's train-step twice and counts what is allocated meanwhile.
 int CountAllocations(const PlanFiles& files);
 
+// Loads and runs under a limit on data memory of the arenas and a little; compares the peak with both.
+int MeasureMemory(const PlanFiles& files);
+
 }  // namespace lema::test

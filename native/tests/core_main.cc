@@ -1,6 +1,7 @@
 // lema_native_tests                              every TEST
 // lema_native_tests corrupt ROUNDS SEED PLAN FILE…
 // lema_native_tests allocations PLAN FILE…
+// lema_native_tests memory PLAN FILE…
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -45,6 +46,7 @@ int main(int count, char** arguments) {
     return Corrupt(Load(arguments + 4, end), std::atoi(arguments[2]), static_cast<unsigned>(std::atoi(arguments[3])));
   }
   if (count >= 3 && std::strcmp(arguments[1], "allocations") == 0) return CountAllocations(Load(arguments + 2, end));
+  if (count >= 3 && std::strcmp(arguments[1], "memory") == 0) return MeasureMemory(Load(arguments + 2, end));
   std::fprintf(stderr, "see the first lines of native/tests/core_main.cc\n");
   return 2;
 }

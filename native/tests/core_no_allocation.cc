@@ -1,5 +1,6 @@
 // Replaces the C++ allocator of this executable by one that counts, and asks that a run of a part takes nothing.
 #include <atomic>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -11,20 +12,28 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<int> allocations{0};
 
-void* Take(std::size_t bytes) {
+void* TryTake(std::size_t bytes, std::size_t alignment) {
   if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-  void* const memory = std::malloc(bytes == 0 ? 1 : bytes);
+  return std::aligned_alloc(alignment, (bytes + alignment) / alignment * alignment);
+}
+
+void* Take(std::size_t bytes, std::size_t alignment) {
+  void* const memory = TryTake(bytes, alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
+
+constexpr std::size_t kPlain = alignof(std::max_align_t);
 }  // namespace
 
-void* operator new(std::size_t bytes) { return Take(bytes); }
-void* operator new[](std::size_t bytes) { return Take(bytes); }
+// The other forms are defined by these.
+void* operator new(std::size_t bytes) { return Take(bytes, kPlain); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) { return Take(bytes, static_cast<std::size_t>(alignment)); }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return TryTake(bytes, kPlain); }
 void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace lema::test {
 

@@ -37,6 +37,11 @@ describe.each(["disk-ram", "disk-ram-vram"] as const)("%s", (tiers) => {
     expect(status, output).toBe(0);
   });
 
+  test("a run takes its arenas and little beside them, under a limit of that", () => {
+    const { output, status } = run("memory", ...planFiles({ tiers, elements: 4_000_000, turns: 3 }));
+    expect(status, output).toBe(0);
+  });
+
   test("nothing is allocated during a run", () => {
     const { output, status } = run("allocations", ...planFiles({ tiers, elements: 30_000, turns: 6 }));
     expect(status, output).toBe(0);

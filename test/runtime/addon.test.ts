@@ -1,6 +1,8 @@
 /** Small plans through the whole native engine: the same bytes in every way of running, and every failure named. */
+import { spawnSync } from "node:child_process";
 import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type Engine, type EngineOptions, openEngine } from "../../runtime/addon.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
@@ -103,6 +105,65 @@ describe("a plan runs", () => {
   });
 });
 
+describe("gather", () => {
+  const ROW = 10; // elements
+  /** The first instruction fetches two rows of the tensor, seen as a table, instead of reading it. */
+  function gathering(): Tiny {
+    const made = tiny();
+    const plan = structuredClone(made.plan);
+    const [read] = plan.programs["train-step"].steady;
+    if (read?.kind !== "read") throw new Error("not a read");
+    const { id, lane, waits, reads, writes, staging } = read;
+    plan.programs["train-step"].steady = [
+      {
+        ...{ id, lane, waits, reads, writes, staging },
+        kind: "gather",
+        bytes: 2 * 8192,
+        file: "w",
+        offset: OFFSET,
+        row_bytes: 2 * ROW,
+        table_rows: 500,
+        tensor: "w",
+        indices: { buffer: "input", offset: 0, bytes: 8 },
+        to: { buffer: "slot/0", offset: 6 },
+      },
+    ];
+    return { ...made, plan };
+  }
+  const choose = (engine: Engine, ...rows: number[]): void =>
+    engine.writeTensor({ buffer: "input", offset: 0 }, new Uint8Array(Int32Array.from(rows).buffer));
+
+  test("rows arrive one after another, whatever their order", async () => {
+    const made = gathering();
+    const engine = await open(made);
+    choose(engine, 499, 3);
+    const { bytesRead } = await engine.run(step);
+    const got = engine.readTensor({ buffer: "slot/0", offset: 6 }, 4 * ROW);
+    const file = readFileSync(made.file);
+    const row = (index: number) => file.subarray(OFFSET + 2 * ROW * index, OFFSET + 2 * ROW * (index + 1));
+    expect(Buffer.from(got).equals(Buffer.concat([row(499), row(3)]))).toBe(true);
+    expect(bytesRead).toBeLessThanOrEqual(2 * 8192);
+  });
+
+  test.each([500, -1])("row %i does not exist", async (row) => {
+    const engine = await open(gathering());
+    choose(engine, 0, row);
+    const error = await engine.run(step).catch((thrown: unknown) => thrown);
+    expect(String(error)).toMatch(new RegExp(`row ${row} of w, which has 500 rows`));
+  });
+
+  test.each([
+    ["more rows than the tensor has", { table_rows: 501 }],
+    ["less disk traffic than the rows may take", { bytes: 8191 }],
+    ["rows outside their buffer", { to: { buffer: "slot/0", offset: 9980 } }],
+    ["indices outside their buffer", { indices: { buffer: "input", offset: 12, bytes: 8 } }],
+  ])("refuses %s", async (_, change) => {
+    const made = gathering();
+    Object.assign(made.plan.programs["train-step"].steady[0]!, change);
+    expect(await codeOf(open(made))).toBe("run.engine");
+  });
+});
+
 describe("lanes", () => {
   const slow = { elements: 200_000, turns: 4 };
   /** Instructions of one lane that were under way while one of the other was. */
@@ -135,6 +196,27 @@ describe("lanes", () => {
     expect(engine.trace().some(({ end }) => end === null)).toBe(true);
     expect(await codeOf(engine.run(step))).toBe("run.engine");
     await engine.run({ program: "train-step", part: "prologue" });
+  });
+
+  test("a cancel right after the call is heard, and none is kept for the next run", async () => {
+    const engine = await open(tiny());
+    engine.cancel(); // nothing runs
+    const run = codeOf(engine.run(step));
+    engine.cancel();
+    expect(["run.cancelled", "no error"]).toContain(await run); // it may have been over already
+    await engine.run({ program: "train-step", part: "prologue" });
+    await engine.run(step);
+  });
+
+  test("a process that exits while a run is under way just exits", () => {
+    const script = fileURLToPath(new URL("exit-while-running.ts", import.meta.url));
+    const made = tiny({ elements: 2_000_000 });
+    const description = join(made.directory, "made.json");
+    writeFileSync(description, JSON.stringify({ plan: made.plan, file: made.file }));
+    const { status, signal, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, description], {
+      encoding: "utf8",
+    });
+    expect({ status, signal, stderr }).toEqual({ status: 7, signal: null, stderr: "" });
   });
 
   test("closing cancels what runs; a closed engine refuses", async () => {

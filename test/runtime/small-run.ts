@@ -58,6 +58,7 @@ export interface PlanChange {
   readonly smallest?: true;
   readonly adapter?: string;
   readonly checkpoint?: string;
+  readonly output?: string;
 }
 
 export async function makePlan(directory: string, change: PlanChange = {}): Promise<Plan> {
@@ -70,7 +71,7 @@ adapter: ${change.adapter ?? "{type: lora, rank: 2, alpha: 4}"}
 training: {${change.training ?? TRAINING}, precision: f32}
 memory: {ram: 1 GiB}
 checkpoint: ${change.checkpoint ?? "{every: 4 steps, keep: 2}"}
-output: run
+output: ${change.output ?? "run"}
 `;
   const { recipe, diagnostics } = parseRecipe(text, { file: "small.yaml" });
   if (!recipe) throw new Error(JSON.stringify(diagnostics));
