@@ -1,5 +1,6 @@
 /** Recipes and hardware profiles from files; every problem is a diagnostic, of these and of their combination. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { checkHardware } from "../schemas/check-hardware.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, exitCodeOf } from "../schemas/diagnostic.ts";
@@ -45,7 +46,7 @@ export function tryLoadRecipe(
 
 /** Where `lema probe` keeps the profile of this machine. */
 export function probedProfilePath(env: CliIo["env"]): string {
-  const config = env.XDG_CONFIG_HOME || join(env.HOME ?? "", ".config");
+  const config = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
   return join(config, "lema", "hardware.yaml");
 }
 

@@ -19,8 +19,11 @@ export interface Surroundings {
   readonly registry?: readonly CommandModule[];
 }
 
+/** Of every command that names no other: nothing of the user's own caches and profiles gets in or out. */
+const home = mkdtempSync(join(tmpdir(), "lema-home-"));
+
 export async function lema(argv: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { cwd = process.cwd(), env = {}, isTTY = false, registry } = surroundings;
+  const { cwd = process.cwd(), env = { HOME: home }, isTTY = false, registry } = surroundings;
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
     isTTY,

@@ -31,6 +31,12 @@ it.each(folders)("%s imports only what lies below it", (folder) => {
   expect(wrong).toEqual([]);
 });
 
+it("sees imports over several lines, of types, and re-exports", () => {
+  expect(importsOf("planner/compile.ts")).toContain("planner/passes/sync.ts");
+  expect(importsOf("schemas/recipe.ts")).toContain("schemas/recipe/resolved.ts");
+  expect(importsOf("runtime/execute.ts")).toContain("runtime/addon.ts");
+});
+
 it("the planner and the schemas touch no file, clock, process or environment", () => {
   const pure = new Set(["zod", "yaml", "canonicalize", "node:crypto"]);
   const wrong = ["planner", "schemas"].flatMap((folder) =>

@@ -14,8 +14,7 @@ export function filesBelow(path: string, ...extensions: readonly string[]): stri
 /** Every module that a TypeScript file names: relative ones as paths from the root, packages as they are. */
 export function importsOf(file: string): string[] {
   const text = readFileSync(file, "utf8");
-  const specifiers = [
-    ...text.matchAll(/(?:^(?:import|export)\b[^;"]*?\bfrom|^import|\bimport\()\s*"([^"\s]+)"/gm),
-  ].map(([, name]) => name!);
+  const statements = /^(?:import|export)\s(?:[^"';]*?\bfrom\s*)?"([^"]+)"|\bimport\("([^"]+)"\)/gm;
+  const specifiers = [...text.matchAll(statements)].map(([, named, dynamic]) => (named ?? dynamic)!);
   return specifiers.map((name) => (name.startsWith(".") ? normalize(join(file, "..", name)) : name));
 }
