@@ -40,7 +40,7 @@ struct KernelContext {
   Workspace workspace;
 };
 
-// What a kernel makes once at load for one call (e.g. oneDNN primitives for its tiles).
+// What a kernel makes once at load for one call (e.g. the algorithm that a matrix library chose).
 class PreparedCall {
  public:
   virtual ~PreparedCall() = default;

@@ -129,7 +129,9 @@ std::vector<std::vector<DType>> DTypeChoices(const OpInfo& info) {
   return choices;
 }
 
-void TestOp(Report& report, const OpSpec& spec) {
+// use(case) for every size, dtype choice, attribute set, way of writing and choice of optional operands.
+template <typename Use>
+void ForCases(const OpSpec& spec, const Use& use) {
   const OpInfo& info = kOps[static_cast<size_t>(spec.op)];
   const auto choices = DTypeChoices(info);
   bool accumulable = false, optional = false;
@@ -152,26 +154,63 @@ void TestOp(Report& report, const OpSpec& spec) {
           for (double attribute : attributes) made.name += Cat(attribute, " ");
           made.name += accumulate ? "accumulate " : "";
           made.name += without ? "without optional" : "";
-          Specialize(made);
-          TestCase(report, spec, made);
+          use(made);
         }
       }
     }
   }
 }
 
+// A line of JSON for each case with the workspace its kernel asks for, so that the planner's ceilings can be checked.
+void PrintWorkspaces(const OpSpec& spec) {
+  ForCases(spec, [&](OpCase& made) {
+    for (const int threads : {1, 3}) {
+      Preparation preparation;
+      if (!kCpuKernels[static_cast<size_t>(made.op)].prepare(made.call, threads, &preparation).ok()) continue;
+      std::printf("{\"op\": \"%s\", \"threads\": %d, \"workspace\": %zu, \"operands\": {", made.info().name, threads,
+                  preparation.workspace_bytes);
+      const char* separator = "";
+      for (size_t i = 0; i < made.memory.size(); ++i) {
+        const TensorView& view = made.call.operands[i];
+        if (!view.present()) continue;
+        std::printf("%s\"%s\": {\"dtype\": \"%s\", \"accumulate\": %s, \"shape\": [", separator, made.info().operands[i].name,
+                    NameOf(view.dtype), made.call.accumulate[i] ? "true" : "false");
+        for (int axis = 0; axis < view.rank; ++axis) std::printf("%s%ld", axis > 0 ? ", " : "", static_cast<long>(view.dim[axis]));
+        std::printf("]}");
+        separator = ", ";
+      }
+      std::printf("}, \"attributes\": [");
+      for (size_t i = 0; i < made.info().attributes.size(); ++i) {
+        const double value = made.call.attributes[i];
+        std::printf("%s%.17g", i > 0 ? ", " : "", std::isfinite(value) ? value : 0.0);
+      }
+      std::printf("]}\n");
+    }
+  });
+}
+
 }  // namespace
 }  // namespace lema::test
 
+// lema_op_suite [op | --workspaces]
 int main(int argc, char** argv) {
   using namespace lema;
   using namespace lema::test;
+  const char* const only = argc > 1 ? argv[1] : nullptr;
+  if (only != nullptr && std::strcmp(only, "--workspaces") == 0) {
+    for (const OpSpec& spec : Specs()) PrintWorkspaces(spec);
+    return 0;
+  }
   Report report;
   std::printf("instruction set: %s\n", cpu::ActiveLoops().name);
   std::set<Op> tried;
   for (const OpSpec& spec : Specs()) {
     tried.insert(spec.op);
-    if (argc < 2 || std::strcmp(argv[1], OpName(static_cast<uint32_t>(spec.op))) == 0) TestOp(report, spec);
+    if (only != nullptr && std::strcmp(only, OpName(static_cast<uint32_t>(spec.op))) != 0) continue;
+    ForCases(spec, [&](OpCase& made) {
+      Specialize(made);
+      TestCase(report, spec, made);
+    });
   }
   for (uint32_t op = 0; op < kOpCount; ++op) {
     if (!tried.contains(static_cast<Op>(op))) report.Add(OpName(op), "spec", "this op has no spec");

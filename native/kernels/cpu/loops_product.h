@@ -39,7 +39,12 @@ struct LeftWords {
   int64_t step;
 };
 
-inline F32 Broadcast(const uint32_t* word) { return reinterpret_cast<F32>(U32{} + *word); }
+// A pair of bf16 may begin at any even address.
+inline F32 Broadcast(const uint32_t* word) {
+  uint32_t bits;
+  std::memcpy(&bits, word, sizeof bits);
+  return reinterpret_cast<F32>(U32{} + bits);
+}
 
 // Rows × (Vectors · kLanes) sums. kAlong: the words of a row lie side by side (step = 1); else the rows of a word do.
 template <int Rows, int Vectors, bool kPairs, bool kAlong>

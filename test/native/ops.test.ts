@@ -1,0 +1,55 @@
+/** The op suite of the native build, on every instruction set; and the planner's scratch ceilings against what kernels ask for. */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { type BoundOperand, bindDims } from "../../schemas/ops/define-op.ts";
+import { getOp, type OpName, ops } from "../../schemas/ops/index.ts";
+
+const executable = (name: string) =>
+  fileURLToPath(new URL(`../../build/native/bin/${name}`, import.meta.url));
+
+function run(name: string, ...args: string[]): string[] {
+  const output = execFileSync(executable(name), args, { encoding: "utf8", maxBuffer: 64 << 20 });
+  return output.trimEnd().split("\n");
+}
+
+interface Workspace {
+  readonly op: OpName;
+  readonly threads: number;
+  readonly workspace: number;
+  readonly operands: Readonly<Record<string, BoundOperand>>;
+  readonly attributes: readonly number[];
+}
+
+describe("op suite", () => {
+  // The executable for the processor's own instruction set is one of these.
+  test.each(["generic", "avx2", "avx512", "avx512bf16"])(
+    "%s",
+    (name) => {
+      const lines = run(`lema_op_suite_${name}`);
+      expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+      const tried = new Set(lines.filter((line) => line.startsWith("ok ")).map((line) => line.split(" ")[1]));
+      expect([...tried].sort()).toEqual(ops.map((op) => op.name).sort());
+    },
+    120_000,
+  );
+});
+
+test("no kernel asks for more scratch than its declaration grants", () => {
+  const cases = run("lema_op_suite", "--workspaces").map((line) => JSON.parse(line) as Workspace);
+  const exceeded = cases.filter(({ op: name, threads, workspace, operands, attributes }) => {
+    const op = getOp(name);
+    const { dims, problems } = bindDims(op, operands);
+    expect(problems).toEqual([]);
+    const call = {
+      dims,
+      dtypes: Object.fromEntries(Object.entries(operands).map(([operand, { dtype }]) => [operand, dtype])),
+      attributes: Object.fromEntries(
+        Object.keys(op.attributes).map((attribute, i) => [attribute, attributes[i]!]),
+      ),
+    };
+    return workspace > (op.scratch?.(call, threads) ?? 0);
+  });
+  expect(exceeded).toEqual([]);
+  expect(cases.some(({ workspace }) => workspace > 0)).toBe(true);
+});
