@@ -105,11 +105,11 @@ export async function readCheckpoint(directory: string): Promise<SavedCheckpoint
 export async function findCheckpoint(run: string, wanted: string): Promise<SavedCheckpoint> {
   if (wanted !== "latest") return readCheckpoint(await existing(run, basename(wanted)));
   const steps = await checkpointSteps(run);
-  const candidates = [...steps.map(checkpointName), FINAL];
+  const finals = (await entries(run)).filter((name) => name === FINAL);
+  const candidates = [...steps.map(checkpointName), ...finals];
   const found: SavedCheckpoint[] = [];
   let problem: unknown;
   for (const name of candidates) {
-    if (!(await entries(run)).includes(name)) continue;
     try {
       found.push(await readCheckpoint(join(run, name)));
     } catch (error) {

@@ -12,7 +12,7 @@ import type { BatchSource } from "./batches.ts";
 import type { SavedCheckpoint } from "./checkpoint.ts";
 import { writeInitialState } from "./initial-state.ts";
 import { PeakMemory } from "./memory.ts";
-import { checkExecutable } from "./preflight.ts";
+import { checkExecutable, processBytes } from "./preflight.ts";
 import { restoreTensors } from "./resume.ts";
 import { claimDirectory } from "./run-directory.ts";
 import { RunOutput } from "./run-output.ts";
@@ -68,12 +68,13 @@ export interface RunResult extends TrainingEnd {
   readonly tokens: number;
   /** Of the first and the last step. */
   readonly loss: RunRecord["loss"];
-  /** Bytes of ram: arena + reserve, and the peak of the process. */
+  /** Bytes of ram: arenas + reserve, and the peak of the process. */
   readonly memory: { readonly planned: number; readonly measured: number | null };
   readonly output: string | null;
 }
 
 const MEMORY_SAMPLE_MILLISECONDS = 50;
+const CANCEL_MILLISECONDS = 20;
 
 /**
  * Runs a plan to its end or to a wish to stop. Throws `plan.*`, `run.*`, `checkpoint.*` and `weights.*` diagnostics.
@@ -90,17 +91,32 @@ export async function execute(
   const memory = new PeakMemory(MEMORY_SAMPLE_MILLISECONDS);
   try {
     const session = await openSession(plan, options);
-    const cancel = (): void => session.cancel();
-    options.cancel?.addEventListener("abort", cancel);
+    const release = cancelOn(options.cancel, session);
     try {
       return await train(plan, options, hooks, session, memory);
     } finally {
-      options.cancel?.removeEventListener("abort", cancel);
+      release();
       session.close();
     }
   } finally {
     memory.stop();
   }
+}
+
+/** Cancels whatever runs once the signal comes; returns what ends the listening. */
+function cancelOn(signal: AbortSignal | null, session: PlanSession): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const cancel = (): void => {
+    session.cancel();
+    // Again and again: a run that is about to begin does not hear it.
+    timer ??= setInterval(() => session.cancel(), CANCEL_MILLISECONDS);
+  };
+  if (signal?.aborted) cancel();
+  signal?.addEventListener("abort", cancel);
+  return () => {
+    signal?.removeEventListener("abort", cancel);
+    clearInterval(timer);
+  };
 }
 
 function openSession(plan: Plan, { engine, files }: ExecuteOptions): Promise<PlanSession> {
@@ -137,11 +153,13 @@ async function train(
       totalSteps: plan.training.steps,
       tokens: state.tokens,
       loss: state.losses,
-      memory: { planned: plan.budgets.ram.total, measured },
+      memory: { planned: processBytes(plan.budgets, options.engine.backend), measured },
       output: options.output,
     };
   } catch (error) {
-    await output?.end(isCancelled(error) ? "stopped" : "failed", state, memory.sample());
+    const status = isCancelled(error) ? "stopped" : "failed";
+    // Where the disk is full this fails as well, and the first error is the one to tell.
+    await output?.end(status, state, memory.sample()).catch(() => undefined);
     throw error;
   }
 }

@@ -24,9 +24,14 @@ export function checkExecutable(plan: Plan, backend: RunRecord["backend"]): void
   checkFreeMemory(plan, backend, availableBytes(), residentBytes());
 }
 
+/** Bytes of ram that the process will take: a backend on the processor keeps its vram arena there too. */
+export function processBytes({ ram, vram }: Plan["budgets"], backend: RunRecord["backend"]): number {
+  return ram.total + (backend === "cuda" ? 0 : (vram?.arena ?? 0));
+}
+
 /**
  * Compares what the plan needs with what is free, in bytes; `null`: unknown, and not compared. What the process holds
- * already counts as part of the reserve. A vram arena of a backend on the processor lies in ram.
+ * already counts as part of the reserve.
  */
 export function checkFreeMemory(
   { budgets }: Pick<Plan, "budgets">,
@@ -35,14 +40,13 @@ export function checkFreeMemory(
   resident: number | null,
 ): void {
   if (available === null) return;
-  const emulated = backend === "cuda" ? 0 : (budgets.vram?.arena ?? 0);
-  const needed = budgets.ram.total + emulated;
+  const needed = processBytes(budgets, backend);
   const free = available + Math.min(resident ?? 0, budgets.ram.reserve);
   if (free >= needed) return;
   throw refused(
     "plan.free-memory",
     `the plan needs ${formatBytes(needed)} of ram, and ${formatBytes(free)} are free`,
-    `close other programs, or plan for less: \`lema plan RECIPE --set memory.ram="${mebibytes(free - emulated)} MiB"\``,
+    `close other programs, or plan for less: \`lema plan RECIPE --set memory.ram="${mebibytes(free - needed + budgets.ram.total)} MiB"\``,
   );
 }
 

@@ -9,6 +9,7 @@ import canonicalize from "canonicalize";
 import { readExactly, readSafetensorsHeader } from "../models/safetensors.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
 import type { Place, Plan, PlanSink } from "../schemas/plan.ts";
+import type { RunRecord } from "../schemas/run.ts";
 import type { SavedCheckpoint } from "./checkpoint.ts";
 import { dataPosition } from "./trainer-state.ts";
 
@@ -43,6 +44,23 @@ export function checkSameTraining(saved: Plan, plan: Plan, run: string): Diagnos
       diagnostic("checkpoint.mismatch", {
         summary: `${what} of the plan and of the run in ${run} differ`,
         hint: "resume with the run's own plan (`lema exec RUN --resume`), or begin a new run in another directory",
+      }),
+    );
+}
+
+/** What bits depend on beside the training. */
+export type Machine = Pick<RunRecord, "backend" | "device" | "build">;
+
+/** Why going on here may give other bits than where the run began; empty when it cannot. */
+export function checkSameMachine(before: Machine, here: Machine): Diagnostic[] {
+  const names = ["backend", "device", "build"] as const;
+  return names
+    .filter((name) => before[name] !== here[name])
+    .map((name) =>
+      diagnostic("checkpoint.elsewhere", {
+        summary: `the run's ${name === "build" ? "native module" : name} was another one`,
+        detail: `run  ${before[name]}\nhere ${here[name]}`,
+        hint: "`--inexact` goes on all the same; the bits may then differ from those of an uninterrupted run",
       }),
     );
 }

@@ -8,6 +8,7 @@ import { type EvalMetric, RUN_FORMAT_VERSION, type RunRecord, type TrainMetric }
 import { checkpointName, FINAL, pruneCheckpoints, type SinkFile, writeCheckpoint } from "./checkpoint.ts";
 import { jsonText, replaceFile } from "./files.ts";
 import { MetricsFile } from "./metrics.ts";
+import { processBytes } from "./preflight.ts";
 import { PLAN_FILE, writeRecord } from "./run-directory.ts";
 import { EventFile } from "./tensorboard.ts";
 import type { TrainingState } from "./training-state.ts";
@@ -47,7 +48,7 @@ export class RunOutput {
     state: TrainingState,
   ): Promise<RunOutput> {
     const now = new Date();
-    const { ram, vram } = plan.budgets;
+    const { vram } = plan.budgets;
     const record: RunRecord = {
       format_version: RUN_FORMAT_VERSION,
       lema_version: origin.lemaVersion,
@@ -65,7 +66,7 @@ export class RunOutput {
       tokens: state.tokens,
       loss: state.losses,
       memory: {
-        ram: { planned: ram.total, measured: null },
+        ram: { planned: processBytes(plan.budgets, origin.backend), measured: null },
         vram: vram === null ? null : { planned: vram.total, measured: null },
       },
       adapter: null,

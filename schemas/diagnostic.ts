@@ -502,6 +502,11 @@ export const diagnosticCodes = declared({
     exit: 4,
     doc: "A checkpoint comes from a plan with other inputs, training or numerics.",
   },
+  "checkpoint.elsewhere": {
+    kind: "user",
+    exit: 1,
+    doc: "A checkpoint was made by another build, processor or backend, so that the same bits cannot be promised.",
+  },
 });
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

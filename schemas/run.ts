@@ -52,7 +52,7 @@ export const runSchema = z
       .describe("Training loss of the first and the last step."),
     memory: z
       .strictObject({
-        ram: peak.describe("Arena + reserve, against peak RssAnon + RssShmem."),
+        ram: peak.describe("Arena + reserve (and an emulated vram arena), against peak RssAnon + RssShmem."),
         vram: peak.nullable().describe("Null in a two-tier run."),
       })
       .describe("Peak bytes, planned and measured."),

@@ -2,12 +2,13 @@
 import { statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { moduleInfo } from "../../runtime/addon.ts";
 import { findCheckpoint, type SavedCheckpoint } from "../../runtime/checkpoint.ts";
 import { type EngineChoice, execute, type RunResult } from "../../runtime/execute.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
-import { checkExecutable } from "../../runtime/preflight.ts";
-import { checkSameTraining } from "../../runtime/resume.ts";
-import { claimDirectory, PLAN_FILE, reopenDirectory } from "../../runtime/run-directory.ts";
+import { checkExecutable, processBytes } from "../../runtime/preflight.ts";
+import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
+import { claimDirectory, PLAN_FILE, readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
@@ -21,6 +22,7 @@ import { StatusLine } from "../render/status-line.ts";
 
 interface ExecOptions {
   readonly resume?: true | string;
+  readonly inexact?: boolean;
   readonly steps?: number;
   readonly threads?: number;
   readonly backend: EngineChoice["backend"];
@@ -36,6 +38,7 @@ export function register(program: Command, context: CommandContext): void {
     .description("run a plan, or go on with a run")
     .argument("<plan>", "plan file, or the directory of a run")
     .option("--resume [checkpoint]", "go on from a checkpoint of the run (default: the latest)")
+    .option("--inexact", "resume also with another build, processor or backend, where bits may differ")
     .option("--steps <count>", "stop, with a checkpoint, once this many steps are done", positive)
     .option("--threads <count>", "compute threads instead of the plan's; never changes a bit", positive)
     .addOption(
@@ -55,11 +58,14 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
   // Before the inputs are opened, which may take a while.
   checkExecutable(plan, options.backend);
   const output = directory ?? resolve(io.cwd, outputOf(plan));
-  const resume = options.resume === undefined ? null : await openRun(output, plan, options.resume);
+  const resume = options.resume === undefined ? null : await openRun(output, plan, options.resume, options);
   if (resume === null) await claimDirectory(output);
 
   const { shape, budgets } = plan;
-  const facts = { tokensPerStep: shape.tokens_per_step, plannedBytes: budgets.ram.total };
+  const facts = {
+    tokensPerStep: shape.tokens_per_step,
+    plannedBytes: processBytes(budgets, options.backend),
+  };
   const progress = new TrainingProgress(io.stderr, facts);
   const status = new StatusLine(io.stderr);
   const signals = listenForStop(() =>
@@ -123,8 +129,17 @@ function outputOf({ meta, inputs }: Plan): string {
 }
 
 /** The checkpoint to go on from; the run must be of the same training as the plan. */
-async function openRun(directory: string, plan: Plan, wanted: true | string): Promise<SavedCheckpoint> {
+async function openRun(
+  directory: string,
+  plan: Plan,
+  wanted: true | string,
+  { backend, inexact }: ExecOptions,
+): Promise<SavedCheckpoint> {
   const problems = checkSameTraining(await reopenDirectory(directory), plan, directory);
+  const record = await readRecord(directory);
+  if (record !== null && inexact !== true) {
+    problems.push(...checkSameMachine(record, { backend, ...moduleInfo() }));
+  }
   if (problems.length > 0) throw new DiagnosticError(problems);
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);
 }

@@ -121,6 +121,10 @@ describe("lema exec", () => {
     expect((await readMetrics(output)).map((row) => row.step)).toEqual(
       Array.from({ length: step + 2 }, (_, index) => index + 1),
     );
+    const elsewhere = await lema([...argv, "--backend", "reference"], { cwd: directory, env: environment() });
+    expect(elsewhere).toMatchObject({ exit: 1, stderr: expect.stringContaining("checkpoint.elsewhere") });
+    const inexact = [...argv, "--backend", "reference", "--inexact"];
+    expect(await lema(inexact, { cwd: directory, env: environment() })).toMatchObject({ exit: 0 });
     await rm(output, { recursive: true });
   });
 

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { writeSafetensors } from "../../models/safetensors-writer.ts";
 import { findCheckpoint } from "../../runtime/checkpoint.ts";
-import { checkSameTraining } from "../../runtime/resume.ts";
+import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
 import { readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { codesOf, scratch } from "./helpers.ts";
@@ -109,6 +109,17 @@ describe("exec --resume", () => {
     const problems = checkSameTraining(plan, other, "run");
     expect(problems.map(({ code }) => code)).toContain("checkpoint.mismatch");
     expect(problems.map(({ summary }) => summary).join("\n")).toMatch(new RegExp(named, "m"));
+  });
+
+  it("refuses another build, processor or backend, naming both", () => {
+    const here = { backend: "cpu", device: "a", build: "x" } as const;
+    expect(checkSameMachine(here, { ...here })).toEqual([]);
+    const problems = checkSameMachine({ backend: "reference", device: "b", build: "y" }, here);
+    expect(problems.map(({ code, detail }) => `${code}: ${detail}`)).toEqual([
+      "checkpoint.elsewhere: run  reference\nhere cpu",
+      "checkpoint.elsewhere: run  b\nhere a",
+      "checkpoint.elsewhere: run  y\nhere x",
+    ]);
   });
 
   it("finds no run where there is none", async () => {

@@ -122,6 +122,16 @@ describe("before anything is written", () => {
   });
 });
 
+it("hears a wish to stop at once that comes before the first step", async () => {
+  const long = await makePlan(directory, { training: SHORT.replace("3", "4000") });
+  const cancel = AbortSignal.abort();
+  expect(await codesOf(() => run(directory, "cancelled", long, { cancel }))).toEqual(["run.cancelled"]);
+  expect(await readRecord(join(directory, "cancelled"))).toMatchObject({
+    status: "stopped",
+    total_steps: 4000,
+  });
+});
+
 describe("a plan whose inputs changed", () => {
   const change = (file: string, edit: (text: string) => string) => async (root: string) => {
     const path = join(root, file);
