@@ -84,7 +84,11 @@ class LoadedEngine implements Engine {
 
   constructor(native: NativeEngine) {
     this.#native = native;
+    process.once("exit", this.#atExit);
   }
+
+  /** Node waits for its thread pool before a process ends, and so for a run that nobody will hear of. */
+  readonly #atExit = (): void => this.cancel();
 
   async load(plan: Plan, paths: ReadonlyMap<string, string>): Promise<LoadedInfo> {
     const files = plan.inputs.files.map(({ id }) => {
@@ -127,6 +131,7 @@ class LoadedEngine implements Engine {
   }
 
   close(): void {
+    process.off("exit", this.#atExit);
     this.#native?.close();
     this.#native = null;
   }

@@ -215,6 +215,7 @@ describe("lanes", () => {
     writeFileSync(description, JSON.stringify({ plan: made.plan, file: made.file }));
     const { status, signal, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, description], {
       encoding: "utf8",
+      timeout: 60_000,
     });
     expect({ status, signal, stderr }).toEqual({ status: 7, signal: null, stderr: "" });
   });
