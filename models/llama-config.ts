@@ -154,10 +154,12 @@ export function readLlamaConfig(raw: JsonObject, file = "config.json"): ReadLlam
  */
 export function checkSequenceLength(config: LlamaConfig, length: number): Diagnostic[] {
   const { slidingWindow, maxPositions } = config;
+  const where = { file: "recipe", path: "sequence.length" };
   if (slidingWindow !== null && length > slidingWindow) {
     return [
       diagnostic("model.sequence-too-long", {
         summary: `the model attends to ${slidingWindow} tokens (sliding_window), and the sequence has ${length}`,
+        where,
         hint: `set sequence.length to at most ${slidingWindow}`,
       }),
     ];
@@ -167,6 +169,7 @@ export function checkSequenceLength(config: LlamaConfig, length: number): Diagno
     diagnostic("model.sequence-too-long", {
       severity: "warning",
       summary: `the model was made for ${maxPositions} positions, and the sequence has ${length}`,
+      where,
       hint: `set sequence.length to at most ${maxPositions}, or train longer on purpose`,
     }),
   ];

@@ -81,13 +81,14 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
 }
 
 async function gather(
-  { recipe, hardware }: LoadedRecipe,
+  loaded: LoadedRecipe,
   options: PlanOptions,
   { io, version }: CommandContext,
 ): Promise<GatheredInputs> {
+  const { recipe, hardware } = loaded;
   const status = new StatusLine(io.stderr);
   try {
-    return await readInputs({
+    const gathered = await readInputs({
       recipe,
       hardware,
       lemaVersion: version,
@@ -96,6 +97,10 @@ async function gather(
       dryRun: options.dryRun ?? false,
       onProgress: (text) => status.show(text),
     });
+    return { ...gathered, diagnostics: gathered.diagnostics.map((problem) => inRecipe(problem, loaded)) };
+  } catch (error) {
+    if (!(error instanceof DiagnosticError)) throw error;
+    throw new DiagnosticError(error.diagnostics.map((problem) => inRecipe(problem, loaded)));
   } finally {
     status.clear();
   }
@@ -151,7 +156,7 @@ function refuse(
   throw new DiagnosticError(placed);
 }
 
-/** The planner knows keys of the recipe, not where they stand. */
+/** Models, data and the planner know keys of the recipe, not where they stand. */
 function inRecipe(problem: Diagnostic, { placeOf }: LoadedRecipe): Diagnostic {
   const path = problem.where?.path;
   if (problem.where?.file !== "recipe" || path === undefined) return problem;

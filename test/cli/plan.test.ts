@@ -118,6 +118,18 @@ describe("problems", () => {
     expect(stderr).toContain("peak at ");
   });
 
+  it("of a known shape stand at the recipe's key: a window that is too short, a model that is not known", async () => {
+    const dry = (...set: string[]) => plan("--dry-run", ...set.flatMap((one) => ["--set", one]));
+    const mistral = "model=mistralai/Mistral-7B-v0.1";
+    const windowed = await dry(mistral, "sequence.length=8192");
+    expect(windowed.exit).toBe(1);
+    expect(windowed.stderr).toContain("the model attends to 4096 tokens (sliding_window)");
+    expect(windowed.stderr).toContain("at --set sequence.length=8192 (sequence.length)");
+    const unknown = await dry("model=mistralai/Mistral-7B-v0.4");
+    expect(unknown.stderr).toContain("hint: did you mean mistralai/Mistral-7B-v0.1?");
+    expect(unknown.stderr).toContain("at --set model=mistralai/Mistral-7B-v0.4 (model)");
+  });
+
   it("of the dataset stop before anything is written", async () => {
     const { exit, stderr } = await plan("--set", "dataset.path=absent.jsonl", "-o", "never.json");
     expect(exit).toBe(1);
