@@ -1,15 +1,17 @@
-/** `lema show`: a plan file for people: summary, layers, instructions, and why an instruction waits. */
+/** `lema show`: a plan file for people: summary, layers, instructions, a moment of its memories, and why something waits. */
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { jsonText } from "../../runtime/files.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
-import { type LaneName, laneName, type ProgramName, programName } from "../../schemas/plan.ts";
+import { type LaneName, laneName, type Plan, type ProgramName, programName } from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
 import { usesColor } from "../io.ts";
-import { painter } from "../render/human.ts";
-import { planFacts, weightTraffic } from "../render/plan-facts.ts";
+import { type Painter, painter } from "../render/human.ts";
+import { planFacts } from "../render/plan-facts.ts";
 import { renderInstructions } from "../render/plan-instructions.ts";
-import { renderLayers } from "../render/plan-layers.ts";
+import { layersOf, renderLayer, renderLayers } from "../render/plan-layers.ts";
+import { momentOf, renderMoment } from "../render/plan-moment.ts";
 import { renderSummary } from "../render/plan-summary.ts";
 import { renderWhy } from "../render/plan-why.ts";
 
@@ -17,6 +19,8 @@ interface ShowOptions {
   readonly instructions?: boolean;
   readonly program: ProgramName;
   readonly lane?: LaneName;
+  readonly layer?: true | string;
+  readonly at?: string;
   readonly why?: string;
   readonly json?: boolean;
 }
@@ -26,6 +30,11 @@ export function register(program: Command, context: CommandContext): void {
     .command("show")
     .description("show a plan: summary and layers, its instructions, or why one of them waits")
     .argument("<plan>", "plan file")
+    .option("--layer [unit]", "only the table of layers; with a unit, its instructions in a step")
+    .option(
+      "--at <moment>",
+      "what is in which byte of each memory, at 37% of a step or when fwd/L07/mb0 starts",
+    )
     .option("--instructions", "list the instructions of a step, in serial order")
     .addOption(
       new Option("--program <program>", "whose instructions")
@@ -33,24 +42,33 @@ export function register(program: Command, context: CommandContext): void {
         .default("train-step"),
     )
     .addOption(new Option("--lane <lane>", "only the instructions of this lane").choices(laneName.options))
-    .option("--why <instruction>", "explain one instruction: its work, its bytes, and what it waits for")
-    .addOption(new Option("--json", "print the figures as JSON").conflicts(["instructions", "why"]))
+    .option(
+      "--why <instruction>",
+      "explain one instruction: its work, its bytes, and what decides when it starts",
+    )
+    .addOption(new Option("--json", "print the figures as JSON").conflicts(["instructions", "lane", "why"]))
     .action(context.action((file: string, options: ShowOptions) => show(file, options, context)));
 }
 
 async function show(file: string, options: ShowOptions, { io }: CommandContext): Promise<ExitCode> {
   const plan = await openPlan(resolve(io.cwd, file));
   const paint = painter(usesColor(io.stdout, io.env));
-  if (options.json) {
-    io.stdout.write(`${JSON.stringify({ ...planFacts(plan), weights: weightTraffic(plan) }, null, 2)}\n`);
-  } else if (options.why !== undefined) {
-    io.stdout.write(renderWhy(plan, options.why, paint));
-  } else if (options.instructions || options.lane !== undefined) {
-    const { program, lane = null } = options;
-    io.stdout.write(renderInstructions(plan, { program, lane }, paint));
-  } else {
-    const summary = renderSummary(plan, { paint, placeOf: null, statistics: null });
-    io.stdout.write(`${summary}\n${renderLayers(plan, paint)}`);
-  }
+  io.stdout.write(options.json ? jsonText(factsOf(plan, options)) : render(plan, options, paint));
   return 0;
+}
+
+/** What `--json` prints: the figures, or those of a moment. */
+function factsOf(plan: Plan, { at, program }: ShowOptions): object {
+  return at === undefined ? { ...planFacts(plan), weights: layersOf(plan) } : momentOf(plan, program, at);
+}
+
+function render(plan: Plan, options: ShowOptions, paint: Painter): string {
+  const { program, lane = null, layer, at, why, instructions } = options;
+  if (why !== undefined) return renderWhy(plan, why, paint);
+  if (at !== undefined) return renderMoment(momentOf(plan, program, at), paint);
+  if (layer === true) return renderLayers(plan, paint);
+  if (layer !== undefined) return renderLayer(plan, layer, paint);
+  if (instructions || lane !== null) return renderInstructions(plan, { program, lane }, paint);
+  const summary = renderSummary(plan, { paint, placeOf: null, statistics: null });
+  return `${summary}\n${renderLayers(plan, paint)}`;
 }

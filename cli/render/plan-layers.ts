@@ -1,29 +1,105 @@
-/** Every unit of a plan as a table row: where it is kept and what it costs each step. */
+/** The units of a plan: where each is kept and what it costs in a step; or one of them, instruction by instruction. */
+import type { Timed } from "../../planner/simulate/simulate.ts";
+import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
+import { DiagnosticError, diagnostic } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
-import { formatBytes } from "../../schemas/units.ts";
+import { nearest } from "../../schemas/suggest.ts";
+import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
-import { weightTraffic } from "./plan-facts.ts";
+import { type WeightTraffic, weightTraffic } from "./plan-facts.ts";
 import { formatCount, formatTable } from "./table.ts";
+
+/** Predicted nanoseconds of a training step that are spent on one unit. */
+export interface LayerTime {
+  /** On the links: loads from disk and copies of its weights. */
+  readonly moving: number;
+  /** On the compute lane, with its weights. */
+  readonly computing: number;
+  /** The compute lane stood still before that. */
+  readonly waiting: number;
+}
+
+export type Layer = WeightTraffic & LayerTime;
+
+export function layersOf(plan: Plan): readonly Layer[] {
+  const { timeline } = simulatePlan(plan);
+  return weightTraffic(plan).map((unit) => ({ ...unit, ...timeOf(ownInstructions(timeline, unit.id)) }));
+}
 
 export function renderLayers(plan: Plan, paint: Painter): string {
   const threeTiers = plan.shape.tiers === "disk-ram-vram";
   const head = ["unit", "bytes", "kept", `loads into ${plan.shape.compute_arena}`];
   const [title, ...rows] = formatTable(
     [
-      [...head, ...(threeTiers ? ["reads from disk"] : []), "trained"],
-      ...weightTraffic(plan).map(({ id, bytes, kept, loads, reads, parameters }) => [
+      [...head, ...(threeTiers ? ["reads from disk"] : []), "moving", "computing", "waiting", "trained"],
+      ...layersOf(plan).map(({ id, bytes, kept, loads, reads, moving, computing, waiting, parameters }) => [
         id,
         formatBytes(bytes),
         kept,
         zeroAsDash(loads),
         ...(threeTiers ? [zeroAsDash(reads)] : []),
+        ...[moving, computing, waiting].map((ns) => (ns === 0 ? "–" : formatNanoseconds(ns))),
         zeroAsDash(parameters),
       ]),
     ],
-    "lrlrr",
+    "lrlr",
     "  ",
   );
-  return `${paint.bold("Layers")} (loads and reads per training step; trained: adapter values)\n${paint.dim(title!)}\n${rows.join("\n")}\n`;
+  const legend = "per training step, predicted; trained: adapter values";
+  return `${paint.bold("Layers")} (${legend})\n${paint.dim(title!)}\n${rows.join("\n")}\n`;
+}
+
+/** One unit's instructions in a training step. Throws `cli.usage` when the plan has no such unit. */
+export function renderLayer(plan: Plan, wanted: string, paint: Painter): string {
+  const layers = layersOf(plan);
+  const layer = layers.find(({ id }) => id === wanted);
+  if (layer === undefined) throw unknownUnit(wanted, layers);
+  const { id, bytes, kept, parameters } = layer;
+  const timed = ownInstructions(simulatePlan(plan).timeline, id);
+  const [title = "", ...rows] = formatTable(
+    [
+      ["starts", "takes", "waits", "moves", "lane", "instruction"],
+      ...timed.map(({ instruction, start, end, stall }) => [
+        formatNanoseconds(start),
+        formatNanoseconds(end - start),
+        stall === null ? "" : formatNanoseconds(stall.ns),
+        instruction.bytes === 0 ? "" : formatBytes(instruction.bytes),
+        instruction.lane,
+        instruction.id,
+      ]),
+    ],
+    "rrrrl",
+    "  ",
+  );
+  const head = `${paint.bold(id)}  ${formatBytes(bytes)}, ${kept}; ${formatCount(parameters)} adapter values`;
+  const body =
+    timed.length === 0 ? ["  no instruction of a step has its weights"] : [paint.dim(title), ...rows];
+  return `${[head, ...body].join("\n")}\n`;
+}
+
+function ownInstructions(timeline: readonly Timed[], unit: string): Timed[] {
+  return timeline.filter(({ instruction }) => "unit" in instruction && instruction.unit === unit);
+}
+
+function timeOf(timed: readonly Timed[]): LayerTime {
+  const sum = (wanted: (one: Timed) => boolean, of: (one: Timed) => number): number =>
+    timed.filter(wanted).reduce((total, one) => total + of(one), 0);
+  const isRun = ({ instruction }: Timed): boolean => instruction.lane === "compute";
+  const length = ({ start, end }: Timed): number => end - start;
+  return {
+    moving: sum((one) => !isRun(one), length),
+    computing: sum(isRun, length),
+    waiting: sum(isRun, ({ stall }) => stall?.ns ?? 0),
+  };
+}
+
+function unknownUnit(wanted: string, layers: readonly Layer[]): DiagnosticError {
+  const ids = layers.map(({ id }) => id);
+  const near = nearest(wanted, ids);
+  const hint = near === undefined ? `units are ${ids.join(", ")}` : `did you mean \`${near}\`?`;
+  return new DiagnosticError(
+    diagnostic("cli.usage", { summary: `the plan has no unit \`${wanted}\``, hint }),
+  );
 }
 
 function zeroAsDash(value: number): string {

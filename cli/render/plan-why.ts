@@ -2,17 +2,21 @@
  * Why an instruction stands where it does: its work, the bytes it touches, and for each wait the bytes that both
  * instructions touch and at least one of them writes.
  */
+import type { Simulation } from "../../planner/simulate/simulate.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { DiagnosticError, diagnostic, invariant } from "../../schemas/diagnostic.ts";
-import type { Instruction, Plan, PlanBuffer, ProgramName, Range } from "../../schemas/plan.ts";
+import type { Instruction, Plan, ProgramName, Range } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
+import { bindingChain, bindings, chainParts, slacks } from "./plan-binding.ts";
+import { bufferOf, conflictsBetween } from "./plan-conflicts.ts";
 import { formatTable } from "./table.ts";
 
 const PARTS = ["prologue", "steady", "epilogue"] as const;
 const PROGRAMS = ["train-step", "evaluate", "checkpoint"] as const;
 const FOLLOWERS_SHOWN = 8;
+const CHAIN_SHOWN = 6;
 
 interface Found {
   readonly program: ProgramName;
@@ -137,14 +141,49 @@ function foldList(line: string): string[] {
   return [...lines, current];
 }
 
+/** When it runs, what decides that, and the way there from the step's start. */
 function predicted(plan: Plan, { program, part, index }: Found): string[] {
   if (part !== "steady") return [];
-  const timed = simulatePlan(plan, program).timeline[index];
+  const simulation = simulatePlan(plan, program);
+  const timed = simulation.timeline[index];
   invariant(timed, "the simulation times every instruction");
-  const { start, end, stall } = timed;
-  const waited =
-    stall === null ? "no wait" : `after ${formatNanoseconds(stall.ns)} of waiting for ${stall.cause}`;
-  return [`starts at ${formatNanoseconds(start)}, takes ${formatNanoseconds(end - start)}; ${waited}`];
+  const { instruction, start, end } = timed;
+  const slack = slacks(simulation).get(instruction.id) ?? 0;
+  const chain = chainParts(bindingChain(simulation, instruction.id).slice(0, -1));
+  const shown = chain.slice(-CHAIN_SHOWN).map(({ lane, first, last, count, ns }) => {
+    const range = count === 1 ? first : `${first} … ${last}`;
+    return [lane, formatNanoseconds(ns), count === 1 ? "" : `${count} in a row`, range];
+  });
+  const hidden = chain.length - shown.length;
+  return [
+    `starts at ${formatNanoseconds(start)}, takes ${formatNanoseconds(end - start)}; ` +
+      (slack === 0
+        ? "on the critical path: the step is as much longer as this is"
+        : `may end ${formatNanoseconds(slack)} later without a longer step`),
+    ...binding(plan, simulation, index),
+    ...(shown.length === 0 ? [] : ["what it took from the step's start to there:"]),
+    ...(hidden === 0 ? [] : [`  ${hidden} earlier parts`]),
+    ...formatTable(shown, "lrrl", "  "),
+  ];
+}
+
+function binding(plan: Plan, simulation: Simulation, index: number): string[] {
+  const decides = bindings(simulation)[index];
+  const { instruction } = simulation.timeline[index]!;
+  invariant(decides, "every instruction has a binding constraint");
+  if (decides.kind === "start") return ["bound by nothing: it starts with the step"];
+  if (decides.kind === "lane") {
+    return [`bound by its lane: ${instruction.lane} is busy with ${decides.on} until then`];
+  }
+  const cause = simulation.timeline.find((timed) => timed.instruction.id === decides.on);
+  invariant(cause, "a wait names an instruction of its own part");
+  const [reason] = conflictsBetween(plan, cause.instruction, instruction);
+  const names = [...new Set(reason?.shared.map(({ theirs }) => theirs.id))].join(", ");
+  const what = reason?.kind === "memory" ? `memory: ${names} is in use` : `data: ${names} is made`;
+  return [
+    `bound by ${what} by ${decides.on} on ${cause.instruction.lane} until then; ` +
+      `${instruction.lane} stands still for ${formatNanoseconds(decides.ns)}`,
+  ];
 }
 
 function ranges(plan: Plan, list: readonly Range[]): string[] {
@@ -172,36 +211,19 @@ function callName(plan: Plan, instruction: Instruction, at: number): string {
 
 /** The bytes that order two instructions. */
 function conflicts(plan: Plan, earlier: Instruction, later: Instruction): string[] {
-  const kinds = [
-    ["it reads what that writes:", later.reads, earlier.writes],
-    ["it overwrites what that reads:", later.writes, earlier.reads],
-    ["it overwrites what that writes:", later.writes, earlier.writes],
-  ] as const;
-  return kinds.flatMap(([words, mine, theirs]) => {
-    const shared = mine.flatMap((a) => theirs.flatMap((b) => intersection(plan, a, b)));
-    return shared.length === 0 ? [] : [`  ${words}`, ...formatTable(shared, "lrl", "    ")];
+  return conflictsBetween(plan, earlier, later).flatMap(({ words, shared }) => {
+    const rows = shared.map(({ mine, theirs, arena, start, end }) => {
+      const names = mine.id === theirs.id ? mine.id : `${mine.id}, which takes the place of ${theirs.id}`;
+      return [names, formatBytes(end - start), `${arena} [${start}, ${end})`];
+    });
+    return [`  ${words}:`, ...formatTable(rows, "lrl", "    ")];
   });
-}
-
-function intersection(plan: Plan, mine: Range, theirs: Range): string[][] {
-  const [a, b] = [bufferOf(plan, mine.buffer), bufferOf(plan, theirs.buffer)];
-  const start = Math.max(a.offset + mine.offset, b.offset + theirs.offset);
-  const end = Math.min(a.offset + mine.offset + mine.bytes, b.offset + theirs.offset + theirs.bytes);
-  if (a.arena !== b.arena || start >= end) return [];
-  const names = a.id === b.id ? a.id : `${a.id}, which takes the place of ${b.id}`;
-  return [[names, formatBytes(end - start), `${a.arena} [${start}, ${end})`]];
 }
 
 function followers(id: string, among: readonly Instruction[]): string[] {
   const waiting = among.filter(({ waits: all }) => all.some(({ on }) => on === id)).map((one) => one.id);
   if (waiting.length <= FOLLOWERS_SHOWN) return waiting;
   return [...waiting.slice(0, FOLLOWERS_SHOWN), `and ${waiting.length - FOLLOWERS_SHOWN} more`];
-}
-
-function bufferOf(plan: Plan, id: string): PlanBuffer {
-  const buffer = plan.buffers.find((candidate) => candidate.id === id);
-  invariant(buffer, `the verifier let an unknown buffer through: ${id}`);
-  return buffer;
 }
 
 function procedureOf(plan: Plan, { procedure: id }: Extract<Instruction, { kind: "run" }>) {
