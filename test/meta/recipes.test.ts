@@ -1,10 +1,11 @@
-/** Every shipped recipe compiles, and its summary is reviewed text: `vitest -u` writes it anew. */
-import { cpSync, mkdtempSync, readdirSync } from "node:fs";
+/** Every shipped recipe compiles, and its summary is reviewed text: `npm run goldens` writes it anew. */
+import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { makeQuickstartFiles } from "../../scripts/quickstart-files.ts";
 import { lema } from "../cli/run-in-process.ts";
+import { filesBelow } from "./sources.ts";
 
 const recipes = readdirSync("recipes").filter((name) => name.endsWith(".yaml"));
 const cwd = mkdtempSync(join(tmpdir(), "lema-recipes-"));
@@ -13,6 +14,19 @@ const surroundings = {
   cwd,
   env: { XDG_CONFIG_HOME: join(cwd, "config"), XDG_CACHE_HOME: join(cwd, "cache") },
 };
+
+const golden = (recipe: string) => recipe.replace(".yaml", ".txt");
+
+it("no golden outlives its recipe", () => {
+  expect(recipes.map(golden)).toEqual(expect.arrayContaining(readdirSync("test/golden/recipes")));
+});
+
+it.each(filesBelow("recipes", ".yaml"))("%s names its schema for editors", (file) => {
+  const [first] = readFileSync(file, "utf8").split("\n");
+  const named = /^# yaml-language-server: \$schema=(\S+)$/.exec(first!)?.[1];
+  const kind = dirname(file) === "recipes" ? "recipe" : "hardware";
+  expect(resolve(dirname(file), named!)).toBe(resolve(`schemas/generated/${kind}.schema.json`));
+});
 
 beforeAll(async () => {
   cpSync("recipes", join(cwd, "recipes"), { recursive: true });
@@ -25,9 +39,7 @@ describe.each(recipes)("recipes/%s", (name) => {
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
     const tooWide = stdout.split("\n").filter((line) => line.length > 100);
     expect(tooWide).toEqual([]);
-    await expect(withoutIds(stdout)).toMatchFileSnapshot(
-      `../golden/recipes/${name.replace(".yaml", ".txt")}`,
-    );
+    await expect(withoutIds(stdout)).toMatchFileSnapshot(`../golden/recipes/${golden(name)}`);
   });
 });
 
