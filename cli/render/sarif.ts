@@ -1,8 +1,9 @@
 /**
  * Diagnostics as SARIF 2.1.0, for code scanning.
  *
- * A result's fingerprint is made of its rule, file, key path and wording, never of its line, so that an edit elsewhere
- * in the file does not make an old problem look new; equal ones are numbered in order.
+ * A result's fingerprint is made of its rule, key path and wording, never of its line or file (which its location
+ * says), so that neither an edit elsewhere in the file nor a rename makes an old problem look new. Equal problems of
+ * one file are numbered in order.
  */
 import { createHash } from "node:crypto";
 import {
@@ -39,9 +40,10 @@ function rule(code: DiagnosticCode) {
 
 function result(diagnostic: Diagnostic, rules: readonly DiagnosticCode[], seen: Map<string, number>) {
   const { code, severity, summary, detail, where, hint } = diagnostic;
-  const identity = JSON.stringify([code, where?.file, where?.path, summary]);
-  const occurrence = seen.get(identity) ?? 0;
-  seen.set(identity, occurrence + 1);
+  const identity = JSON.stringify([code, where?.path, summary]);
+  const inFile = JSON.stringify([where?.file, identity]);
+  const occurrence = seen.get(inFile) ?? 0;
+  seen.set(inFile, occurrence + 1);
   return {
     ruleId: code,
     ruleIndex: rules.indexOf(code),

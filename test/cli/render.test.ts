@@ -1,9 +1,18 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import Ajv04 from "ajv-draft-04";
+import formats from "ajv-formats";
 import { describe, expect, it } from "vitest";
 import { renderGithub } from "../../cli/render/github.ts";
 import { renderHuman } from "../../cli/render/human.ts";
 import { renderJson } from "../../cli/render/json.ts";
 import { renderSarif } from "../../cli/render/sarif.ts";
-import { type Diagnostic, diagnostic } from "../../schemas/diagnostic.ts";
+import {
+  type Diagnostic,
+  type DiagnosticCode,
+  diagnostic,
+  diagnosticCodes,
+} from "../../schemas/diagnostic.ts";
 
 const SOURCE = "lema: 1\nadapter:\n  lora_r: 16\n";
 const UNKNOWN = diagnostic("recipe.unknown-key", {
@@ -151,12 +160,48 @@ describe("sarif", () => {
     ]);
   });
 
-  it("keeps fingerprints when lines move, and tells equal problems apart", () => {
-    const moved = { ...UNKNOWN, where: { ...UNKNOWN.where!, line: 30 } };
-    expect(fingerprint([moved])).toEqual(fingerprint([UNKNOWN]));
-    expect(new Set(fingerprint([UNKNOWN, moved, WARNING])).size).toBe(3);
-    expect(fingerprint([{ ...UNKNOWN, where: { ...UNKNOWN.where!, file: "b.yaml" } }])).not.toEqual(
-      fingerprint([UNKNOWN]),
+  it("keeps fingerprints when lines move and files are renamed, and tells equal problems of a file apart", () => {
+    const at = (file: string, line: number) => ({ ...UNKNOWN, where: { ...UNKNOWN.where!, file, line } });
+    const [first, second] = fingerprint([at("a.yaml", 3), at("a.yaml", 9)]);
+    expect(first).not.toBe(second);
+    expect(fingerprint([at("a.yaml", 30), at("a.yaml", 90)])).toEqual([first, second]);
+    expect(fingerprint([at("deep/b.yaml", 3), at("deep/b.yaml", 9)])).toEqual([first, second]);
+    // The problems of another file do not renumber this one's.
+    expect(fingerprint([at("other.yaml", 1), at("a.yaml", 3)])[1]).toBe(first);
+  });
+
+  it.each([
+    ["code", { code: "recipe.invalid-value" as const }],
+    ["key", { where: { ...UNKNOWN.where!, path: "training.lora_r" } }],
+    ["wording", { summary: "unknown key `lora_alpha`" }],
+  ])("gives a problem of another %s another fingerprint", (_, change) => {
+    expect(fingerprint([{ ...UNKNOWN, ...change }])).not.toEqual(fingerprint([UNKNOWN]));
+  });
+
+  it("is valid by the schema of SARIF 2.1.0, whatever the diagnostics are", () => {
+    // The published schema is draft-04, with a pattern that is none under the u flag.
+    const ajv = new Ajv04.default({ allErrors: true, strict: false, unicodeRegExp: false });
+    formats.default(ajv);
+    const schema = createRequire(import.meta.url).resolve(
+      "@microsoft/jest-sarif/lib/schemas/sarif-2.1.0-rtm.5.json",
     );
+    const validate = ajv.compile(JSON.parse(readFileSync(schema, "utf8")));
+    const everyCode = (Object.keys(diagnosticCodes) as DiagnosticCode[]).map((code, index) =>
+      diagnostic(code, {
+        severity: index % 2 === 0 ? "error" : "warning",
+        summary: `problem of ${code}`,
+        where: { file: `dir ${index}/ä%#?.yaml`, line: index + 1, column: 1, path: `a.${index}` },
+        detail: "more\nlines",
+        hint: "a way out",
+      }),
+    );
+    const bare = [WARNING, { ...UNKNOWN, where: { file: "--set a=1", path: "a" } }];
+    for (const list of [[], everyCode, bare]) {
+      validate(JSON.parse(renderSarif(list, "1.2.3")));
+      expect(validate.errors).toBeNull();
+    }
+    const broken = JSON.parse(renderSarif([UNKNOWN], "1.2.3"));
+    broken.runs[0].results[0].level = "fatal";
+    expect(validate(broken)).toBe(false);
   });
 });
