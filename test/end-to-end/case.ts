@@ -32,6 +32,8 @@ interface Row {
 interface CaseFile {
   readonly precisions: readonly Numerics["precision"][];
   readonly sequence_length: number;
+  /** Steps of the expected `curve`, where there is one. */
+  readonly curve_steps?: number;
   readonly batches: readonly (readonly Row[])[];
   readonly training: {
     readonly learning_rate: number;

@@ -1,4 +1,4 @@
-/** What a run takes from the machine: the bytes it reads, and memory that does not grow. */
+/** What a run takes from the machine: the bytes it reads, and memory that does not grow while its losses are PEFT's. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { stepInputs } from "../../data/order.ts";
@@ -86,16 +86,25 @@ it("reads from disk what the plan says, as the system counts it", async () => {
   expect(counted / (steps - 1)).toBeLessThanOrEqual(planned + segments * 2 * 4096);
 });
 
-it("keeps its memory flat and goes on learning over 300 steps", async () => {
+/**
+ * Of every loss in the curve. float32 rounding moves the reference's own curve by less than a tenth of that (the
+ * generator asserts it against float64), and a learning rate that is off by a thousandth moves it by more.
+ */
+const CURVE_TOLERANCE = 1e-5;
+
+it("keeps its memory flat over 300 steps, and every loss on PEFT's curve", async () => {
+  const { expected } = await readCase("curve");
+  const curve = expected.get("curve")!;
+  expect(curve).toHaveLength(300);
   const losses: number[] = [];
   const memory: number[] = [];
-  await soak("base", 300, (_, loss) => {
+  await soak("curve", curve.length, (_, loss) => {
     losses.push(loss);
     memory.push(residentBytes()!);
   });
-  const mean = (from: number, to: number) => losses.slice(from, to).reduce((a, b) => a + b, 0) / (to - from);
-  expect(mean(280, 300)).toBeLessThan(mean(0, 20) / 2);
-  expect(losses.every(Number.isFinite)).toBe(true);
+  const off = losses.map((loss, step) => Math.abs(loss - curve[step]!) / curve[step]!);
+  const worst = off.indexOf(Math.max(...off));
+  expect(off[worst], `step ${worst + 1}`).toBeLessThan(CURVE_TOLERANCE);
   const early = Math.max(...memory.slice(50, 150));
   const late = Math.max(...memory.slice(200));
   expect(late - early).toBeLessThan(16 * 2 ** 20);

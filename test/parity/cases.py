@@ -56,6 +56,8 @@ class Case:
     shards: int = 1
     precisions: tuple[str, ...] = ("f32",)
     batches: int = 3
+    curve_steps: int = 0
+    """How many steps the case trains for its `curve`; 0: none. Only where rounding does not grow to be seen."""
 
 
 # The keys and their form are those of published Llama 2 checkpoints, not what Transformers 5 itself would write.
@@ -124,6 +126,9 @@ CASES = (
          rows=((Segment(16),), (Segment(5, prompt=1),), (Segment(10),), ())),
     Case("accumulation", "the mean is over the step's tokens: rows with 15, 1, 7 and 3 supervised tokens", config=GQA,
          rows=((Segment(16),), (Segment(16, prompt=14),), (Segment(10, prompt=2),), (Segment(16, prompt=12),))),
+    Case("curve", "the losses of 300 steps, at a learning rate at which two roundings of one training stay together",
+         config=GQA, training=Training(learning_rate=5e-4), curve_steps=300,
+         rows=((Segment(16),), (Segment(16, prompt=14),), (Segment(10, prompt=2),), (Segment(16, prompt=12),))),
     Case("mistral", "a Mistral config whose sliding window is no shorter than the sequence",
          config={**GQA, "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 16}),
     Case("bf16_shards", "bfloat16 weights in two shards with an index", sequence_length=32,
@@ -177,6 +182,7 @@ def describe(case: Case) -> dict:
         "sequence_length": case.sequence_length,
         "adapter": asdict(case.adapter),
         "training": asdict(case.training),
+        **({"curve_steps": case.curve_steps} if case.curve_steps else {}),
         "batches": batches,
     }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import training
 import torch
 
-from precision import GOLDEN, MARGIN
+from precision import GOLDEN, MARGIN, PER_STEP
 
 Tensors = dict[str, torch.Tensor]
 
@@ -39,7 +39,7 @@ def in_a_result(result: Tensors, expected: Tensors, precision: str) -> Iterator[
             distance = 3e-3 * (value - expected[key.replace("param20.", "param0.")]).norm().item()
         else:
             distance = (5e-5 if key == "loss" else 1e-3) * value.norm().item()
-        if key not in ("losses", "grad_norms"):
+        if key not in PER_STEP:
             yield key, result | {key: off(value, distance)}
             yield key, result | {key: torch.full_like(value, float("nan"))}
         else:
@@ -70,7 +70,7 @@ def keep_rows(case: dict, kept: slice) -> None:
     case["batches"] = [batch[kept] for batch in case["batches"]]
 
 
-FIRST_STEP, AFTER_20 = "grad.", "param20."
+FIRST_STEP, AFTER_20, IN_300 = "grad.", "param20.", "curve"
 IN_THE_MATHEMATICS = (
     Mistake("packing", "attention crosses segments", FIRST_STEP, lambda case, *_: one_segment(case)),
     Mistake("accumulation", "the row with one supervised token is dropped", FIRST_STEP,
@@ -92,6 +92,8 @@ IN_THE_MATHEMATICS = (
     Mistake("targets", "the usual epsilon", AFTER_20, lambda case, *_: case["training"].update(eps=1e-8)),
     Mistake("base", "learning rate off by 1 %", AFTER_20,
             lambda case, *_: case["training"].update(learning_rate=1.01 * case["training"]["learning_rate"])),
+    Mistake("curve", "learning rate off by a thousandth", IN_300,
+            lambda case, *_: case["training"].update(learning_rate=1.001 * case["training"]["learning_rate"])),
 )
 
 

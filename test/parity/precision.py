@@ -15,6 +15,8 @@ import training  # first: it fixes how torch computes
 import torch
 
 MARGIN = 1.5
+# Keys that hold one number a step, each of which is compared by itself.
+PER_STEP = ("losses", "grad_norms", "curve")
 GOLDEN = Path(__file__).parent.parent / "golden" / "parity"
 
 

@@ -11,6 +11,7 @@ is the id predicted after token t, -100 is none; token t attends to [segment_sta
     losses [20], grad_norms [20] step k trains on batch k mod n
     grad.<name>                  after the first backward, before clipping; names as in adapter_model.safetensors
     param0.<name>, param20.<name>
+    curve [curve_steps]          the losses of a longer training, where case.json has `curve_steps`
     <precision>.distance.<key>   see precision.py
 """
 
@@ -31,6 +32,8 @@ from cases import CASES, Case, write_adapter, write_case_json, write_model
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "parity"
 CHECK_TOLERANCE = 1e-6
+# What float32 rounding does to the reference's own curve, against float64; a tenth of what lema is allowed.
+CURVE_DRIFT = 1e-6
 
 
 def expected_inverse_frequencies(config: dict) -> torch.Tensor:
@@ -78,6 +81,11 @@ def assert_sound(directory: Path, case: dict, expected: dict[str, torch.Tensor])
     dead = [name for name, norm in norms.items() if norm < 1e-3 * max(norms.values())]
     assert not dead, f"gradients too small to check anything: {dead}"
     assert expected["losses"][-1] < expected["losses"][0], "training does not train"
+    if "curve" in expected:
+        exact = training.train(training.load(directory / "model", directory / "adapter", "f64"), case)["curve"]
+        drift = ((expected["curve"] - exact) / exact).abs().max().item()
+        assert drift < CURVE_DRIFT, f"rounding moves the curve by {drift:.1e}: it says nothing about who computed it"
+        assert exact[-1] < exact[0] / 2, "the curve is flat"
 
 
 def make(case: Case, directory: Path) -> None:

@@ -29,6 +29,11 @@ for (const name of caseNames()) {
       tensors.push(tensor("grad_norms", Float32Array.from(run.gradNorms)));
       tensors.push(...named("param20", run.parameters, run.plan.parameters));
     }
+    const { curve_steps: steps } = parity.file;
+    if (full && steps !== undefined) {
+      const { losses } = await runCase(parity, await caseInputs(parity, { steps }), { steps });
+      tensors.push(tensor("curve", Float32Array.from(losses)));
+    }
     const file = full ? "result.safetensors" : `result.${precision}.safetensors`;
     await writeSafetensors(join(directory, name, file), tensors, { format: "pt" });
   }

@@ -89,8 +89,8 @@ def loss_and_gradients(model: PeftModel, rows: list[dict], loss_scale: float = 1
     return total
 
 
-def train(model: PeftModel, case: dict, steps: int = STEPS) -> dict[str, torch.Tensor]:
-    """Trains for `steps` and returns the entries of expected.safetensors, in the parameters' own precision."""
+def train(model: PeftModel, case: dict) -> dict[str, torch.Tensor]:
+    """Trains for STEPS, or `curve_steps`, and returns expected.safetensors' entries, in the parameters' precision."""
     parameters = trainable(model)
     result = {f"param0.{name}": p.detach().clone() for name, p in parameters.items()}
     with torch.no_grad():
@@ -104,14 +104,17 @@ def train(model: PeftModel, case: dict, steps: int = STEPS) -> dict[str, torch.T
         weight_decay=settings["weight_decay"],
     )
     losses, norms = [], []
-    for step in range(steps):
+    for step in range(case.get("curve_steps", STEPS)):
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss_and_gradients(model, case["batches"][step % len(case["batches"])]))
         if step == 0:
             result |= {f"grad.{name}": p.grad.clone() for name, p in parameters.items()}
         norms.append(torch.nn.utils.clip_grad_norm_(parameters.values(), settings["max_grad_norm"]).item())
         optimizer.step()
-    result |= {f"param{steps}.{name}": p.detach().clone() for name, p in parameters.items()}
-    dtype = result["logits"].dtype
-    result |= {"losses": torch.tensor(losses, dtype=dtype), "grad_norms": torch.tensor(norms, dtype=dtype)}
+        if step + 1 == STEPS:
+            result |= {f"param{STEPS}.{name}": p.detach().clone() for name, p in parameters.items()}
+    curve, norms = (torch.tensor(values, dtype=result["logits"].dtype) for values in (losses, norms))
+    result |= {"losses": curve[:STEPS].clone(), "grad_norms": norms[:STEPS].clone()}
+    if "curve_steps" in case:
+        result["curve"] = curve
     return result | {"loss": result["losses"][:1].clone(), "grad_norm": result["grad_norms"][:1].clone()}
