@@ -6,6 +6,7 @@
  */
 import type { Diagnostic } from "../../schemas/diagnostic.ts";
 import { isOverride } from "../../schemas/recipe.ts";
+import { checkoutPath } from "./checkout-path.ts";
 
 const ANNOTATIONS_MAX = 10;
 
@@ -25,7 +26,7 @@ export function renderGithub(diagnostics: readonly Diagnostic[]): string {
 }
 
 function annotation({ code, severity, summary, detail, where, hint }: Diagnostic): string {
-  const file = where === undefined || isOverride(where.file) ? undefined : where.file;
+  const file = where === undefined || isOverride(where.file) ? undefined : checkoutPath(where.file);
   const properties = Object.entries({
     file,
     line: where?.line,

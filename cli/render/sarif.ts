@@ -13,6 +13,7 @@ import {
   type Place,
 } from "../../schemas/diagnostic.ts";
 import { isOverride } from "../../schemas/recipe.ts";
+import { checkoutPath } from "./checkout-path.ts";
 
 const SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -70,6 +71,6 @@ function location({ file, line, column, path }: Place) {
 
 /** A URI reference: relative paths stay relative to the checkout. */
 function fileUri(file: string): string {
-  const path = file.replaceAll("\\", "/").split("/").map(encodeURIComponent).join("/");
+  const path = checkoutPath(file).split("/").map(encodeURIComponent).join("/");
   return path.startsWith("/") ? `file://${path}` : path;
 }

@@ -97,6 +97,11 @@ describe("github", () => {
     expect(renderGithub([WARNING])).toBe("::warning title=hardware.beyond-memory::too large\n");
   });
 
+  it("names a file as the checkout does", () => {
+    const where = { file: "./recipes/../a.yaml", line: 2 };
+    expect(renderGithub([{ ...WARNING, where }])).toMatch(/^::warning file=a\.yaml,line=2,/);
+  });
+
   it("names no file for a value from the command line", () => {
     const where = { file: "--set a=1", path: "a" };
     expect(renderGithub([{ ...UNKNOWN, summary: "no", where, hint: undefined }])).toBe(
@@ -151,6 +156,7 @@ describe("sarif", () => {
       results([{ ...UNKNOWN, where: { file } }])[0].locations[0].physicalLocation.artifactLocation.uri;
     expect(uri("my recipes/a b.yaml")).toBe("my%20recipes/a%20b.yaml");
     expect(uri("/srv/a.yaml")).toBe("file:///srv/a.yaml");
+    expect(uri("./recipes/../a.yaml")).toBe("a.yaml");
   });
 
   it("gives a value from the command line no file", () => {
