@@ -1,5 +1,5 @@
 /** What `main.ts` hands to every command. */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Diagnostic, ExitCode } from "../schemas/diagnostic.ts";
 import type { CliIo } from "./io.ts";
 import type { DiagnosticFormat } from "./render/index.ts";
@@ -24,4 +24,10 @@ export interface CommandModule {
 /** Collects a repeatable option: `--set a=1 --set b=2`. */
 export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
+}
+
+/** The value of an option that counts something. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is not a whole number.");
+  return Number(text);
 }

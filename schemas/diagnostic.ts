@@ -245,6 +245,16 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "A token spans the border between prompt and answer, so the prompt alone tokenizes differently (warning).",
   },
+  "data.too-few": {
+    kind: "user",
+    exit: 1,
+    doc: "`lema dataset build` is asked for more examples or held-out questions than its corpus holds.",
+  },
+  "data.output-exists": {
+    kind: "user",
+    exit: 1,
+    doc: "`lema dataset build` would replace a file with other content.",
+  },
   "data.cache-damaged": {
     kind: "environment",
     exit: 1,

@@ -78,4 +78,4 @@ install_npm_packages
 build native "$(hash_of CMakeLists.txt native package-lock.json)" \
   npx cmake-js build --out build/native --parallel "$(nproc)"
 build typescript "$(hash_of tsconfig.json tsconfig.build.json index.ts package-lock.json \
-  schemas planner models data workflow runtime cli)" npx tsc -p tsconfig.build.json
+  schemas planner models data workflow runtime chat cli)" npx tsc -p tsconfig.build.json

@@ -1,6 +1,6 @@
-/** `lema dataset inspect`: what a recipe's dataset looks like once it is tokenized. */
+/** `lema dataset inspect`: what a recipe's dataset looks like once it is tokenized. `build` is in dataset-build.ts. */
 import { join, resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { arrangeDataset, datasetAt, type PreparedDataset } from "../../data/dataset.ts";
 import { type Duplicate, findDuplicates, type ShownSample, showSample } from "../../data/inspect.ts";
 import { formatLengths, formatStatistics, lengthHistogram } from "../../data/statistics.ts";
@@ -10,10 +10,11 @@ import { readLlamaConfig } from "../../models/llama.ts";
 import { readJsonObject } from "../../models/read-json.ts";
 import { type Diagnostic, DiagnosticError, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
 import type { Recipe } from "../../schemas/recipe.ts";
-import { type CommandContext, collect } from "../context.ts";
+import { type CommandContext, collect, wholeNumber } from "../context.ts";
 import { type CliIo, usesColor } from "../io.ts";
 import { loadRecipe } from "../load-recipe.ts";
 import { painter, printable } from "../render/human.ts";
+import { registerBuild } from "./dataset-build.ts";
 
 interface InspectOptions {
   readonly set?: readonly string[];
@@ -33,6 +34,7 @@ export function register(program: Command, context: CommandContext): void {
     .option("--json", "print everything as JSON")
     .option("--set <key=value>", "change a key of the recipe first (repeatable)", collect)
     .action(context.action((file: string, options: InspectOptions) => inspect(file, options, context)));
+  registerBuild(dataset, context);
 }
 
 async function inspect(file: string, options: InspectOptions, context: CommandContext): Promise<ExitCode> {
@@ -128,9 +130,4 @@ function formatSample({ line, tokens, trainedTokens, runs }: ShownSample, color:
     return color ? paint.green(clean) : `⟦${clean}⟧`;
   });
   return `${paint.bold(`line ${line}`)}: ${tokens} tokens, ${trainedTokens} trained\n${text.join("")}`;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It is not a whole number.");
-  return Number(text);
 }

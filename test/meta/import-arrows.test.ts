@@ -11,7 +11,8 @@ const arrows = {
   data: ["schemas"],
   runtime: ["schemas", "models", "data"],
   workflow: ["schemas", "models", "data", "runtime"],
-  cli: ["schemas", "planner", "models", "data", "runtime", "workflow"],
+  chat: ["schemas", "models", "data", "runtime", "workflow"],
+  cli: ["schemas", "planner", "models", "data", "runtime", "workflow", "chat"],
 } as const satisfies Record<string, readonly string[]>;
 type Folder = keyof typeof arrows;
 const folders = Object.keys(arrows) as Folder[];
