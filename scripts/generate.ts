@@ -11,12 +11,14 @@ import type { GeneratedFile, Generator } from "./generate/generator.ts";
 import { generateJsonSchemas } from "./generate/json-schemas.ts";
 import { generateOps } from "./generate/ops.ts";
 import { generateRecipeReference } from "./generate/recipe-reference.ts";
+import { generateReportAssets } from "./generate/report-assets.ts";
 
 const GENERATORS: readonly Generator[] = [
   generateJsonSchemas,
   generateRecipeReference,
   generateDiagnosticsReference,
   generateOps,
+  generateReportAssets,
 ];
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -1,7 +1,7 @@
 /** `lema show`: a plan file for people: summary, layers, instructions, a moment of its memories, and why something waits. */
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { jsonText } from "../../runtime/files.ts";
+import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { type LaneName, laneName, type Plan, type ProgramName, programName } from "../../schemas/plan.ts";
@@ -14,6 +14,7 @@ import { layersOf, renderLayer, renderLayers } from "../render/plan-layers.ts";
 import { momentOf, renderMoment } from "../render/plan-moment.ts";
 import { renderSummary } from "../render/plan-summary.ts";
 import { renderWhy } from "../render/plan-why.ts";
+import { renderReport } from "../render/report/page.ts";
 
 interface ShowOptions {
   readonly instructions?: boolean;
@@ -22,6 +23,7 @@ interface ShowOptions {
   readonly layer?: true | string;
   readonly at?: string;
   readonly why?: string;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
@@ -46,12 +48,23 @@ export function register(program: Command, context: CommandContext): void {
       "--why <instruction>",
       "explain one instruction: its work, its bytes, and what decides when it starts",
     )
-    .addOption(new Option("--json", "print the figures as JSON").conflicts(["instructions", "lane", "why"]))
+    .option(
+      "--html <file>",
+      "write everything as one page: timeline, memory over time, traffic, instructions",
+    )
+    .addOption(
+      new Option("--json", "print the figures as JSON").conflicts(["instructions", "lane", "why", "html"]),
+    )
     .action(context.action((file: string, options: ShowOptions) => show(file, options, context)));
 }
 
 async function show(file: string, options: ShowOptions, { io }: CommandContext): Promise<ExitCode> {
   const plan = await openPlan(resolve(io.cwd, file));
+  if (options.html !== undefined) {
+    await replaceFile(resolve(io.cwd, options.html), renderReport(plan));
+    io.stdout.write(`Wrote ${options.html}. Open it in a browser; it needs no network.\n`);
+    return 0;
+  }
   const paint = painter(usesColor(io.stdout, io.env));
   io.stdout.write(options.json ? jsonText(factsOf(plan, options)) : render(plan, options, paint));
   return 0;
