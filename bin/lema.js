@@ -8,8 +8,9 @@ const entry = new URL("../dist/cli/main.js", import.meta.url);
 if (existsSync(entry)) {
   // A reader that closes the pipe early (`lema show | head`) is no error.
   process.stdout.on("error", (error) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
+    if (error.code === "EPIPE") process.exit(0);
+    process.stderr.write(`error (environment): cannot write to stdout: ${error.message}\n`);
+    process.exit(1);
   });
   const { runCli } = await import(entry.href);
   process.exitCode = await runCli(process.argv.slice(2), {

@@ -36,9 +36,10 @@ export class FieldReader {
     return this.#number(name, fallback, Number.isSafeInteger, "a positive whole number");
   }
 
-  /** A positive finite number. */
+  /** A positive number that stays one in float32, in which kernels compute. */
   positive(name: string, fallback?: number): number {
-    return this.#number(name, fallback, Number.isFinite, "a positive number");
+    const fits = (value: number): boolean => Math.fround(value) > 0 && Math.fround(value) < Infinity;
+    return this.#number(name, fallback, fits, "a positive number that float32 holds");
   }
 
   flag(name: string, fallback: boolean): boolean {

@@ -130,7 +130,7 @@ export function readLlamaConfig(raw: JsonObject, file = "config.json"): ReadLlam
     family,
     hiddenSize,
     intermediateSize: fields.count("intermediate_size"),
-    layers: fields.count("num_hidden_layers"),
+    layers: layerCount(fields),
     heads,
     keyValueHeads: fields.count("num_key_value_heads", defaults.keyValueHeads ?? heads),
     headDim: fields.count("head_dim", Math.floor(hiddenSize / heads)),
@@ -173,6 +173,16 @@ export function checkSequenceLength(config: LlamaConfig, length: number): Diagno
       hint: `set sequence.length to at most ${maxPositions}, or train longer on purpose`,
     }),
   ];
+}
+
+/** Far more than any model has; a slip of the keyboard there would otherwise be planned for hours. */
+const MAX_LAYERS = 4096;
+
+function layerCount(fields: FieldReader): number {
+  const layers = fields.count("num_hidden_layers");
+  if (layers <= MAX_LAYERS) return layers;
+  fields.invalid("num_hidden_layers", `${layers} is more than ${MAX_LAYERS}`);
+  return 1;
 }
 
 function checkOtherFields(fields: FieldReader, architecture: string): void {

@@ -2,7 +2,7 @@
  * The Llama family's tensors: which names and shapes a checkpoint must hold. The config is read in llama-config.ts,
  * the block as ops is in llama-graph.ts.
  */
-import { type Diagnostic, diagnostic } from "../schemas/diagnostic.ts";
+import { type Diagnostic, type DiagnosticCode, diagnostic } from "../schemas/diagnostic.ts";
 import type { DType } from "../schemas/ops/define-op.ts";
 import type { LlamaConfig } from "./llama-config.ts";
 import type { SafetensorsDType } from "./safetensors.ts";
@@ -122,26 +122,33 @@ export interface TensorTable {
  * because the config determines them.
  */
 export function checkLlamaTensors({ tensors }: TensorTable, config: LlamaConfig): Diagnostic[] {
-  const diagnostics: Diagnostic[] = [];
   const expected = allLlamaTensors(config);
+  const missing: Fault[] = [];
+  const misshapen: Fault[] = [];
+  const unreadable: Fault[] = [];
   for (const { name, shape } of expected) {
     const found = tensors.get(name);
     if (!found) {
-      diagnostics.push(missing(name, tensors));
+      missing.push({ what: name });
       continue;
     }
-    const where = { file: found.file };
-    if (found.shape.join() !== shape.join()) {
-      const summary = `${name} is [${found.shape.join(", ")}], and config.json implies [${shape.join(", ")}]`;
-      const hint = "weights and config.json belong to different models, or one of them was edited";
-      diagnostics.push(diagnostic("weights.wrong-shape", { summary, where, hint }));
-    }
-    if (storageDType(found.dtype) === undefined) {
-      const summary = `${name} is stored as ${found.dtype}`;
-      const hint = `lema reads ${Object.keys(STORAGE).join(", ")}; convert the checkpoint to one of them`;
-      diagnostics.push(diagnostic("weights.unsupported-dtype", { summary, where, hint }));
-    }
+    const { file, dtype } = found;
+    const [given, wanted] = [found.shape.join(", "), shape.join(", ")];
+    if (given !== wanted) misshapen.push({ what: `${name} is [${given}] instead of [${wanted}]`, file });
+    if (storageDType(dtype) === undefined) unreadable.push({ what: `${name} is ${dtype}`, file });
   }
+  const untied =
+    missing.some(({ what }) => what === "lm_head.weight") && tensors.has("model.embed_tokens.weight");
+  const diagnostics = [
+    ...problem(
+      "weights.missing-tensor",
+      "missing from the checkpoint",
+      missing,
+      untied ? UNTIED_HINT : INCOMPLETE_HINT,
+    ),
+    ...problem("weights.wrong-shape", "not of the shape that config.json implies", misshapen, MISMATCH_HINT),
+    ...problem("weights.unsupported-dtype", "of a dtype that lema does not read", unreadable, DTYPE_HINT),
+  ];
   const names = new Set(expected.map(({ name }) => name));
   const unexpected = [...tensors.keys()].filter(
     (name) => !names.has(name) && !name.endsWith(".rotary_emb.inv_freq"),
@@ -151,19 +158,43 @@ export function checkLlamaTensors({ tensors }: TensorTable, config: LlamaConfig)
       diagnostic("weights.unexpected-tensor", {
         severity: "warning",
         summary: `${unexpected.length} tensor(s) of the checkpoint are not part of the model and are ignored`,
-        detail: unexpected.slice(0, 8).join(", ") + (unexpected.length > 8 ? ", …" : ""),
+        detail: shortList(unexpected, ", "),
       }),
     );
   }
   return diagnostics;
 }
 
-function missing(name: string, tensors: TensorTable["tensors"]): Diagnostic {
-  const untied = name === "lm_head.weight" && tensors.has("model.embed_tokens.weight");
-  return diagnostic("weights.missing-tensor", {
-    summary: `the checkpoint has no tensor ${name}`,
-    hint: untied
-      ? "if the model ties its embeddings, config.json must say tie_word_embeddings: true"
-      : "the checkpoint is incomplete, or config.json belongs to another model",
-  });
+const INCOMPLETE_HINT = "the checkpoint is incomplete, or config.json belongs to another model";
+const UNTIED_HINT = "if the model ties its embeddings, config.json must say tie_word_embeddings: true";
+const MISMATCH_HINT = "weights and config.json belong to different models, or one of them was edited";
+const DTYPE_HINT = `lema reads ${Object.keys(STORAGE).join(", ")}; convert the checkpoint to one of them`;
+
+interface Fault {
+  readonly what: string;
+  readonly file?: string;
+}
+
+/** One diagnostic for all tensors with the same fault: another model's weights have it hundreds of times. */
+function problem(code: DiagnosticCode, kind: string, faults: readonly Fault[], hint: string): Diagnostic[] {
+  const [first, ...others] = faults;
+  if (first === undefined) return [];
+  const count = others.length === 0 ? "a tensor is" : `${faults.length} tensors are`;
+  const names = faults.map(({ what }) => what);
+  return [
+    diagnostic(code, {
+      summary: `${count} ${kind}${others.length === 0 ? `: ${first.what}` : ""}`,
+      ...(others.length === 0 ? {} : { detail: shortList(names, "\n") }),
+      ...(first.file === undefined ? {} : { where: { file: first.file } }),
+      hint,
+    }),
+  ];
+}
+
+/** Names shown of what may be a long list. */
+const SHOWN = 8;
+
+function shortList(items: readonly string[], separator: string): string {
+  const rest = items.length - SHOWN;
+  return items.slice(0, SHOWN).join(separator) + (rest > 0 ? `${separator}… and ${rest} more` : "");
 }

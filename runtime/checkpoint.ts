@@ -15,7 +15,7 @@ import { ADAPTER_METADATA } from "../models/peft.ts";
 import { peftConfigText } from "../models/peft-config.ts";
 import type { SafetensorsDType } from "../models/safetensors.ts";
 import { placedHeader } from "../models/safetensors-writer.ts";
-import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { DType } from "../schemas/ops/define-op.ts";
 import type { Plan, PlanSink } from "../schemas/plan.ts";
 import type { LemaState, Manifest } from "../schemas/run.ts";
@@ -48,6 +48,8 @@ export interface SavedCheckpoint {
   readonly manifest: Manifest;
   readonly state: LemaState;
   readonly training: TrainingState;
+  /** Warnings of newer ones that cannot be read. */
+  readonly passedOver: readonly Diagnostic[];
 }
 
 export const checkpointName = (step: number): string => `checkpoint-${step}`;
@@ -84,9 +86,13 @@ export async function writeCheckpoint(
   return manifest;
 }
 
-/** Removes all but the newest `keep` checkpoints; `final/` stays. */
-export async function pruneCheckpoints(run: string, keep: number): Promise<void> {
-  for (const step of (await checkpointSteps(run)).slice(0, -keep)) {
+/**
+ * Removes all but the `keep` newest checkpoints. That of `current` stays, also where a run that went back to an older
+ * checkpoint finds newer ones; `final/` stays always.
+ */
+export async function pruneCheckpoints(run: string, keep: number, current: number): Promise<void> {
+  const others = (await checkpointSteps(run)).filter((step) => step !== current);
+  for (const step of others.slice(0, Math.max(0, others.length - keep + 1))) {
     await rm(join(run, checkpointName(step)), { recursive: true });
   }
 }
@@ -95,7 +101,7 @@ export async function pruneCheckpoints(run: string, keep: number): Promise<void>
 export async function readCheckpoint(directory: string): Promise<SavedCheckpoint> {
   const manifest = await checkManifest(directory);
   const { lema, training } = await readState(directory);
-  return { directory, manifest, state: lema, training };
+  return { directory, manifest, state: lema, training, passedOver: [] };
 }
 
 /**
@@ -108,17 +114,20 @@ export async function findCheckpoint(run: string, wanted: string): Promise<Saved
   const finals = (await entries(run)).filter((name) => name === FINAL);
   const candidates = [...steps.map(checkpointName), ...finals];
   const found: SavedCheckpoint[] = [];
-  let problem: unknown;
+  const damaged: Diagnostic[] = [];
   for (const name of candidates) {
     try {
       found.push(await readCheckpoint(join(run, name)));
     } catch (error) {
-      problem = error; // A damaged one is passed over as long as another can be read.
+      if (!(error instanceof DiagnosticError)) throw error;
+      damaged.push(...error.diagnostics); // Passed over as long as another can be read.
     }
   }
   const newest = found.toSorted((a, b) => a.state.step - b.state.step).at(-1);
-  if (newest !== undefined) return newest;
-  throw problem ?? notFound(run, "a checkpoint");
+  if (newest === undefined)
+    throw damaged.length > 0 ? new DiagnosticError(damaged) : notFound(run, "a checkpoint");
+  const hint = `going on from ${basename(newest.directory)}`;
+  return { ...newest, passedOver: damaged.map((one) => ({ ...one, severity: "warning", hint })) };
 }
 
 /** Steps of the run's checkpoints, ascending. */

@@ -14,7 +14,7 @@ import { writeInitialState } from "./initial-state.ts";
 import { PeakMemory } from "./memory.ts";
 import { checkExecutable, processBytes } from "./preflight.ts";
 import { restoreTensors } from "./resume.ts";
-import { claimDirectory } from "./run-directory.ts";
+import { asUnwritable, claimDirectory } from "./run-directory.ts";
 import { RunOutput } from "./run-output.ts";
 import { PlanSession } from "./session.ts";
 import { Training, type TrainingEnd, type TrainingHooks } from "./training.ts";
@@ -160,7 +160,7 @@ async function train(
     const status = isCancelled(error) ? "stopped" : "failed";
     // Where the disk is full this fails as well, and the first error is the one to tell.
     await output?.end(status, state, memory.sample()).catch(() => undefined);
-    throw error;
+    throw asUnwritable(error, options.output);
   }
 }
 
@@ -178,7 +178,9 @@ async function beginOutput(
     plan,
     { lemaVersion, backend: engine.backend, device, build, threads, resumedFrom },
     state,
-  );
+  ).catch((error: unknown) => {
+    throw asUnwritable(error, output);
+  });
 }
 
 function isCancelled(error: unknown): boolean {

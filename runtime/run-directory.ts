@@ -73,6 +73,18 @@ async function makeWritable(directory: string): Promise<string[]> {
   }
 }
 
+/** An error of the file system while a run writes, such as a full disk, as `run.output-unwritable`; others as they are. */
+export function asUnwritable(error: unknown, directory: string | null): unknown {
+  if (directory === null || !(error instanceof Error && "syscall" in error)) return error;
+  return new DiagnosticError(
+    diagnostic("run.output-unwritable", {
+      summary: `${directory} cannot be written: ${error.message}`,
+      where: { file: directory },
+      hint: "make room there, then go on from its last checkpoint with `--resume`",
+    }),
+  );
+}
+
 function refuse(code: DiagnosticCode, file: string, summary: string, hint: string): never {
   throw new DiagnosticError(diagnostic(code, { summary, where: { file }, hint }));
 }

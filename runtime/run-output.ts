@@ -94,7 +94,7 @@ export class RunOutput {
   async checkpoint(state: TrainingState, writeTensors: WriteTensors): Promise<string> {
     const path = join(this.#directory, checkpointName(state.step));
     await writeCheckpoint(path, { plan: this.#plan, state, writeTensors });
-    await pruneCheckpoints(this.#directory, this.#plan.training.checkpoint_keep);
+    await pruneCheckpoints(this.#directory, this.#plan.training.checkpoint_keep, state.step);
     return path;
   }
 

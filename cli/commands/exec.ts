@@ -1,6 +1,5 @@
 /** `lema exec`: runs a plan, or goes on with a run. */
-import { statSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { moduleInfo } from "../../runtime/addon.ts";
 import { findCheckpoint, type SavedCheckpoint } from "../../runtime/checkpoint.ts";
@@ -8,17 +7,18 @@ import { type EngineChoice, execute, type RunResult } from "../../runtime/execut
 import { openPlan } from "../../runtime/open-plan.ts";
 import { checkExecutable, processBytes } from "../../runtime/preflight.ts";
 import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
-import { claimDirectory, PLAN_FILE, readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
+import { claimDirectory, readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { openInputs } from "../../workflow/open-inputs.ts";
 import type { CommandContext } from "../context.ts";
-import type { CliIo } from "../io.ts";
+import { locatePlan } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
 import { StatusLine } from "../render/status-line.ts";
+import { listenForStop } from "../signals.ts";
 
 interface ExecOptions {
   readonly resume?: true | string;
@@ -53,7 +53,7 @@ export function register(program: Command, context: CommandContext): void {
 
 async function exec(argument: string, options: ExecOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
-  const { path, directory } = locate(argument, io);
+  const { path, directory } = locatePlan(argument, io);
   const plan = await openPlan(path);
   // Before the inputs are opened, which may take a while.
   checkExecutable(plan, options.backend);
@@ -78,7 +78,7 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
       onProgress: (text) => status.show(text),
     });
     status.clear();
-    io.stderr.write(context.render(inputs.diagnostics, "stderr"));
+    io.stderr.write(context.render([...inputs.diagnostics, ...(resume?.passedOver ?? [])], "stderr"));
     const result = await execute(
       plan,
       {
@@ -116,13 +116,6 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
   }
 }
 
-/** A directory stands for the run in it. */
-function locate(argument: string, { cwd }: CliIo): { path: string; directory: string | null } {
-  const path = resolve(cwd, argument);
-  const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  return isDirectory ? { path: join(path, PLAN_FILE), directory: path } : { path, directory: null };
-}
-
 /** Where planning was told to put the run; `meta` is no part of what a plan promises, the recipe is. */
 function outputOf({ meta, inputs }: Plan): string {
   return meta.output ?? resolvedRecipeSchema.parse(inputs.recipe).output;
@@ -142,30 +135,6 @@ async function openRun(
   }
   if (problems.length > 0) throw new DiagnosticError(problems);
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);
-}
-
-/** The first signal asks for a clean stop, the second for one at once. */
-function listenForStop(onFirst: () => void): {
-  stop: AbortSignal;
-  cancel: AbortSignal;
-  release: () => void;
-} {
-  const stop = new AbortController();
-  const cancel = new AbortController();
-  const listener = (): void => {
-    if (stop.signal.aborted) {
-      cancel.abort();
-    } else {
-      stop.abort();
-      onFirst();
-    }
-  };
-  const names = ["SIGINT", "SIGTERM"] as const;
-  for (const name of names) process.on(name, listener);
-  const release = (): void => {
-    for (const name of names) process.off(name, listener);
-  };
-  return { stop: stop.signal, cancel: cancel.signal, release };
 }
 
 function formatResult(result: RunResult, cwd: string): string {

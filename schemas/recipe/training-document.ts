@@ -6,6 +6,9 @@ import { shareOrSteps } from "./values.ts";
 
 export const DEFAULT_BATCH_SIZE = 8;
 
+/** Of the engine's step input `step_size`. */
+const MAX_STEP_SIZE = 1e6;
+
 const positiveCount = z.int().positive();
 const beta = z.number().min(0).lt(1);
 
@@ -99,4 +102,13 @@ export const training = z
     ({ steps, schedule: value }) =>
       steps === undefined || !("steps" in value.warmup) || value.warmup.steps <= steps,
     rule(["schedule"], ["steps", "schedule"], "the warm-up is longer than the run"),
+  )
+  .refine(
+    ({ learning_rate, optimizer: { betas } }) => learning_rate / (1 - betas[0]) <= MAX_STEP_SIZE,
+    rule(
+      ["learning_rate"],
+      ["optimizer", "learning_rate"],
+      `the first step would be learning_rate / (1 − betas[0]), more than ${MAX_STEP_SIZE}`,
+      "a learning rate between 1e-5 and 1e-2 is usual",
+    ),
   );

@@ -99,6 +99,9 @@ describe("readLlamaConfig", () => {
     ["a size of zero", { num_hidden_layers: 0 }, "model.invalid-value"],
     ["a fractional size", { vocab_size: 1.5 }, "model.invalid-value"],
     ["an epsilon of zero", { rms_norm_eps: 0 }, "model.invalid-value"],
+    ["an epsilon that is infinite in float32", { rms_norm_eps: 1e39 }, "model.invalid-value"],
+    ["an epsilon that is 0 in float32", { rms_norm_eps: 1e-50 }, "model.invalid-value"],
+    ["a slip of the keyboard in the layers", { num_hidden_layers: 1e9 }, "model.invalid-value"],
     ["a flag that is no flag", { tie_word_embeddings: "yes" }, "model.invalid-value"],
     ["heads that do not divide", { num_key_value_heads: 3 }, "model.invalid-value"],
     ["an odd head size", { head_dim: 15 }, "model.invalid-value"],
@@ -263,6 +266,18 @@ describe("checkLlamaTensors", () => {
     expect(found.find(({ code }) => code === "weights.missing-tensor")?.hint).toContain(
       "tie_word_embeddings",
     );
+  });
+
+  it("says each fault once, however many tensors have it", () => {
+    const found = table((tensors) => {
+      for (const name of [...tensors.keys()]) if (name.includes("layers.0")) tensors.delete(name);
+    });
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({
+      code: "weights.missing-tensor",
+      summary: "9 tensors are missing from the checkpoint",
+      detail: expect.stringMatching(/^(model\.layers\.0\..*\n){8}… and 1 more$/),
+    });
   });
 
   it("warns of surplus tensors, except old rotary buffers", () => {

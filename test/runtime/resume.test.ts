@@ -1,11 +1,11 @@
 /** A run that was stopped, killed or moved to another plan of the same training goes on to the same bits. */
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { writeSafetensors } from "../../models/safetensors-writer.ts";
-import { findCheckpoint } from "../../runtime/checkpoint.ts";
+import { findCheckpoint, pruneCheckpoints } from "../../runtime/checkpoint.ts";
 import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
 import { readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
 import type { Plan } from "../../schemas/plan.ts";
@@ -93,7 +93,11 @@ describe("exec --resume", () => {
     await run(directory, "damaged", plan, { stopAfter: 9 });
     const path = join(directory, "damaged");
     await truncate(join(path, "checkpoint-9", "optimizer.safetensors"), 100);
-    expect((await findCheckpoint(path, "latest")).state.step).toBe(8);
+    const { state, passedOver } = await findCheckpoint(path, "latest");
+    expect(state.step).toBe(8);
+    expect(passedOver).toMatchObject([
+      { code: "checkpoint.damaged", severity: "warning", hint: "going on from checkpoint-8" },
+    ]);
     expect(await codesOf(() => findCheckpoint(path, "checkpoint-9"))).toEqual(["checkpoint.damaged"]);
     expect(await codesOf(() => findCheckpoint(path, "checkpoint-5"))).toEqual(["checkpoint.not-found"]);
     await rm(join(path, "checkpoint-8", "manifest.json"));
@@ -132,6 +136,17 @@ describe("exec --resume", () => {
 });
 
 describe("a run directory", () => {
+  it.each([
+    [1, ["checkpoint-5"]],
+    [2, ["checkpoint-5", "checkpoint-10"]],
+    [9, ["checkpoint-4", "checkpoint-5", "checkpoint-8", "checkpoint-10"]],
+  ])("keeps %d checkpoints, that of now before newer ones that an earlier run left", async (keep, kept) => {
+    const path = await scratch();
+    for (const step of [4, 5, 8, 10]) await mkdir(join(path, `checkpoint-${step}`));
+    await pruneCheckpoints(path, keep, 5);
+    expect((await readdir(path)).sort()).toEqual([...kept].sort());
+  });
+
   it("keeps the newest checkpoints, and no half-made ones", async () => {
     const entries = await readdir(join(directory, "whole"));
     expect(entries.filter((name) => !name.startsWith("events")).sort()).toEqual([

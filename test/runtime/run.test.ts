@@ -107,6 +107,16 @@ describe("before anything is written", () => {
     expect((await readdir(join(other, "run"))).filter((name) => /checkpoint|final/.test(name))).toEqual([]);
   });
 
+  it("an output that vanishes or fills up while it is written is named", async () => {
+    const onStep = () => rm(join(directory, "vanishing"), { recursive: true });
+    const [problem] = await diagnosticsOf(() => run(directory, "vanishing", plan, {}, { onStep }));
+    expect(problem).toMatchObject({
+      code: "run.output-unwritable",
+      where: { file: join(directory, "vanishing") },
+      hint: expect.stringContaining("--resume"),
+    });
+  });
+
   it("a diverging training names its step and keeps its checkpoints", async () => {
     const wild = await makePlan(directory, {
       training: "steps: 5, batch_size: 4, learning_rate: 1, schedule: constant",

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { listKeys } from "../../schemas/key-reference.ts";
+import { stepScalars } from "../../schemas/plan.ts";
 import { foreignNames } from "../../schemas/recipe/foreign-names.ts";
 import { parseRecipe, recipeSchema } from "../../schemas/recipe.ts";
 import { brief, MINIMAL, parseWith } from "./recipe-fixtures.ts";
@@ -35,6 +36,15 @@ memory:
     "10:20 recipe.invalid-value training.optimizer.eps",
     "10:26 recipe.unknown-key training.optimizer.lr",
     "11:1 recipe.invalid-value memory",
+  ]);
+});
+
+it("refuses a learning rate of which the engine would refuse the first step", () => {
+  const { range } = stepScalars.find(({ name }) => name === "step_size")!;
+  const largest = range[1] * (1 - 0.9);
+  expect(parseWith(`training.learning_rate=${0.99 * largest}`).diagnostics).toEqual([]);
+  expect(brief(parseWith(`training.learning_rate=${1.01 * largest}`).diagnostics)).toEqual([
+    expect.stringContaining("recipe.conflict training.learning_rate"),
   ]);
 });
 
