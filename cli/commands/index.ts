@@ -1,10 +1,11 @@
 /** The registry: one file a command, in the order of `lema --help`. */
 import type { CommandModule } from "../context.ts";
 import * as dataset from "./dataset.ts";
+import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
 import * as plan from "./plan.ts";
 import * as show from "./show.ts";
 import * as validate from "./validate.ts";
 import * as verify from "./verify.ts";
 
-export const commands: readonly CommandModule[] = [validate, plan, show, verify, exec, dataset];
+export const commands: readonly CommandModule[] = [validate, plan, show, verify, diff, exec, dataset];

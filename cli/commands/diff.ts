@@ -1,0 +1,44 @@
+/** `lema diff`: what differs between two plans: inputs, then figures, then instructions. */
+import type { Command } from "commander";
+import { jsonText } from "../../runtime/files.ts";
+import { openPlan } from "../../runtime/open-plan.ts";
+import type { ExitCode } from "../../schemas/diagnostic.ts";
+import type { CommandContext } from "../context.ts";
+import { diffPlans } from "../diff/plan-diff.ts";
+import { renderDiff } from "../diff/render-diff.ts";
+import { usesColor } from "../io.ts";
+import { locatePlan } from "../locate-plan.ts";
+import { painter } from "../render/human.ts";
+
+interface DiffOptions {
+  readonly exitCode?: boolean;
+  readonly json?: boolean;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command("diff")
+    .description("compare two plans: their inputs, then memory, traffic and time, then their instructions")
+    .argument("<before>", "plan file, or the directory of a run")
+    .argument("<after>", "the plan to compare with it")
+    .option("--exit-code", "exit with 2 when they differ")
+    .option("--json", "print all differences as JSON")
+    .action(
+      context.action((before: string, after: string, options: DiffOptions) =>
+        diff([before, after], options, context),
+      ),
+    );
+}
+
+async function diff(
+  names: readonly [string, string],
+  { exitCode, json }: DiffOptions,
+  { io }: CommandContext,
+): Promise<ExitCode> {
+  const before = await openPlan(locatePlan(names[0], io).path);
+  const after = await openPlan(locatePlan(names[1], io).path);
+  const found = diffPlans(before, after);
+  const paint = painter(usesColor(io.stdout, io.env));
+  io.stdout.write(json ? jsonText(found) : renderDiff(found, names, paint));
+  return exitCode && !found.same ? 2 : 0;
+}
