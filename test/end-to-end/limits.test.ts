@@ -2,8 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { stepInputs } from "../../data/order.ts";
-import { buildUnits } from "../../planner/ir/units.ts";
-import { feasible } from "../../planner/passes/feasible.ts";
+import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { writeInitialState } from "../../runtime/initial-state.ts";
 import { residentBytes } from "../../runtime/memory.ts";
 import { scalarsOf } from "../../runtime/scalars.ts";
@@ -18,9 +17,7 @@ function bytesAskedFor(): number {
 }
 
 async function smallestPlan(parity: ParityCase): Promise<{ plan: Plan; paths: Map<string, string> }> {
-  const tiny = await caseInputs(parity, { ram: 4096, microBatch: 1 });
-  const [problem] = feasible(tiny, buildUnits(tiny));
-  const ram = Number(/at least (\d+) bytes/.exec(problem!.summary)![1]);
+  const ram = smallestMemory(await caseInputs(parity, { microBatch: 1 })).ram!.total;
   const inputs = await caseInputs(parity, { ram, microBatch: 1, steps: 300 });
   return { plan: mustCompile(inputs), paths: new Map(inputs.model.files.map(({ id, path }) => [id, path])) };
 }

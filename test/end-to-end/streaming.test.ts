@@ -3,17 +3,15 @@
  * plans with different residency, micro-batch, tiers and traffic, threads and lane orders.
  */
 import { describe, expect, it } from "vitest";
-import { buildUnits } from "../../planner/ir/units.ts";
-import { feasible } from "../../planner/passes/feasible.ts";
+import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { caseInputs, type MachineOptions, type ParityCase, readCase } from "./case.ts";
 import { bitsOf, type CaseRun, runCase } from "./run-case.ts";
 
 const STEPS = 3;
 
 async function smallest(parity: ParityCase, tier: "ram" | "vram"): Promise<number> {
-  const inputs = await caseInputs(parity, { [tier]: 4096, microBatch: 1 });
-  const [problem] = feasible(inputs, buildUnits(inputs));
-  return Number(/at least (\d+) bytes/.exec(problem!.summary)![1]);
+  const inputs = await caseInputs(parity, { [tier]: 2 ** 34, microBatch: 1 });
+  return smallestMemory(inputs)[tier]!.total;
 }
 
 function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly string[] {

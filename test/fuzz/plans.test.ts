@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { LLAMA_LINEARS } from "../../models/llama.ts";
 import { compile } from "../../planner/compile.ts";
-import { buildUnits } from "../../planner/ir/units.ts";
-import { feasible } from "../../planner/passes/feasible.ts";
+import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { type ToyOptions, toyInputs } from "../planner/toy.ts";
 
 const toy = fc.record({
@@ -23,10 +22,7 @@ it("compiles plans that verify at random budgets, with two and three tiers", () 
     fc.property(toy, fc.boolean(), fc.double({ min: 1, max: 2.5, noNaN: true }), (options, gpu, factor) => {
       const at = (bytes: number): ToyOptions =>
         gpu ? { ...options, vram: bytes } : { ...options, ram: bytes };
-      const tiny = toyInputs(at(4096));
-      const [problem] = feasible(tiny, buildUnits(tiny));
-      const smallest =
-        problem === undefined ? 4096 : Number(/at least (\d+) bytes/.exec(problem.summary)![1]);
+      const smallest = smallestMemory(toyInputs(at(2 ** 34)))[gpu ? "vram" : "ram"]!.total;
       const budget = Math.ceil(smallest * factor);
       const { plan, diagnostics } = compile(toyInputs(at(budget)));
       expect(diagnostics.map(({ code, summary }) => `${code}: ${summary}`)).toEqual([]);
