@@ -7,12 +7,13 @@ import { access, constants, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type DiagnosticCode, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { type Plan, planSchema } from "../schemas/plan.ts";
-import { type RunRecord, runSchema } from "../schemas/run.ts";
+import { type RunRecord, type RunTrace, runSchema, runTraceSchema } from "../schemas/run.ts";
 import { jsonText, replaceFile } from "./files.ts";
 import { METRICS_FILE } from "./metrics.ts";
 
 export const PLAN_FILE = "plan.json";
 export const RUN_FILE = "run.json";
+export const TRACE_FILE = "trace.json";
 
 /** plan.json alone is no run: `lema plan -o` may have put it there. */
 const RUN_ENTRY = new RegExp(`^(?:${RUN_FILE}|${METRICS_FILE}|final|checkpoint-\\d+)$`);
@@ -56,6 +57,19 @@ export async function writeRecord(directory: string, record: RunRecord): Promise
 export async function readRecord(directory: string): Promise<RunRecord | null> {
   const text = await readFile(join(directory, RUN_FILE), "utf8").catch(() => undefined);
   return runSchema.safeParse(parseOrUndefined(text)).data ?? null;
+}
+
+/** The instruction times of a run's last step. Throws `run.no-trace`. */
+export async function readTrace(directory: string): Promise<RunTrace> {
+  const text = await readFile(join(directory, TRACE_FILE), "utf8").catch(() => undefined);
+  const trace = runTraceSchema.safeParse(parseOrUndefined(text));
+  if (trace.success) return trace.data;
+  return refuse(
+    "run.no-trace",
+    directory,
+    `${directory} has no ${TRACE_FILE} that can be read`,
+    "run it with `lema exec PLAN --trace`; a plan's prediction needs no run: `lema trace PLAN`",
+  );
 }
 
 async function makeWritable(directory: string): Promise<string[]> {

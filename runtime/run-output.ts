@@ -4,12 +4,18 @@
  */
 import { join } from "node:path";
 import type { Plan } from "../schemas/plan.ts";
-import { type EvalMetric, RUN_FORMAT_VERSION, type RunRecord, type TrainMetric } from "../schemas/run.ts";
+import {
+  type EvalMetric,
+  RUN_FORMAT_VERSION,
+  type RunRecord,
+  type RunTrace,
+  type TrainMetric,
+} from "../schemas/run.ts";
 import { checkpointName, FINAL, pruneCheckpoints, type SinkFile, writeCheckpoint } from "./checkpoint.ts";
 import { jsonText, replaceFile } from "./files.ts";
 import { MetricsFile } from "./metrics.ts";
 import { processBytes } from "./preflight.ts";
-import { PLAN_FILE, writeRecord } from "./run-directory.ts";
+import { PLAN_FILE, TRACE_FILE, writeRecord } from "./run-directory.ts";
 import { EventFile } from "./tensorboard.ts";
 import type { TrainingState } from "./training-state.ts";
 
@@ -107,8 +113,8 @@ export class RunOutput {
     return path;
   }
 
-  async trace(content: unknown): Promise<void> {
-    await replaceFile(join(this.#directory, "trace.json"), jsonText(content));
+  async trace(content: RunTrace): Promise<void> {
+    await replaceFile(join(this.#directory, TRACE_FILE), jsonText(content));
   }
 
   /** Closes the record. */

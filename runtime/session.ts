@@ -4,6 +4,7 @@
  *
  * Order of calls: write the parameters' first values, `start`, then any sequence of `step`, `evaluate` and `checkpoint`.
  */
+import { createHash } from "node:crypto";
 import type { StepInputs } from "../data/order.ts";
 import { invariant } from "../schemas/diagnostic.ts";
 import { elements } from "../schemas/ops/define-op.ts";
@@ -19,6 +20,8 @@ export interface StepResult {
   readonly gradNorm: number;
   /** The update was not applied, because the norm is not finite. */
   readonly skipped: boolean;
+  /** `sha256:…` over the parameters' values after the step, in the plan's order. */
+  readonly adapter: string;
   readonly stats: RunStats;
 }
 
@@ -77,6 +80,7 @@ export class PlanSession {
       loss: await this.#output("loss"),
       gradNorm: await this.#output("grad_norm"),
       skipped: (await this.#output("skip")) !== 0,
+      adapter: await this.#adapterDigest(),
       stats,
     };
   }
@@ -125,6 +129,15 @@ export class PlanSession {
 
   close(): void {
     this.#engine.close();
+  }
+
+  /** Tensor by tensor: where the parameters lie depends on the budget, their order and values do not. */
+  async #adapterDigest(): Promise<string> {
+    const hash = createHash("sha256");
+    for (const { value, shape } of this.plan.parameters) {
+      hash.update(await this.read(value, 4 * elements(shape)));
+    }
+    return `sha256:${hash.digest("hex")}`;
   }
 
   async #output(name: string): Promise<number> {

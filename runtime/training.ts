@@ -98,7 +98,7 @@ export class Training {
     } else if (state.step > 0 && this.#saved?.step !== state.step) {
       await this.#checkpoint();
     }
-    if (trace) await output?.trace({ program: "train-step", instructions: this.#trace });
+    if (trace) await output?.trace({ program: "train-step", instructions: [...this.#trace] });
     const checkpoint = this.#saved?.path ?? null;
     return { status: finished ? "finished" : "stopped", evalLoss: this.#evalLoss, checkpoint };
   }
@@ -122,6 +122,7 @@ export class Training {
       lr,
       tokens: supervisedTokens,
       seconds: (performance.now() - began) / 1000,
+      adapter: result.adapter,
     };
     state.completeStep(row);
     await output?.stepped(row);

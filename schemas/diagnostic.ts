@@ -483,6 +483,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The output directory cannot be created or written.",
   },
+  "run.no-trace": {
+    kind: "user",
+    exit: 1,
+    doc: "The run was not traced, so when its instructions ran is not known.",
+  },
   "run.not-found": { kind: "user", exit: 1, doc: "There is no run to resume." },
   "run.non-finite": {
     kind: "user",

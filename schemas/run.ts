@@ -8,6 +8,7 @@
  * the shape that Transformers reads, so unknown keys are kept there.
  */
 import { z } from "zod";
+import { laneName, programName } from "./plan.ts";
 
 export const RUN_FORMAT_VERSION = 1;
 
@@ -75,6 +76,9 @@ export const trainMetricSchema = z.strictObject({
   lr: z.number().nonnegative().describe("Learning rate of the step."),
   tokens: count.describe("Supervised tokens of the step."),
   seconds: seconds.describe("Wall time of the step."),
+  adapter: digest
+    .optional()
+    .describe("Digest of the adapter's values after the step, tensor by tensor; absent where an earlier lema ran."),
 });
 export type TrainMetric = z.output<typeof trainMetricSchema>;
 
@@ -143,3 +147,20 @@ export const lemaStateSchema = z.strictObject({
   loss_scale: z.strictObject({ scale: z.number().positive(), good_steps: count }).nullable(),
 });
 export type LemaState = z.output<typeof lemaStateSchema>;
+
+/** trace.json: when each instruction of the last step ran, in nanoseconds from the step's start. */
+export const runTraceSchema = z.object({
+  program: programName,
+  instructions: z.array(
+    z.object({
+      id: z.string(),
+      lane: laneName,
+      start: z.number().nonnegative(),
+      /** Null when the step ended before the instruction did. */
+      end: z.number().nonnegative().nullable(),
+      /** Time inside [start, end) that it waited for other lanes. */
+      waited: z.number().nonnegative(),
+    }),
+  ),
+});
+export type RunTrace = z.output<typeof runTraceSchema>;

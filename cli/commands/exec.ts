@@ -13,7 +13,7 @@ import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { openInputs } from "../../workflow/open-inputs.ts";
-import type { CommandContext } from "../context.ts";
+import { type CommandContext, positive } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
@@ -152,11 +152,6 @@ function formatResult(result: RunResult, cwd: string): string {
       : [`${status === "finished" ? "adapter" : "checkpoint"}: ${relative(cwd, checkpoint)}`]),
   ];
   return `${lines.join("\n")}\n`;
-}
-
-function positive(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It is not a positive whole number.");
-  return Number(text);
 }
 
 /** `200MB`, or `200MB/s`. */

@@ -4,8 +4,20 @@ import * as dataset from "./dataset.ts";
 import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
 import * as plan from "./plan.ts";
+import * as replay from "./replay.ts";
 import * as show from "./show.ts";
+import * as trace from "./trace.ts";
 import * as validate from "./validate.ts";
 import * as verify from "./verify.ts";
 
-export const commands: readonly CommandModule[] = [validate, plan, show, verify, diff, exec, dataset];
+export const commands: readonly CommandModule[] = [
+  validate,
+  plan,
+  show,
+  verify,
+  diff,
+  exec,
+  replay,
+  trace,
+  dataset,
+];

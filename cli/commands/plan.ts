@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { type Compiled, compile } from "../../planner/compile.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
@@ -10,6 +10,7 @@ import { claimDirectory, PLAN_FILE } from "../../runtime/run-directory.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { type GatheredInputs, readInputs } from "../../workflow/read-inputs.ts";
+import { splitBudgets } from "../budgets.ts";
 import { type CommandContext, collect } from "../context.ts";
 import { usesColor } from "../io.ts";
 import { type LoadedRecipe, loadRecipe } from "../load-recipe.ts";
@@ -46,7 +47,7 @@ export function register(program: Command, context: CommandContext): void {
     .option(
       "--what-if <budgets>",
       "plan for other budgets, such as vram=6GiB,ram=8GiB; writes nothing without --out",
-      budgets,
+      budgetOverrides,
     )
     .option("--json", "print the figures as JSON")
     .option("--detailed-exitcode", "exit with 2 when the plan is not the one that is already there")
@@ -202,10 +203,6 @@ async function reportPasses(
 }
 
 /** `vram=6GiB,ram=8GiB` → overrides of the recipe. */
-function budgets(text: string): readonly string[] {
-  return text.split(",").map((part) => {
-    const match = /^\s*(vram|ram)\s*=\s*(.+?)\s*$/.exec(part);
-    if (!match) throw new InvalidArgumentError("Write it as vram=6GiB,ram=8GiB.");
-    return `memory.${match[1]}=${match[2]}`;
-  });
+function budgetOverrides(text: string): readonly string[] {
+  return splitBudgets(text).map(({ tier, value }) => `memory.${tier}=${value}`);
 }

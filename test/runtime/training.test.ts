@@ -18,6 +18,8 @@ const SMOOTH = { type: "constant", warmup_steps: 0 } as const;
 const base = { steps: 6, steps_per_epoch: 4, checkpoint_every: null, evaluate_every: null, schedule: SMOOTH };
 const stats = { bytesRead: 5, bytesWritten: 0, nanoseconds: 1, tensorsVerified: 0 };
 
+const ADAPTER = `sha256:${"0".repeat(64)}`;
+
 const rows = (supervisedTokens: number): StepInputs => {
   const none = new Int32Array();
   return { tokens: none, labels: none, positions: none, segmentStart: none, supervisedTokens };
@@ -44,7 +46,7 @@ async function bench(
     start: async () => {},
     step: async (_, scalars) => {
       const step = steps.push(scalars);
-      return { loss: 1 / step, gradNorm: 2, skipped: false, stats, ...outcome(step) };
+      return { loss: 1 / step, gradNorm: 2, skipped: false, adapter: ADAPTER, stats, ...outcome(step) };
     },
     trace: () => [],
     evaluate: async () => validation[evaluated++ % validation.length]![1],
