@@ -107,10 +107,11 @@ async function executeAgain(
     plannedBytes: processBytes(plan.budgets, backend),
   });
   const signals = listenForStop(() => progress.note("stopping after this step"));
-  const differs = new AbortController();
+  const stop = new AbortController();
+  signals.stop.addEventListener("abort", () => stop.abort());
   const compare = (row: Metric): void => {
     comparison.add(row);
-    if (comparison.first !== null) differs.abort();
+    if (comparison.first !== null) stop.abort();
   };
   try {
     await execute(
@@ -124,7 +125,7 @@ async function executeAgain(
         stopAfter: steps,
         engine: { backend, threads, serialLanes: false, diskThrottle: null },
         lemaVersion: version,
-        stop: AbortSignal.any([signals.stop, differs.signal]),
+        stop: stop.signal,
         cancel: signals.cancel,
         trace: false,
       },
@@ -191,6 +192,7 @@ function textOf({ run, memory, threads, compared, difference }: Result): string 
   }
   const { steps, adapters, evaluations } = compared;
   const digests = adapters === steps ? "" : ` (adapter digests of ${adapters})`;
-  const validation = evaluations === 0 ? "" : ` and ${evaluations} validation ${evaluations === 1 ? "loss" : "losses"}`;
+  const validation =
+    evaluations === 0 ? "" : ` and ${evaluations} validation ${evaluations === 1 ? "loss" : "losses"}`;
   return `${run} replays to the same bits: ${steps} steps${digests}${validation} (${where})\n`;
 }
