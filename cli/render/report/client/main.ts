@@ -33,10 +33,15 @@ function start(): void {
       draw();
     });
   };
-  let shown: number | null = null;
+  let [program, selected] = [view.program, view.selected];
   view.onChange(() => {
-    if (shown !== view.selected) {
-      shown = view.selected;
+    if (program !== view.program) {
+      [program, selected] = [view.program, view.selected];
+      for (const memory of memories) memory.layOut();
+      drawDetails(element("details"), view);
+      table.refresh();
+    } else if (selected !== view.selected) {
+      selected = view.selected;
       drawDetails(element("details"), view);
       table.draw();
       table.reveal();
@@ -56,12 +61,7 @@ function start(): void {
     });
   }
   const chooser = element("program") as HTMLSelectElement;
-  chooser.addEventListener("change", () => {
-    view.choose(chooser.value);
-    for (const memory of memories) memory.layOut();
-    drawDetails(element("details"), view);
-    table.refresh();
-  });
+  chooser.addEventListener("change", () => view.choose(chooser.value));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target instanceof HTMLInputElement) return;
     table.focusSearch();
