@@ -168,7 +168,7 @@ describe.skipIf(absent)(`in Chromium (needs ${CHROMIUM}: apt-get install chromiu
       const before = await colors(page, "#memory-ram");
       await page.uncheck("[data-holding=pinned]");
       await frame(page);
-      expect((await colors(page, "#memory-ram"))[0]).not.toBe(before[0]);
+      expect(await colors(page, "#memory-ram")).not.toEqual(before);
       await page.selectOption("#program", "evaluate");
       const { length } = plan.programs.evaluate.steady;
       expect(await page.locator("#instructions .count").textContent()).toBe(`${length} of ${length}`);

@@ -71,7 +71,7 @@ describe("--why", () => {
     const { stdout } = await show("--why", waiting.id);
     expect(stdout).toContain(`${waiting.id}  run on compute; train-step, steady`);
     for (const { on } of waiting.waits) expect(stdout).toContain(`for ${on} on `);
-    expect(stdout).toMatch(/it reads what that writes:\n +slot\/\d/);
+    expect(stdout).toMatch(/it reads what that writes:\n +slot\/\S+ /);
     expect(stdout).toMatch(/procedure \S+ with the weights of/);
   });
 
@@ -112,7 +112,7 @@ describe("--why, the binding constraint", () => {
     const load = timeline.find(
       ({ instruction, stall }) => instruction.kind === "read" && stall?.cause.startsWith("bwd/"),
     )!;
-    expect(await why(load.instruction.id)).toMatch(/bound by memory: slot\/\d+ is in use by bwd\//);
+    expect(await why(load.instruction.id)).toMatch(/bound by memory: slot\/\w+\/\d+ is in use by bwd\//);
   });
 
   it("is the lane where the one before it ends when it starts, and nothing at the start", async () => {
