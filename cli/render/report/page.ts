@@ -185,7 +185,7 @@ function layers(plan: Plan): string {
       return `<tr><td>${escaped(id)}</td><td class="text">${kept}</td>${[...cells, count(parameters)].map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
     },
   );
-  return `<section class="card"><div class="toolbar"><h2>Layers, per training step</h2></div><div class="scroll"><table class="plain">
+  return `<section class="card"><div class="toolbar"><h2>Layers, per training step</h2></div><div class="scroll tall" tabindex="0" role="region" aria-label="Layers"><table class="plain">
 <thead><tr><th>unit</th><th class="text">kept</th><th>bytes</th><th>loads</th><th>from disk</th><th>moving</th><th>computing</th><th>waiting</th><th>trained values</th></tr></thead>
 <tbody>${rows.join("")}</tbody></table></div></section>`;
 }
