@@ -66,7 +66,7 @@ export function describeLlama(options: DescribeOptions): ModelDescription {
       const shape = { rank: lora.rank, scaling: loraScaling(lora), targets };
       graphs.push(llamaBlock({ config, sequenceLength, numerics, storage: dtypes, lora: shape }));
     }
-    return { graph, weights, parameters: loraParameters(config, layer, lora) };
+    return { layer, stage: null, graph, weights, parameters: loraParameters(config, layer, lora) };
   });
   const normStorage: Record<string, DType> = { norm: storage.get(norm.name)! };
   return {

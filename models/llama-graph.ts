@@ -59,6 +59,7 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   const attended = linear(g.view("o", "o.flat", ["B", S, N * D]), "o_proj", [N * D, H]);
   g.value("middle", ["B", S, H], "f32");
   g.call("add", { a: "x", b: attended, y: "middle" });
+  g.stage("attention", "middle");
 
   const normalizedMiddle = norm(g, options, "middle", "post_attention_layernorm");
   const gate = linear(normalizedMiddle, "gate_proj", [H, F]);
@@ -68,6 +69,7 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   const down = linear("activated", "down_proj", [F, H]);
   g.value("y", ["B", S, H], "f32", { origin: { kind: "input" } });
   g.call("add", { a: "middle", b: down, y: "y" });
+  g.stage("mlp", "y");
   return g.finish();
 }
 

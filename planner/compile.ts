@@ -8,7 +8,7 @@ import type { Diagnostic } from "../schemas/diagnostic.ts";
 import type { Inputs } from "../schemas/inputs.ts";
 import type { Plan } from "../schemas/plan.ts";
 import { verify } from "../schemas/verify/index.ts";
-import { buildUnits } from "./ir/units.ts";
+import { buildVariants } from "./ir/variants.ts";
 import { type PassOptions, type PassRecord, PassRunner } from "./pass.ts";
 import { boundTraffic } from "./passes/bound-traffic.ts";
 import { chooseShape } from "./passes/choose-shape.ts";
@@ -31,21 +31,22 @@ export interface Compiled {
   readonly passes: readonly PassRecord[];
 }
 
-export function compile(inputs: Inputs, options: PassOptions = {}): Compiled {
+export function compile(given: Inputs, options: PassOptions = {}): Compiled {
   const passes = new PassRunner(options);
-  const units = passes.run("units", () => buildUnits(inputs));
-  const problems = passes.run("feasible", () => feasible(inputs, units));
+  const variants = passes.run("units", () => buildVariants(given));
+  const problems = passes.run("feasible", () => feasible(variants));
   if (problems.length > 0) return { diagnostics: problems, passes: passes.records };
-  const { shape, decisions } = passes.run("choose-shape", () => chooseShape(inputs, units));
-  const expanded = passes.run("expand-step", () => expandStep(inputs, units, shape));
+  const { variant, shape, decisions } = passes.run("choose-shape", () => chooseShape(variants));
+  const { inputs, units } = variant;
+  const expanded = passes.run("expand-step", () => expandStep(variant, shape));
   const context = effectContext(inputs, expanded);
   const resident = passes.run("residency", () => residency(expanded, units));
-  const prefetched = passes.run("prefetch", () => prefetch(resident));
+  const prefetched = passes.run("prefetch", () => prefetch(resident, units));
   const rolled = passes.run("roll", () => roll(prefetched, units));
   const laidOut = passes.run("layout", () => layout(rolled));
   const synced = passes.run("sync", () => sync(laidOut, context));
   const programs = passes.run("emit", () => emit(inputs, synced, context));
-  const bounds = passes.run("bound-traffic", () => boundTraffic(expanded, laidOut, units, programs));
+  const bounds = passes.run("bound-traffic", () => boundTraffic(laidOut, units, programs));
   const predictions = passes.run("simulate", () => simulate(programs, laidOut.procedures, inputs.hardware));
   const plan = passes.run("seal", () =>
     seal({ inputs, units, laidOut, programs, predictions, bounds, decisions }),

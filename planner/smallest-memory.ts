@@ -1,9 +1,10 @@
-/** The least memory that any plan of some inputs needs, whatever the budgets say. */
+/** The least memory that any plan of some inputs needs. */
 import type { Inputs } from "../schemas/inputs.ts";
 import type { ArenaName } from "../schemas/plan.ts";
-import { buildUnits } from "./ir/units.ts";
-import { arenaBudget, smallestShape, tiersOf } from "./passes/feasible.ts";
+import { buildVariants } from "./ir/variants.ts";
+import { arenaBudget, smallestFor, tiersOf } from "./passes/feasible.ts";
 import { realize } from "./passes/realize.ts";
+import { floors } from "./shape/floors.ts";
 
 export interface SmallestMemory {
   readonly budget: number;
@@ -12,14 +13,14 @@ export interface SmallestMemory {
   readonly total: number;
 }
 
-/** Bytes per tier of the smallest shape; `total` is the smallest budget that fits. */
+/** Bytes of each tier that suffice beside the budget of the other; `total` is the smallest budget that fits. */
 export function smallestMemory(inputs: Inputs): Readonly<Partial<Record<ArenaName, SmallestMemory>>> {
-  const units = buildUnits(inputs);
-  const { arenas, shape } = realize(inputs, units, smallestShape(inputs, units));
+  const all = floors(buildVariants(inputs)).map(({ variant, shape }) => realize(variant, shape));
+  const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
   return Object.fromEntries(
-    tiersOf(shape).map((tier) => {
+    tiersOf(all[0]!.shape).map((tier) => {
       const { budget, reserve } = arenaBudget(inputs, tier);
-      const { bytes } = arenas[tier];
+      const { bytes } = smallestFor(all, tier, limit).arenas[tier];
       return [tier, { budget, arena: bytes, reserve, total: bytes + reserve }];
     }),
   );

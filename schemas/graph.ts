@@ -19,6 +19,8 @@ export type Origin =
   | { readonly kind: "parameter" }
   /** Gradient of a parameter: added to across micro-batches. */
   | { readonly kind: "gradient" }
+  /** Sum of squares of one parameter's gradient. */
+  | { readonly kind: "square" }
   | { readonly kind: "temporary" }
   /** The same storage under another shape. */
   | { readonly kind: "view"; readonly of: string };
@@ -43,9 +45,20 @@ export interface GraphCall {
   readonly attributes: Readonly<Record<string, number>>;
 }
 
+/** A stretch of a graph's calls that can run as a unit of its own. */
+export interface GraphStage {
+  readonly name: string;
+  /** Index of the call behind its last. */
+  readonly end: number;
+  /** The one value that it hands on to the next stage; the last stage's is the graph's output. */
+  readonly output: string;
+}
+
 export interface Graph {
   readonly values: Readonly<Record<string, GraphValue>>;
   readonly calls: readonly GraphCall[];
+  /** Where the graph may be cut, in order; empty: nowhere. */
+  readonly stages: readonly GraphStage[];
 }
 
 /** An operand of `GraphBuilder.call`: a value's name, or one that the call adds to. */
@@ -55,6 +68,7 @@ export type CallOperand = string | { readonly add: string };
 export class GraphBuilder {
   readonly #values = new Map<string, GraphValue>();
   readonly #calls: GraphCall[] = [];
+  readonly #stages: GraphStage[] = [];
 
   /** Declares a value; returns its name. */
   value(
@@ -116,8 +130,17 @@ export class GraphBuilder {
     this.#calls.push(call);
   }
 
+  /** Everything since the last stage can run by itself and hands on nothing but `output`. */
+  stage(name: string, output: string): void {
+    this.#stages.push({ name, end: this.#calls.length, output });
+  }
+
   finish(): Graph {
-    return { values: Object.fromEntries(this.#values), calls: [...this.#calls] };
+    return {
+      values: Object.fromEntries(this.#values),
+      calls: [...this.#calls],
+      stages: [...this.#stages],
+    };
   }
 }
 

@@ -37,8 +37,11 @@ export interface ParameterDescription {
   readonly init: "kaiming-uniform" | "zeros";
 }
 
-/** One layer: which graph it runs and which tensors the graph's weights are. */
+/** One layer, or one stage of it: which graph it runs and which tensors the graph's weights are. */
 export interface BlockDescription {
+  readonly layer: number;
+  /** Name of the stage when the layer is cut into several. */
+  readonly stage: string | null;
   /** Index into `ModelDescription.graphs`. */
   readonly graph: number;
   /** Local weight name → tensor name, in the order of the checkpoint's file. */

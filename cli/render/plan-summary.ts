@@ -146,7 +146,7 @@ function weights(plan: Plan): string[] {
 
 function fromDisk(plan: Plan, reads: number): string {
   if (plan.shape.tiers === "disk-ram") return "";
-  return reads === 0 ? ", none from disk" : `, ${formatCount(reads)} of them from disk`;
+  return reads === 0 ? ", none from disk" : `, ${formatCount(reads)} from disk`;
 }
 
 function traffic(plan: Plan): string[] {

@@ -13,44 +13,53 @@ const CALL_OVERHEAD_NS = 3000;
 const READS_IN_FLIGHT = 4;
 const SECOND = 1e9;
 
-/** A function from instruction to nanoseconds; procedures are costed once. */
-export function costModel(
-  procedures: readonly PlanProcedure[],
-  hardware: HardwareProfile,
-): (instruction: Instruction) => number {
+export interface CostModel {
+  /** Nanoseconds of one run of a procedure. */
+  readonly run: (procedure: string, lane: "compute" | "host") => number;
+  readonly instruction: (instruction: Instruction) => number;
+}
+
+/** Procedures are costed once. */
+export function costModel(procedures: readonly PlanProcedure[], hardware: HardwareProfile): CostModel {
   const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
   const known = new Map<string, number>();
-  const procedureNs = (id: string, lane: "compute" | "host"): number => {
+  const run = (id: string, lane: "compute" | "host"): number => {
     const key = `${lane} ${id}`;
     const ns =
       known.get(key) ?? byId.get(id)!.calls.reduce((sum, call) => sum + callNs(call, lane, hardware), 0);
     known.set(key, ns);
     return ns;
   };
-  return (instruction) => instructionNs(instruction, procedureNs, hardware);
+  return { run, instruction: (instruction) => instructionNs(instruction, run, hardware) };
 }
 
-function instructionNs(
-  instruction: Instruction,
-  procedureNs: (id: string, lane: "compute" | "host") => number,
-  hardware: HardwareProfile,
+/** Nanoseconds for bytes over a link that never pauses. */
+export function linkNs(
+  link: "disk" | "h2d" | "d2h",
+  bytes: number,
+  { disk, links }: HardwareProfile,
 ): number {
-  const { disk, links } = hardware;
+  const own = { disk: disk.bandwidth, h2d: links?.h2d_bandwidth, d2h: links?.d2h_bandwidth }[link];
+  return (bytes / (own ?? disk.bandwidth)) * SECOND;
+}
+
+/** Nanoseconds to fetch rows of a table: each is a read of its own. */
+export function gatherNs(rows: number, bytes: number, hardware: HardwareProfile): number {
+  return (rows / READS_IN_FLIGHT) * hardware.disk.latency_ns + linkNs("disk", bytes, hardware);
+}
+
+function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardware: HardwareProfile): number {
+  const { disk } = hardware;
   switch (instruction.kind) {
     case "read":
     case "write":
-      return disk.latency_ns + (instruction.bytes / disk.bandwidth) * SECOND;
-    case "gather": {
-      const rows = instruction.indices.bytes / 4;
-      return (rows / READS_IN_FLIGHT) * disk.latency_ns + (instruction.bytes / disk.bandwidth) * SECOND;
-    }
-    case "copy": {
-      const rate =
-        (instruction.lane === "h2d" ? links?.h2d_bandwidth : links?.d2h_bandwidth) ?? disk.bandwidth;
-      return (instruction.bytes / rate) * SECOND;
-    }
+      return disk.latency_ns + linkNs("disk", instruction.bytes, hardware);
+    case "gather":
+      return gatherNs(instruction.indices.bytes / 4, instruction.bytes, hardware);
+    case "copy":
+      return linkNs(instruction.lane, instruction.bytes, hardware);
     case "run":
-      return procedureNs(instruction.procedure, instruction.lane);
+      return runNs(instruction.procedure, instruction.lane);
   }
 }
 
@@ -80,7 +89,16 @@ function flopsOf(op: OpDeclaration, call: PlanCall): number {
   return op.flops({ dims, dtypes, attributes: call.attributes as Record<string, number> });
 }
 
-function rateOf(op: OpDeclaration, call: PlanCall, { matrix_rate }: HardwareProfile["compute"]): number {
-  const dtype = op.productOperand === undefined ? "f32" : call.operands[op.productOperand]!.dtype;
-  return (dtype === "bf16" ? matrix_rate.bf16 : undefined) ?? matrix_rate.f32;
+/** A device multiplies in the dtype of the narrower factor; a CPU widens f16 files to f32. */
+function rateOf(
+  op: OpDeclaration,
+  call: PlanCall,
+  { kind, matrix_rate }: HardwareProfile["compute"],
+): number {
+  if (op.productOperand === undefined) return matrix_rate.f32;
+  const factors = Object.values(call.operands).map(({ dtype }) => dtype);
+  if (kind === "cuda" && factors.includes("f16")) return matrix_rate.f16 ?? matrix_rate.f32;
+  return (
+    (call.operands[op.productOperand]!.dtype === "bf16" ? matrix_rate.bf16 : undefined) ?? matrix_rate.f32
+  );
 }

@@ -3,7 +3,8 @@
  * the formal `scratch` by lifetime, and each call that needs a workspace gets one there.
  *
  * Formals of a block: `weights`, `adapter` and `gradient` (regions with one place per local name), `saved` (forward
- * temporaries kept for the backward), `scratch`, and one formal per graph input, by its name.
+ * temporaries kept for the backward), `squares` (one sum per parameter), `scratch`, and one formal per graph input, by
+ * its name.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import { concreteShape, flattenTo, type GraphCall, type GraphValue, storageOf } from "../../schemas/graph.ts";
@@ -32,6 +33,7 @@ export interface ProcedureSource {
   readonly adapter?: RegionLayout;
   readonly gradient?: RegionLayout;
   readonly saved?: RegionLayout;
+  readonly squares?: RegionLayout;
 }
 
 type Formal = PlanProcedure["formals"][number];
@@ -142,7 +144,7 @@ function placeOf(
   name: string,
 ): { formal: string; offset: number } {
   const value = storageOf(source, name);
-  const inside = (formal: "weights" | "adapter" | "gradient" | "saved", key: string) => {
+  const inside = (formal: "weights" | "adapter" | "gradient" | "saved" | "squares", key: string) => {
     const offset = source[formal]?.offsets.get(key);
     invariant(offset !== undefined, `${source.id}: ${key} has no place in ${formal}`);
     return { formal, offset };
@@ -156,6 +158,8 @@ function placeOf(
       return inside("adapter", value.name);
     case "gradient":
       return inside("gradient", value.name.slice("d/".length));
+    case "square":
+      return inside("squares", value.name);
     case "temporary":
       if (source.saved?.offsets.has(value.name)) return inside("saved", value.name);
       return { formal: "scratch", offset: scratch.offsets.get(value.name)! };
@@ -184,6 +188,7 @@ function formalsOf(source: ProcedureSource, calls: readonly PlanCall[], scratchB
     adapter: source.adapter?.bytes,
     gradient: source.gradient?.bytes,
     saved: source.saved?.bytes,
+    squares: source.squares?.bytes,
   };
   const formals = [...modes].map(([name, { read, write, bytes }]): Formal => {
     return { name, bytes: fixed[name] ?? bytes, access: read ? (write ? "update" : "read") : "write" };

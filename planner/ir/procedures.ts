@@ -3,17 +3,18 @@
  *
  *   tables                          rope tables of a micro-batch
  *   embed                           rows of the embedding table → residual stream
- *   block.forward[.saving]          one block; `saving` keeps what the backward reads in the formal `saved`
+ *   block.forward[.saving]          one block, or one stage of it under its own name; `saving` keeps what the backward
+ *                                   reads in the formal `saved`
  *   block.backward[.saved]          recompute (or read `saved`), then gradients
+ *   block.zero, .squares, .update   work on the block's adapter
  *   head.begin, head.tile/N, head.finish     norm, one head chunk, loss and gradient; `.loss` variants: loss alone
  *   step.loss, step.norm            reductions over the step
- *   adapter.zero, .squares, .update per unit
  */
 import { type Graph, GraphBuilder, type GraphCall, type GraphValue } from "../../schemas/graph.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { PlanProcedure } from "../../schemas/plan.ts";
-import { differentiate, STREAM_GRADIENT } from "./differentiate.ts";
+import { differentiate, gradientName, STREAM_GRADIENT } from "./differentiate.ts";
 import {
   ALIGNMENT,
   buildProcedure,
@@ -32,12 +33,15 @@ export interface Procedures {
   readonly saved: readonly RegionLayout[];
 }
 
-/** Name of a graph's block procedures; the first graph keeps the plain name. */
-export function blockName(graph: number): string {
-  return graph === 0 ? "block" : `block${graph}`;
+/** The part of a shape that procedures depend on. */
+export interface ProcedureShape {
+  readonly microBatch: number;
+  readonly embedding: Shape["embedding"];
+  /** Whether some blocks keep their activations. */
+  readonly saving: boolean;
 }
 
-export function buildProcedures(inputs: Inputs, units: Units, shape: Shape): Procedures {
+export function buildProcedures(inputs: Inputs, units: Units, shape: ProcedureShape): Procedures {
   const { model, hardware } = inputs;
   const common = { batch: shape.microBatch, threads: hardware.compute.threads ?? 1 };
   const build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) =>
@@ -45,12 +49,9 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: Shape): Pro
   const all: PlanProcedure[] = [build("tables", model.tables), build("embed", embedGraph(inputs, shape))];
   const saved: RegionLayout[] = [];
   model.graphs.forEach((graph, index) => {
-    const name = blockName(index);
-    const regions = {
-      weights: units.weights[index]!,
-      adapter: units.adapters[index]!,
-      gradient: units.adapters[index]!,
-    };
+    const name = units.graphNames[index]!;
+    const adapter = units.adapters[index]!;
+    const regions = { weights: units.weights[index]!, adapter, gradient: adapter };
     const { values, recompute, backward } = differentiate(graph, { input: "x", output: "y" });
     const kept = savedValues(values, graph.calls, backward);
     const region = layoutRegion(
@@ -62,17 +63,15 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: Shape): Pro
       build(`${name}.forward`, { ...graph, ...regions }),
       build(`${name}.backward`, { values, calls: [...recompute, ...backward], ...regions }),
     );
-    if (shape.keep > 0) {
+    if (shape.saving) {
       all.push(
         build(`${name}.forward.saving`, { ...graph, ...regions, saved: region }),
         build(`${name}.backward.saved`, { values, calls: backward, ...regions, saved: region }),
       );
     }
-    const count = units.adapters[index]!.bytes / dtypeBytes.f32;
-    if (count > 0)
-      all.push(
-        ...adapterGraphs(inputs, count).map(([id, g]) => build(`${id}${index === 0 ? "" : index}`, g)),
-      );
+    if (adapter.bytes > 0) {
+      for (const [work, call] of adapterGraphs(inputs, adapter)) all.push(build(`${name}.${work}`, call));
+    }
   });
   for (const gradient of [true, false]) {
     const suffix = gradient ? "" : ".loss";
@@ -87,20 +86,23 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: Shape): Pro
   all.push(build("head.finish", { ...headFinish(inputs), weights: units.normWeights }));
   all.push(build("head.finish.loss", headFinishLoss(inputs)));
   all.push(build("step.loss", stepLoss(inputs)));
-  const blocksWithAdapter = model.blocks.filter((block) => block.parameters.length > 0).length;
-  if (blocksWithAdapter > 0) all.push(build("step.norm", stepNorm(inputs, blocksWithAdapter)));
+  const parameters = model.blocks.reduce((sum, block) => sum + block.parameters.length, 0);
+  if (parameters > 0) all.push(build("step.norm", stepNorm(inputs, parameters)));
   return { all, saved };
 }
 
 const input = { origin: { kind: "input" } } as const;
 
-function embedGraph(inputs: Inputs, shape: Shape): Graph & { weights?: RegionLayout } {
+function embedGraph(
+  inputs: Inputs,
+  { embedding }: ProcedureShape,
+): Pick<Graph, "values" | "calls"> & { weights?: RegionLayout } {
   const S = inputs.recipe.sequence.length;
   const H = inputs.model.hidden;
   const table = tensorByName(inputs, inputs.model.embedding);
   const g = new GraphBuilder();
   g.value("y", ["B", S, H], "f32", input);
-  if (shape.embedding === "gather") {
+  if (embedding === "gather") {
     g.value("rows", ["B", S, H], table.storage, input);
     g.call("convert", { x: "rows", y: "y" });
     return g.finish();
@@ -119,7 +121,7 @@ function headState(g: GraphBuilder, inputs: Inputs, gradient: boolean): void {
   if (gradient) for (const name of ["expected_row", "label_row"]) g.value(name, ["B", S, H], "f32", input);
 }
 
-function headBegin(inputs: Inputs, gradient: boolean): Graph {
+function headBegin(inputs: Inputs, gradient: boolean): Pick<Graph, "values" | "calls"> {
   const g = new GraphBuilder();
   headState(g, inputs, gradient);
   g.call("fill", { y: "maximum" }, { value: Number.NEGATIVE_INFINITY });
@@ -205,9 +207,10 @@ function stepLoss(inputs: Inputs): Graph {
   return g.finish();
 }
 
-function stepNorm(inputs: Inputs, units: number): Graph {
+/** Global norm over one sum of squares per parameter. */
+function stepNorm(inputs: Inputs, parameters: number): Graph {
   const g = new GraphBuilder();
-  g.value("squares", [units], "f64", input);
+  g.value("squares", [parameters], "f64", input);
   g.value("norm", [1], "f64", input);
   g.value("clip", [1], "f32", input);
   g.value("skip", [1], "i32", input);
@@ -216,16 +219,31 @@ function stepNorm(inputs: Inputs, units: number): Graph {
   return g.finish();
 }
 
-/** Per-unit work on all adapter parameters at once, as one dense vector of `count` elements. */
-function adapterGraphs(inputs: Inputs, count: number): readonly (readonly [string, Graph])[] {
+type AdapterWork = Pick<ProcedureSource, "values" | "calls" | "gradient" | "squares">;
+
+/**
+ * Work on a block's adapter. Zeroing and update take it as one dense vector; squares are summed parameter by
+ * parameter, so that the norm's bits do not depend on what moves together.
+ */
+function adapterGraphs(inputs: Inputs, region: RegionLayout): readonly (readonly [string, AdapterWork])[] {
   const { betas, eps } = inputs.recipe.training.optimizer;
+  const count = region.bytes / dtypeBytes.f32;
   const zero = new GraphBuilder();
   zero.value("gradient", [count], "f32", input);
   zero.call("fill", { y: "gradient" }, { value: 0 });
   const squares = new GraphBuilder();
-  squares.value("gradient", [count], "f32", input);
-  squares.value("square", [1], "f64", input);
-  squares.call("square_sum", { x: "gradient", y: "square" });
+  const names = [...region.offsets.keys()];
+  const ends = [...[...region.offsets.values()].slice(1), region.bytes];
+  names.forEach((name, index) => {
+    const elements = (ends[index]! - region.offsets.get(name)!) / dtypeBytes.f32;
+    squares.value(gradientName(name), [elements], "f32", { origin: { kind: "gradient" } });
+    squares.value(`square/${name}`, [1], "f64", { origin: { kind: "square" } });
+    squares.call("square_sum", { x: gradientName(name), y: `square/${name}` });
+  });
+  const places = layoutRegion(
+    names.map((name) => ({ name: `square/${name}`, bytes: dtypeBytes.f64 })),
+    dtypeBytes.f64,
+  );
   const update = new GraphBuilder();
   for (const name of ["param", "grad", "first_moment", "second_moment"])
     update.value(name, [count], "f32", input);
@@ -248,8 +266,8 @@ function adapterGraphs(inputs: Inputs, count: number): readonly (readonly [strin
     epsilon: eps,
   });
   return [
-    ["adapter.zero", zero.finish()],
-    ["adapter.squares", squares.finish()],
-    ["adapter.update", update.finish()],
+    ["zero", zero.finish()],
+    ["squares", { ...squares.finish(), gradient: region, squares: places }],
+    ["update", update.finish()],
   ];
 }

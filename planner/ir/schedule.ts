@@ -94,17 +94,28 @@ export type Programs<Item> = Readonly<Record<ProgramName, Item>>;
 /** What choose-shape decides; everything after it is a consequence. */
 export interface Shape {
   readonly tiers: "disk-ram" | "disk-ram-vram";
+  /** What moves together: whole blocks, or the stages that a block's graph declares. */
+  readonly unitSize: UnitSize;
+  /** Sequences that move together. */
   readonly microBatch: number;
   /** Units that stay in the compute tier for the whole run. */
   readonly pinned: readonly string[];
-  /** Slots of the compute tier that the other units take turns in. */
+  /** Slots of the compute tier that the other units of each class take turns in; fewer where fewer units do. */
   readonly ring: number;
-  /** Slots of the ram tier when there is a vram tier. */
-  readonly ramSlots: number;
+  /** Units that the compute tier streams but ram keeps; empty with two tiers. */
+  readonly ramPinned: readonly string[];
+  /** Places of ram that units pass through on their way from disk to vram, tensor by tensor; 0 with two tiers. */
+  readonly passing: number;
   /** How many of the last blocks keep their activations instead of recomputing them. */
   readonly keep: number;
+  /** How many of the first blocks put their input aside in ram until their backward; 0 with two tiers. */
+  readonly offload: number;
+  /** Whether vram holds the whole adapter, or each block's part only while the block runs. */
+  readonly adapter: "resident" | "streamed";
   readonly embedding: "gather" | "resident";
 }
+
+export type UnitSize = "block" | "stage";
 
 /** After expand-step. */
 export interface Expanded {

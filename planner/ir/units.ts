@@ -1,12 +1,13 @@
 /**
  * Units: the weights that move together, with the place of every tensor inside a slot.
  *
- * All blocks that run the same graph get the same layout, so they share procedures. The head is cut into chunks of at
- * most one block's bytes, in multiples of the vocabulary tile, so that it streams through the same slots and its bits
- * do not depend on the cut.
+ * All blocks (or stages of blocks) that run the same graph form a class: they have the same layout, share procedures
+ * and take turns in the same slots, so no slot is larger than what it holds. The head is cut into chunks of whole
+ * vocabulary tiles, so that its bits do not depend on the cut; a chunk is used once a step, after the last forward, and
+ * waits for that in slots that live only then.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
-import type { Inputs, InputTensor } from "../../schemas/inputs.ts";
+import type { BlockDescription, Inputs, InputTensor } from "../../schemas/inputs.ts";
 import { dtypeBytes, tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { PlanUnit } from "../../schemas/plan.ts";
 import { ALIGNMENT, layoutRegion, type RegionLayout } from "./procedure.ts";
@@ -23,6 +24,10 @@ export interface Units {
   readonly byId: ReadonlyMap<string, PlanUnit>;
   /** Unit id of each block. */
   readonly blocks: readonly string[];
+  /** Units of each class that take turns in slots, by the name of the class: one a graph, and the head's chunks. */
+  readonly classes: ReadonlyMap<string, readonly string[]>;
+  /** Name of each graph's class and of its procedures: `block`, or the stage, numbered when several graphs share it. */
+  readonly graphNames: readonly string[];
   /** Slot layout of each graph's weights, by graph index. */
   readonly weights: readonly RegionLayout[];
   /** Dense layout of each graph's adapter parameters, and so of their gradients and moments. */
@@ -39,15 +44,21 @@ export function tensorByName(inputs: Inputs, name: string): InputTensor {
   return tensor;
 }
 
-/** `7` → `L07`, with as many digits as the deepest layer needs, so that ids sort by layer. */
-export function blockId(layer: number, layers: number): string {
-  return `L${String(layer).padStart(Math.max(2, String(layers - 1).length), "0")}`;
+/** `L07`, or `L07.mlp` for a stage; as many digits as the deepest layer needs, so that ids sort by layer. */
+function blockId({ layer, stage }: BlockDescription, layers: number): string {
+  const number = `L${String(layer).padStart(Math.max(2, String(layers - 1).length), "0")}`;
+  return stage === null ? number : `${number}.${stage}`;
 }
 
 /** The order of tensors in a safetensors file; names are ASCII. */
 export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }
+
+/** The class of the head's chunks. */
+export const HEAD_CLASS = "head";
+/** Chunks this small fit where a block's scratch was, at the price of more instructions. */
+const HEAD_CHUNKS_PER_UNIT = 6;
 
 export function buildUnits(inputs: Inputs): Units {
   const { model } = inputs;
@@ -65,12 +76,25 @@ export function buildUnits(inputs: Inputs): Units {
       dtypeBytes.f32,
     );
   });
-  const blocks = model.blocks.map((block, layer): PlanUnit => {
-    return unitOf(blockId(layer, model.blocks.length), "block", inputs, block.weights, weights[block.graph]!);
+  const layers = Math.max(...model.blocks.map(({ layer }) => layer)) + 1;
+  const blocks = model.blocks.map((block): PlanUnit => {
+    return unitOf(blockId(block, layers), "block", inputs, block.weights, weights[block.graph]!);
   });
+  const graphNames = namesOfGraphs(inputs);
   const normWeights = regionOf(inputs, model.norm.weights);
   const norm = unitOf("norm", "norm", inputs, model.norm.weights, normWeights);
-  const { units: headUnits, chunks } = cutHead(inputs, Math.max(...blocks.map((block) => block.bytes)));
+  const largest = Math.max(...blocks.map((block) => block.bytes));
+  const { units: headUnits, chunks } = cutHead(inputs, largest / HEAD_CHUNKS_PER_UNIT);
+  const classes = new Map(
+    graphNames.map((name, graph) => [
+      name,
+      blocks.filter((_, index) => model.blocks[index]!.graph === graph).map(({ id }) => id),
+    ]),
+  );
+  classes.set(
+    HEAD_CLASS,
+    headUnits.map(({ id }) => id),
+  );
   const table = tensorByName(inputs, model.embedding);
   const embedding: PlanUnit = {
     id: "embedding",
@@ -83,6 +107,8 @@ export function buildUnits(inputs: Inputs): Units {
     all,
     byId: new Map(all.map((unit) => [unit.id, unit])),
     blocks: blocks.map((block) => block.id),
+    classes,
+    graphNames,
     weights,
     adapters,
     norm: norm.id,
@@ -102,20 +128,56 @@ export interface Transfer {
   readonly bytes: number;
 }
 
+/** The unit in one piece. */
+export function wholeTransfer({ parts, bytes }: PlanUnit): readonly Transfer[] {
+  return [{ suffix: "", parts, from: 0, bytes }];
+}
+
 /**
- * A unit moves in two transfers, cut at the part nearest to half its bytes, so that a procedure can start on the first
- * weights it needs while the rest is still on its way (its waits stand before the calls that need them).
+ * From disk to where kernels compute a unit moves in two transfers, cut at the part nearest to half its bytes, so that
+ * a procedure can start on the first weights it needs while the rest is still on its way (its waits stand before the
+ * calls that need them).
  */
-export function transfersOf({ parts, bytes }: PlanUnit): readonly Transfer[] {
-  if (parts.length < 2) return [{ suffix: "", parts, from: 0, bytes }];
+export function halfTransfers(unit: PlanUnit): readonly Transfer[] {
+  const { parts, bytes } = unit;
   const distance = (index: number) => Math.abs(parts[index]!.at - bytes / 2);
   let cut = 1;
   for (let index = 2; index < parts.length; index++) if (distance(index) < distance(cut)) cut = index;
-  const middle = parts[cut]!.at;
-  return [
-    { suffix: "/1", parts: parts.slice(0, cut), from: 0, bytes: middle },
-    { suffix: "/2", parts: parts.slice(cut), from: middle, bytes: bytes - middle },
-  ];
+  return cutAt(unit, parts.length < 2 ? [] : [cut]);
+}
+
+/**
+ * Through ram a unit moves tensor by tensor, small ones with their neighbours, so that what it passes through is no
+ * larger than its largest tensor.
+ */
+export function tensorTransfers(unit: PlanUnit): readonly Transfer[] {
+  const { parts } = unit;
+  const limit = largestPart(unit);
+  const cuts: number[] = [];
+  parts.forEach(({ at, bytes }, index) => {
+    if (at + bytes - parts[cuts.at(-1) ?? 0]!.at > limit && index > 0) cuts.push(index);
+  });
+  return cutAt(unit, cuts);
+}
+
+/** Bytes of the largest transfer of a unit that moves tensor by tensor. */
+export function largestTransfer(unit: PlanUnit): number {
+  return Math.max(...tensorTransfers(unit).map(({ bytes }) => bytes));
+}
+
+function largestPart({ parts }: PlanUnit): number {
+  return Math.max(...parts.map(({ bytes }) => bytes));
+}
+
+function cutAt(unit: PlanUnit, cuts: readonly number[]): readonly Transfer[] {
+  const { parts, bytes } = unit;
+  if (cuts.length === 0) return wholeTransfer(unit);
+  return [0, ...cuts].map((first, index): Transfer => {
+    const next = cuts[index];
+    const from = parts[first]!.at;
+    const end = next === undefined ? bytes : parts[next]!.at;
+    return { suffix: `/${index + 1}`, parts: parts.slice(first, next), from, bytes: end - from };
+  });
 }
 
 function regionOf(inputs: Inputs, weights: Readonly<Record<string, string>>): RegionLayout {
@@ -140,12 +202,23 @@ function unitOf(
   return { id, kind, bytes: layout.bytes, parts };
 }
 
-function cutHead(inputs: Inputs, blockBytes: number): { units: PlanUnit[]; chunks: HeadChunk[] } {
+function namesOfGraphs({ model }: Inputs): readonly string[] {
+  const seen = new Map<string, number>();
+  return model.graphs.map((_, graph) => {
+    const stage = model.blocks.find((block) => block.graph === graph)?.stage ?? "block";
+    const count = seen.get(stage) ?? 0;
+    seen.set(stage, count + 1);
+    return count === 0 ? stage : `${stage}${count}`;
+  });
+}
+
+/** Chunks of at most `bytes` bytes, but of one tile at least. */
+function cutHead(inputs: Inputs, bytes: number): { units: PlanUnit[]; chunks: HeadChunk[] } {
   const tensor = tensorByName(inputs, inputs.model.head);
   const [rows, width] = tensor.shape as readonly [number, number];
   const rowBytes = width * dtypeBytes[tensor.storage];
   const tile = inputs.numerics.vocabulary_tile;
-  const chunkRows = Math.max(1, Math.floor(blockBytes / (rowBytes * tile))) * tile;
+  const chunkRows = Math.max(1, Math.floor(bytes / (rowBytes * tile))) * tile;
   const units: PlanUnit[] = [];
   const chunks: HeadChunk[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += chunkRows) {

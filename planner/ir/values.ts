@@ -74,10 +74,10 @@ export function stagingBytes(largestTransfer: number): number {
   return STAGING_CHUNKS * chunk;
 }
 
-/** Bytes of the slots that streaming units take turns in. */
-export function slotBytes(units: Units): number {
-  const streaming = units.all.filter(({ kind }) => kind === "block" || kind === "head");
-  return alignUp(Math.max(...streaming.map(({ bytes }) => bytes)), ALIGNMENT);
+/** Bytes of the slots that the units of a class take turns in. */
+export function slotBytes(units: Units, unitClass: string): number {
+  const members = units.classes.get(unitClass)!;
+  return alignUp(Math.max(...members.map((id) => units.byId.get(id)!.bytes)), ALIGNMENT);
 }
 
 /** Which arena kernels compute in. */
@@ -85,9 +85,11 @@ export function computeArena(shape: Shape): ArenaName {
   return shape.tiers === "disk-ram" ? "ram" : "vram";
 }
 
+/** Names of the places of weights; those of ram beside a vram tier begin with `ram/`. */
 export const pinnedSlot = (unit: string): string => `pin/${unit}`;
-export const ringSlot = (index: number): string => `slot/${index}`;
-export const ramSlot = (index: number): string => `ram/slot/${index}`;
+export const ringSlot = (unitClass: string, index: number): string => `slot/${unitClass}/${index}`;
+export const ramPinnedSlot = (unit: string): string => `ram/pin/${unit}`;
+export const passingSlot = (index: number): string => `ram/pass/${index}`;
 
 /**
  * Position of each block's adapter state inside the adapter, gradient and moment buffers. Blocks stand in the order of

@@ -1,39 +1,40 @@
 /**
  * bound-traffic: per program and link, the bytes moved beside a provable lower bound.
  *
- * Requires: instructions, shape. Guarantees: the bound follows from touches and capacities alone, with its certificate.
+ * Requires: instructions, lifetimes. Guarantees: the bound follows from touches and capacities alone, with its
+ * certificate: disjoint windows of touches, each with the bytes that the places of weights hold when it begins.
  */
-import type { Instruction, Plan, PlanProgram, ProgramName } from "../../schemas/plan.ts";
+import type { Instruction, Place, Plan, PlanBuffer, PlanProgram, ProgramName } from "../../schemas/plan.ts";
 import { type Touched, windowBound } from "../cost/bounds.ts";
-import type { Expanded, LaidOut, Programs } from "../ir/schedule.ts";
+import { gatherPages } from "../cost/pages.ts";
+import type { LaidOut, Programs } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
 
 type Link = Plan["bounds"][number]["link"];
 
 export function boundTraffic(
-  expanded: Expanded,
   laidOut: LaidOut,
   units: Units,
   programs: Programs<PlanProgram>,
 ): Plan["bounds"] {
-  const compute = computeArena(expanded.shape);
-  const slots = laidOut.buffers.filter(({ holds }) => holds === "weights");
-  const capacity = (link: Link) =>
-    slots
-      .filter(({ arena }) => link === "disk" || arena === compute)
-      .reduce((sum, { bytes }) => sum + bytes, 0);
   return (["train-step", "evaluate", "checkpoint"] as const).flatMap((program: ProgramName) => {
-    const touches = touchesOf(programs[program].steady, units);
+    const { steady } = programs[program];
+    const touches = touchesOf(steady, units);
+    const aside = spared(steady, laidOut.buffers);
+    const places = new Places(laidOut, program, programs[program]);
     return (["disk", "h2d", "d2h"] as const).flatMap((link) => {
-      const moving = programs[program].steady.filter(({ lane }) => lane === link);
+      const moving = steady.filter(({ lane }) => lane === link);
       if (moving.length === 0 && !(link === "disk" && program !== "checkpoint")) return [];
       const moved = moving.reduce((sum, { bytes }) => sum + bytes, 0);
-      const compulsory = moving.reduce((sum, instruction) => sum + compulsoryBytes(instruction), 0);
-      const window =
-        link === "d2h" ? { bytes: 0, windows: [] } : windowBound(touches.distinct, capacity(link));
-      const bound = window.bytes + compulsory;
-      const windows = window.windows.map(([start, end]) => `${touches.runAt(start)}-${touches.runAt(end)}`);
+      const compulsory = moving.reduce((sum, one) => sum + (aside.has(one) ? 0 : compulsoryBytes(one)), 0);
+      const capacityAt = (touch: number) => places.capacity(link, touches.positions[touch]!);
+      const found = link === "d2h" ? { bytes: 0, windows: [] } : windowBound(touches.distinct, capacityAt);
+      const bound = found.bytes + compulsory;
+      const windows = found.windows.map(
+        ([start, end]) =>
+          `${touches.runAt(start)}-${touches.runAt(end)}@${capacityAt(start % touches.distinct.length)}`,
+      );
       return [
         {
           link,
@@ -41,7 +42,7 @@ export function boundTraffic(
           moved,
           bound,
           proof: "windows",
-          certificate: { capacity: capacity(link), compulsory, windows },
+          certificate: { compulsory, windows },
           gap_ppm: Math.floor(((moved - bound) * 1_000_000) / Math.max(bound, 1)),
         },
       ];
@@ -49,11 +50,80 @@ export function boundTraffic(
   });
 }
 
+/** The places of weights that exist at a position of a program's steady part. */
+class Places {
+  readonly #slots: readonly PlanBuffer[];
+  readonly #program: ProgramName;
+  readonly #compute: PlanBuffer["arena"];
+  /** Serial position of the steady part's first instruction. */
+  readonly #offset: number;
+  /** Copies of weights to vram: position in the steady part and bytes. */
+  readonly #copies: readonly { readonly position: number; readonly bytes: number }[];
+
+  constructor(laidOut: LaidOut, program: ProgramName, { prologue, steady }: PlanProgram) {
+    this.#slots = laidOut.buffers.filter(({ holds }) => holds === "weights");
+    this.#program = program;
+    this.#compute = computeArena(laidOut.shape);
+    this.#offset = prologue.length;
+    this.#copies = steady.flatMap((one, position) =>
+      one.kind === "copy" && one.unit !== null ? [{ position, bytes: one.bytes }] : [],
+    );
+  }
+
+  /**
+   * Most distinct bytes that memory before the link can hold when the instruction at `position` begins. From disk, with
+   * a vram tier, it is also what memory held at the last copy before: nothing newer is in vram, and that copy's bytes
+   * are in ram and vram at once.
+   */
+  capacity(link: Link, position: number): number {
+    const here = this.#alive(link, position);
+    const last = this.#copies.findLast((copy) => copy.position < position) ?? this.#copies.at(-1);
+    return link !== "disk" || !last ? here : Math.min(here, this.#alive(link, last.position) - last.bytes);
+  }
+
+  #alive(link: Link, position: number): number {
+    const at = this.#offset + position;
+    return this.#slots
+      .filter(({ arena }) => link === "disk" || arena === this.#compute)
+      .filter(
+        ({ lifetime: life }) =>
+          !life || (life.program === this.#program && life.start <= at && at < life.end),
+      )
+      .reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+/**
+ * Copies of what waits in ram for a while although it could have stayed in vram: its place there lives on until it comes
+ * back. What has no place in between has to cross twice.
+ */
+function spared(steady: readonly Instruction[], buffers: readonly PlanBuffer[]): ReadonlySet<Instruction> {
+  const lifetimes = new Map(buffers.map(({ id, lifetime }) => [id, lifetime]));
+  const copies = steady.flatMap((one) => (one.kind === "copy" && one.unit === null ? [one] : []));
+  const away = new Map(
+    copies.flatMap((one) => (one.lane === "d2h" ? [[placeKey(one.to), one] as const] : [])),
+  );
+  return new Set(
+    copies.flatMap((back) => {
+      const going = back.lane === "h2d" ? away.get(placeKey(back.from)) : undefined;
+      if (!going) return [];
+      const [left, returned] = [lifetimes.get(going.from.buffer), lifetimes.get(back.to.buffer)];
+      return left && returned && left.end <= returned.start ? [] : [going, back];
+    }),
+  );
+}
+
+function placeKey({ buffer, offset }: Place): string {
+  return `${buffer} ${offset}`;
+}
+
 /** Bytes that have to move whatever stays resident: embedding rows, checkpoint files, step inputs, adapter, gradients. */
 function compulsoryBytes(instruction: Instruction): number {
   switch (instruction.kind) {
-    case "gather":
-      return Math.min(instruction.indices.bytes / 4, instruction.table_rows) * instruction.row_bytes;
+    case "gather": {
+      const rows = Math.min(instruction.indices.bytes / 4, instruction.table_rows);
+      return rows * gatherPages(instruction).least;
+    }
     case "write":
       return instruction.bytes;
     case "copy":
@@ -66,19 +136,23 @@ function compulsoryBytes(instruction: Instruction): number {
 interface Touches {
   /** Consecutive uses of a unit count once. */
   readonly distinct: readonly Touched[];
+  /** Position of each touch's first run. */
+  readonly positions: readonly number[];
   /** Index among all runs with a unit of the run that a touch begins with; goes on past the cycle's end. */
   readonly runAt: (touch: number) => number;
 }
 
 function touchesOf(instructions: readonly Instruction[], units: Units): Touches {
-  const runs = instructions.flatMap((one) => (one.kind === "run" && one.unit !== null ? [one.unit] : []));
-  const starts = runs.flatMap((unit, run) => (run > 0 && runs[run - 1] === unit ? [] : [run]));
+  const runs = instructions.flatMap((one, position) =>
+    one.kind === "run" && one.unit !== null ? [{ unit: one.unit, position }] : [],
+  );
+  const starts = runs.flatMap(({ unit }, run) => (run > 0 && runs[run - 1]!.unit === unit ? [] : [run]));
   const distinct = starts.map((run) => {
-    const { id, parts } = units.byId.get(runs[run]!)!;
+    const { id, parts } = units.byId.get(runs[run]!.unit)!;
     return { unit: id, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) };
   });
   const runAt = (touch: number) => {
     return Math.floor(touch / starts.length) * runs.length + starts[touch % starts.length]!;
   };
-  return { distinct, runAt };
+  return { distinct, positions: starts.map((run) => runs[run]!.position), runAt };
 }

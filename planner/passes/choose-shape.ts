@@ -1,187 +1,175 @@
 /**
- * choose-shape: the simple rule. In order, as long as the exact layout fits the budgets:
- *   1. pin as many units as possible (evenly spaced blocks, then the head, then the embedding table), the rest taking
- *      turns in a ring of three slots, or of two where three do not fit;
- *   2. with everything resident, keep the activations of as many of the last blocks as possible instead of recomputing;
- *   3. move as many sequences together as the first two leave room for.
+ * choose-shape: searches micro-batch × unit size × ring depth × what is put aside × how the adapter stays × pinned
+ * units × kept activations. The closed form (shape/estimate.ts) ranks the candidates, the simulator decides among the
+ * best; what was rejected is kept with its reason. Bounded by the number of floors, never by time.
  *
- * Guarantees: the chosen shape fits; rejected alternatives are kept with their reason. More memory never pins less.
+ * Requires: some floor fits. Guarantees: the chosen shape fits, measured on its exact layout.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
-import type { Plan } from "../../schemas/plan.ts";
-import type { Shape } from "../ir/schedule.ts";
-import type { Units } from "../ir/units.ts";
-import { fits, smallestShape } from "./feasible.ts";
+import { invariant } from "../../schemas/diagnostic.ts";
+import type { ArenaName, Plan } from "../../schemas/plan.ts";
+import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import type { LaidOut, Shape } from "../ir/schedule.ts";
+import type { Variant } from "../ir/variants.ts";
+import { type Candidate, candidates } from "../shape/candidates.ts";
+import { microBatches } from "../shape/floors.ts";
+import { simulateCandidate } from "../shape/simulate-candidate.ts";
+import { arenaBudget, fits } from "./feasible.ts";
 import { realize } from "./realize.ts";
 
 export interface ChosenShape {
+  readonly variant: Variant;
   readonly shape: Shape;
   readonly decisions: Plan["decisions"];
 }
 
+/** How often a layout that needs more than its fullest moment is made smaller before the candidate is dropped. */
+const CORRECTIONS = 4;
+
+export function chooseShape(variants: readonly Variant[]): ChosenShape {
+  const all = candidates(variants);
+  const ranked = all.toSorted(
+    ({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved,
+  );
+  const finalists = bestOfEachKind(ranked).flatMap((candidate) => {
+    const laidOut = laidOutWithin(candidate);
+    return laidOut ? [{ ...laidOut, time: simulateCandidate(candidate.variant, laidOut.laidOut) }] : [];
+  });
+  invariant(finalists.length > 0, "no candidate fits, although a floor does");
+  const { candidate: best } = finalists.reduce((a, b) => (b.time < a.time ? b : a));
+  return { variant: best.variant, shape: best.shape, decisions: decisionsOf(best, ranked) };
+}
+
+/**
+ * Who goes to the simulator: the best of each kind. The closed form takes lanes as independent; kinds differ in how far
+ * that holds, candidates of a kind hardly do.
+ */
+function bestOfEachKind(ranked: readonly Candidate[]): readonly Candidate[] {
+  const kinds = new Map<string, Candidate>();
+  for (const candidate of ranked) {
+    const kind = `${candidate.shape.unitSize} ${candidate.shape.offload > 0} ${candidate.ramChoice}`;
+    if (!kinds.has(kind)) kinds.set(kind, candidate);
+  }
+  const limit = WORTH_SIMULATING * ranked[0]!.estimate.step_ns;
+  return [...kinds.values()].filter(({ estimate }) => estimate.step_ns <= limit);
+}
+
+/** A kind whose best estimate is further than this from the best of all is not simulated. */
+const WORTH_SIMULATING = 1.1;
+
+/** The candidate on its exact layout; smaller where fragments make it larger than its fullest moment. */
+function laidOutWithin(candidate: Candidate): { candidate: Candidate; laidOut: LaidOut } | undefined {
+  const { inputs } = candidate.variant;
+  let tried = candidate;
+  for (let correction = 0; correction < CORRECTIONS; correction++) {
+    const laidOut = realize(tried.variant, tried.shape);
+    if (fits(inputs, laidOut)) return { candidate: tried, laidOut };
+    const over = (tier: ArenaName) =>
+      Math.max(0, laidOut.arenas[tier].bytes - arenaBudget(inputs, tier).arena);
+    tried = tried.within({ ram: over("ram"), vram: over("vram") });
+  }
+  return undefined;
+}
+
 type Decision = Plan["decisions"][number];
 
-export function chooseShape(inputs: Inputs, units: Units): ChosenShape {
-  const smallest = smallestShape(inputs, units);
-  const fitting = (shape: Shape) => fits(inputs, realize(inputs, units, shape));
-  const { shape: pinned, decision: residency } = choosePins(inputs, units, smallest, fitting);
-  const everything = pinned.ring === 0;
-  const layers = units.blocks.length;
-  const keep = everything ? largest(layers, (count) => fitting({ ...pinned, keep: count })) : 0;
-  const kept = { ...pinned, keep };
-  const { shape, decision: microBatch } = chooseMicroBatch(inputs, kept, fitting);
-  const withRam = shape.tiers === "disk-ram" ? shape : widenRam(units, shape, fitting);
-  return {
-    shape: withRam,
-    decisions: [
-      residency,
-      {
-        name: "activations",
-        chosen: `${keep} of ${layers} blocks keep theirs`,
-        reason: everything
-          ? "the largest number that fits"
-          : "weights still stream, so memory goes to them first",
-        recipe_path: "memory",
-        alternatives:
-          keep < layers
-            ? [{ value: `${keep + 1} blocks`, rejected: everything ? "does not fit" : "not tried" }]
-            : [],
-      },
-      microBatch,
-    ],
-  };
+/** One aspect of a shape that was chosen among several values. */
+interface Aspect {
+  readonly name: string;
+  readonly recipePath: string;
+  readonly read: (candidate: Candidate) => string;
+  readonly reason: string;
 }
 
-function choosePins(
-  inputs: Inputs,
-  units: Units,
-  smallest: Shape,
-  fitting: (shape: Shape) => boolean,
-): { shape: Shape; decision: Decision } {
-  const levels = pinLevels(inputs, units, smallest);
-  const alternatives: Decision["alternatives"] = [];
-  for (const ring of [3, 2]) {
-    const shapes = levels.map(({ pinned, streaming, embedding }): Shape => {
-      const slots = streaming === 0 ? 0 : Math.min(ring, streaming);
-      return { ...smallest, pinned, embedding, ring: slots };
-    });
-    const level = largest(shapes.length - 1, (index) => fitting(shapes[index]!));
-    const shape = shapes[level]!;
-    if (level === 0 && !fitting(shape)) {
-      alternatives.push({ value: `ring of ${ring}`, rejected: "does not fit" });
-      continue;
+function decisionsOf(best: Candidate, all: readonly Candidate[]): Decision[] {
+  return aspects(best).map(({ name, recipePath, read, reason }): Decision => {
+    const chosen = read(best);
+    const others = new Map<string, Candidate>();
+    for (const candidate of all) {
+      const value = read(candidate);
+      if (value !== chosen && !others.has(value)) others.set(value, candidate);
     }
-    if (level < shapes.length - 1) {
-      alternatives.push({
-        value: `${shapes[level + 1]!.pinned.length} pinned units`,
-        rejected: "does not fit",
-      });
-    }
-    const chosen =
-      shape.ring === 0 ? "everything resident" : `${shape.pinned.length} pinned, ring of ${shape.ring}`;
-    const reason = "the most units that fit; every pinned unit saves its loads in each step";
-    return { shape, decision: { name: "residency", chosen, reason, recipe_path: "memory", alternatives } };
-  }
-  return {
-    shape: smallest,
-    decision: {
-      name: "residency",
-      chosen: "the smallest shape",
-      reason: "nothing larger fits",
-      recipe_path: "memory",
-      alternatives,
-    },
-  };
-}
-
-interface PinLevel {
-  readonly pinned: readonly string[];
-  /** Units left to stream. */
-  readonly streaming: number;
-  readonly embedding: Shape["embedding"];
-}
-
-/** From nothing pinned to everything, each level needing more memory than the one before. */
-function pinLevels(inputs: Inputs, units: Units, smallest: Shape): readonly PinLevel[] {
-  const layers = units.blocks.length;
-  const head = units.head.map(({ unit }) => unit);
-  const levels: PinLevel[] = [];
-  for (let count = 0; count < layers + head.length; count++) {
-    const blocks = evenlySpaced(units.blocks, Math.min(count, layers));
-    const chunks = head.slice(0, Math.max(0, count - layers));
-    const streaming = layers + head.length - count;
-    levels.push({ pinned: [units.norm, ...blocks, ...chunks], streaming, embedding: "gather" });
-  }
-  const all = [units.norm, ...units.blocks, ...head];
-  levels.push({ pinned: all, streaming: 0, embedding: "gather" });
-  const tied = inputs.model.embedding === inputs.model.head;
-  if (smallest.tiers === "disk-ram" && !tied) {
-    levels.push({ pinned: [...all, units.embedding], streaming: 0, embedding: "resident" });
-  }
-  return levels;
-}
-
-/** `count` of the items, as evenly spaced as possible: as fast as a rolling window, where neighbours are not. */
-function evenlySpaced<Item>(items: readonly Item[], count: number): readonly Item[] {
-  return Array.from(
-    { length: count },
-    (_, index) => items[Math.floor(((index + 0.5) * items.length) / count)]!,
-  );
-}
-
-function chooseMicroBatch(
-  inputs: Inputs,
-  shape: Shape,
-  fitting: (shape: Shape) => boolean,
-): { shape: Shape; decision: Decision } {
-  const { batch_size, micro_batch } = inputs.recipe.training;
-  const decide = (value: number, reason: string, alternatives: Decision["alternatives"]) => ({
-    shape: { ...shape, microBatch: value },
-    decision: {
-      name: "micro-batch",
-      chosen: String(value),
+    return {
+      name,
+      chosen,
       reason,
-      recipe_path: "training.micro_batch",
-      alternatives,
-    },
-  });
-  if (micro_batch !== "auto") return decide(micro_batch, "the recipe says so", []);
-  const divisors = Array.from({ length: batch_size }, (_, index) => batch_size - index).filter(
-    (n) => batch_size % n === 0,
-  );
-  const rejected: Decision["alternatives"] = [];
-  for (const value of divisors) {
-    if (value === shape.microBatch || fitting({ ...shape, microBatch: value })) {
-      return decide(
+      recipe_path: recipePath,
+      alternatives: [...others].slice(0, ALTERNATIVES_SHOWN).map(([value, other]) => ({
         value,
-        "the largest that leaves the residency as it is; weight traffic does not depend on it",
-        rejected,
-      );
-    }
-    rejected.push({ value: String(value), rejected: "does not fit beside the pinned units" });
-  }
-  return decide(shape.microBatch, "the smallest", rejected);
+        rejected: rejection(other, best),
+      })),
+    };
+  });
 }
 
-/** As many ram slots as fit: each saves disk reads. */
-function widenRam(units: Units, shape: Shape, fitting: (shape: Shape) => boolean): Shape {
-  const streaming = units.all.filter(
-    ({ id, kind }) => kind !== "embedding" && !shape.pinned.includes(id),
-  ).length;
-  const extra = largest(Math.max(0, streaming - shape.ramSlots), (count) =>
-    fitting({ ...shape, ramSlots: shape.ramSlots + count }),
-  );
-  return { ...shape, ramSlots: shape.ramSlots + extra };
+const ALTERNATIVES_SHOWN = 4;
+
+function rejection({ estimate }: Candidate, best: Candidate): string {
+  const time = `${formatNanoseconds(estimate.step_ns)} a step by the closed form`;
+  if (estimate.step_ns > best.estimate.step_ns)
+    return `${time}, not ${formatNanoseconds(best.estimate.step_ns)}`;
+  return `no faster, and ${formatBytes(estimate.moved)} of traffic, not ${formatBytes(best.estimate.moved)}`;
 }
 
-/** The largest n in [0, limit] for which `holds`, given that it holds for all smaller ones; 0 if for none. */
-function largest(limit: number, holds: (count: number) => boolean): number {
-  let low = 0;
-  let high = limit;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (holds(middle)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+function aspects({ variant, shape }: Candidate): readonly Aspect[] {
+  const blocks = variant.units.blocks.length;
+  const onDevice = shape.tiers === "disk-ram-vram";
+  const auto = variant.inputs.recipe.training.micro_batch === "auto";
+  return [
+    {
+      name: "units",
+      recipePath: "memory",
+      read: (candidate) => (candidate.shape.unitSize === "block" ? "whole blocks" : "stages of blocks"),
+      reason: "what moves together",
+    },
+    {
+      name: "residency",
+      recipePath: "memory",
+      read: residencyText,
+      reason:
+        shape.pinned.length > blocks
+          ? "the memory is there"
+          : "each pinned unit saves its loads in each step; the rest of the memory serves elsewhere or is too small for another",
+    },
+    {
+      name: "activations",
+      recipePath: "memory",
+      read: (candidate) =>
+        `${candidate.shape.keep} of ${candidate.variant.units.blocks.length} units keep theirs`,
+      reason: "kept activations save recomputation, as far as streaming stays hidden",
+    },
+    ...(onDevice
+      ? [
+          {
+            name: "block inputs",
+            recipePath: "memory.vram",
+            read: (candidate: Candidate) =>
+              `${candidate.shape.offload} of ${candidate.variant.units.blocks.length} wait in ram`,
+            reason: "what waits in ram leaves room in vram, and crosses the link twice",
+          },
+          {
+            name: "adapter",
+            recipePath: "memory.vram",
+            read: (candidate: Candidate) => `${candidate.shape.adapter} in vram`,
+            reason:
+              "a streamed adapter needs the room of two blocks' parts, and crosses the link twice a step",
+          },
+        ]
+      : []),
+    {
+      name: "micro-batch",
+      recipePath: "training.micro_batch",
+      read: (candidate) => String(candidate.shape.microBatch),
+      reason:
+        auto && microBatches(variant).length > 1
+          ? "weight traffic does not depend on it"
+          : "the recipe says so",
+    },
+  ];
+}
+
+function residencyText({ shape, variant }: Candidate): string {
+  const streaming = variant.units.blocks.filter((unit) => !shape.pinned.includes(unit)).length;
+  if (streaming <= shape.ring) return "all blocks resident";
+  const inRam = shape.ramPinned.length > 0 ? `, ${shape.ramPinned.length} in ram` : "";
+  return `${variant.units.blocks.length - streaming} pinned${inRam}, ring of ${shape.ring}`;
 }

@@ -4,10 +4,11 @@
 import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
+import { gatherPages } from "../cost/pages.ts";
 import { accessesOf, type EffectContext, effectsOf } from "../ir/effects.ts";
 import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
-import { at, PAGE } from "../ir/values.ts";
+import { at } from "../ir/values.ts";
 import { mapPrograms } from "./residency.ts";
 
 export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Programs<PlanProgram> {
@@ -45,7 +46,7 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
         kind: "gather",
         lane: "disk",
         ...common,
-        bytes: count * alignedRowBytes(row_bytes),
+        bytes: count * gatherPages({ offset, row_bytes }).most,
         file,
         offset,
         row_bytes,
@@ -57,11 +58,6 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
       };
     }
   }
-}
-
-/** Worst case of one row read by whole pages, wherever it starts. */
-export function alignedRowBytes(rowBytes: number): number {
-  return (Math.ceil(rowBytes / PAGE) + 1) * PAGE;
 }
 
 type Segment = Extract<Instruction, { kind: "read" }>["segments"][number];

@@ -4,80 +4,92 @@
  * Requires: a shape whose micro-batch divides the batch.
  * Guarantees: each (block, micro-batch) has exactly one forward and one backward per step, in dependency order;
  * layer-major: all micro-batches pass through a unit before the next unit, so a unit is touched once per sweep.
- * Weights are named by unit, not yet by slot; no loads exist.
+ * Weights are named by unit, not yet by slot; no loads exist. What was put aside, and a streamed adapter, comes one
+ * task ahead of its use, so that the copy runs beside the computation before.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
 import type { ProgramName } from "../../schemas/plan.ts";
-import { buildProcedures } from "../ir/procedures.ts";
+import * as block from "../ir/block-tasks.ts";
+import { copyInputs, embed, ropeTables } from "../ir/embed-tasks.ts";
+import { type HeadMode, headBegin, headFinish, headTile, reduceLoss } from "../ir/head-tasks.ts";
+import { optimizer, writeState } from "../ir/optimizer-tasks.ts";
 import type { Expanded, Shape, Task } from "../ir/schedule.ts";
-import { StepBuilder } from "../ir/step-builder.ts";
-import type { Units } from "../ir/units.ts";
+import { StepContext } from "../ir/step-context.ts";
+import type { Variant } from "../ir/variants.ts";
 
-export function expandStep(inputs: Inputs, units: Units, shape: Shape): Expanded {
-  const procedures = buildProcedures(inputs, units, shape);
-  const builder = new StepBuilder(inputs, units, shape, procedures);
-  const programs: Record<ProgramName, readonly Task[]> = {
-    "train-step": trainStep(builder),
-    evaluate: evaluate(builder),
-    checkpoint: checkpoint(builder),
+export function expandStep(variant: Variant, shape: Shape): Expanded {
+  const procedures = variant.procedures(shape);
+  const c = new StepContext(variant.inputs, variant.units, shape, procedures);
+  const program = (name: ProgramName, emit: (c: StepContext) => void): readonly Task[] => {
+    c.tasks.begin(name);
+    emit(c);
+    return c.tasks.end();
   };
-  const copies = adapterCopies(builder);
-  return { shape, values: builder.values.all, procedures: procedures.all, programs, adapterCopies: copies };
+  return {
+    shape,
+    programs: {
+      "train-step": program("train-step", trainStep),
+      evaluate: program("evaluate", evaluate),
+      checkpoint: program("checkpoint", writeState),
+    },
+    adapterCopies: program("train-step", () => {
+      for (const index of c.blocks) block.refreshAdapter(c, index);
+    }),
+    values: c.tasks.values.all,
+    procedures: procedures.all,
+  };
 }
 
-function adapterCopies(b: StepBuilder): readonly Task[] {
-  b.begin("train-step");
-  for (let layer = 0; layer < b.layers; layer++) b.copyAdapter(layer);
-  return b.end();
+function trainStep(c: StepContext): void {
+  forward(c);
+  head(c, "gradient");
+  backward(c);
+  optimizer(c);
 }
 
-function trainStep(b: StepBuilder): readonly Task[] {
-  b.begin("train-step");
-  forward(b);
-  const { microBatches, layers } = b;
-  const last = layers - 1;
-  for (const mb of microBatches) b.headBegin(mb, "gradient");
-  for (const chunk of b.headChunks) for (const mb of microBatches) b.headTile(chunk, mb, "gradient");
-  for (const mb of microBatches) b.headFinish(mb, "gradient");
-  b.reduceLoss();
-  for (let layer = last; layer >= 0; layer--) {
-    b.zeroGradient(layer);
-    for (const mb of microBatches) b.backward(layer, mb);
+function evaluate(c: StepContext): void {
+  forward(c);
+  head(c, "loss");
+}
+
+function forward(c: StepContext): void {
+  copyInputs(c);
+  for (const mb of c.microBatches) {
+    ropeTables(c, mb);
+    embed(c, mb);
+    block.putAside(c, 0, mb);
+  }
+  block.bringAdapter(c, 0, "up");
+  for (const index of c.blocks) {
+    if (index + 1 < c.blocks.length) block.bringAdapter(c, index + 1, "up");
+    for (const mb of c.microBatches) {
+      block.forward(c, index, mb);
+      block.putAside(c, index + 1, mb);
+    }
+  }
+}
+
+function head(c: StepContext, mode: HeadMode): void {
+  for (const mb of c.microBatches) headBegin(c, mb, mode);
+  for (const chunk of c.units.head.keys()) for (const mb of c.microBatches) headTile(c, chunk, mb, mode);
+  for (const mb of c.microBatches) headFinish(c, mb, mode);
+  reduceLoss(c);
+}
+
+function backward(c: StepContext): void {
+  const order = c.blocks.toReversed().flatMap((index) => c.microBatches.map((mb) => ({ index, mb })));
+  const top = c.blocks.length - 1;
+  block.bringAdapter(c, top, "down");
+  block.bringBack(c, top, 0);
+  order.forEach(({ index, mb }, position) => {
+    if (mb === 0) {
+      if (index > 0) block.bringAdapter(c, index - 1, "down");
+      block.zeroGradient(c, index);
+    }
+    const next = order[position + 1];
+    if (next) block.bringBack(c, next.index, next.mb);
+    block.backward(c, index, mb);
     // One unit later than it could, so that the next unit's backward does not wait for the copy's buffer.
-    if (layer < last) b.flushGradient(layer + 1);
-  }
-  b.flushGradient(0);
-  b.optimizer();
-  return b.end();
-}
-
-function evaluate(b: StepBuilder): readonly Task[] {
-  b.begin("evaluate");
-  forward(b);
-  const { microBatches } = b;
-  for (const mb of microBatches) b.headBegin(mb, "loss");
-  for (const chunk of b.headChunks) for (const mb of microBatches) b.headTile(chunk, mb, "loss");
-  for (const mb of microBatches) b.headFinish(mb, "loss");
-  b.reduceLoss();
-  return b.end();
-}
-
-function forward(b: StepBuilder): void {
-  b.copyInputs();
-  for (const mb of b.microBatches) {
-    b.tables(mb);
-    b.embed(mb);
-  }
-  for (let layer = 0; layer < b.layers; layer++) for (const mb of b.microBatches) b.forward(layer, mb);
-}
-
-function checkpoint(b: StepBuilder): readonly Task[] {
-  b.begin("checkpoint");
-  const { bytes } = b.adapter;
-  if (bytes > 0) {
-    b.write("adapter", 0, "adapter", bytes);
-    b.write("optimizer", 0, "first_moment", bytes);
-    b.write("optimizer", bytes, "second_moment", bytes);
-  }
-  return b.end();
+    if (mb === c.microBatches.length - 1 && index < top) block.flushGradient(c, index + 1);
+  });
+  block.flushGradient(c, 0);
 }

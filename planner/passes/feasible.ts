@@ -1,34 +1,20 @@
 /**
  * feasible: whether any shape fits the budgets.
  *
- * Guarantees: returns normally when the smallest shape fits; else a diagnostic with the peak moment, the five largest
- * buffers alive then, and the smallest budget that fits, exact to the byte.
+ * Guarantees: returns normally when a floor (a shape that pins nothing and keeps nothing) fits; else a diagnostic for
+ * each tier that is too small, with the peak moment, the five largest buffers alive then, and the smallest budget that
+ * fits, exact to the byte.
  */
 import { type Diagnostic, diagnostic } from "../../schemas/diagnostic.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
 import type { ArenaName, PlanBuffer } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import type { LaidOut, Shape } from "../ir/schedule.ts";
-import type { Units } from "../ir/units.ts";
+import type { Variant } from "../ir/variants.ts";
+import { floors } from "../shape/floors.ts";
 import { realize } from "./realize.ts";
 
 const LARGEST_SHOWN = 5;
-
-/** Smallest micro-batch, nothing pinned but the norm, two slots per tier, everything recomputed. */
-export function smallestShape(inputs: Inputs, units: Units): Shape {
-  const { micro_batch } = inputs.recipe.training;
-  const tiers = inputs.recipe.memory.vram === null ? "disk-ram" : "disk-ram-vram";
-  const streaming = units.blocks.length + units.head.length;
-  return {
-    tiers,
-    microBatch: micro_batch === "auto" ? 1 : micro_batch,
-    pinned: [units.norm],
-    ring: Math.min(2, streaming),
-    ramSlots: tiers === "disk-ram" ? 0 : Math.min(2, streaming),
-    keep: 0,
-    embedding: "gather",
-  };
-}
 
 /** Bytes that a tier's arena may take, and what the budget sets aside for the process. */
 export function arenaBudget(
@@ -45,28 +31,53 @@ export function fits(inputs: Inputs, { arenas, shape }: LaidOut): boolean {
   return tiersOf(shape).every((tier) => arenas[tier].bytes <= arenaBudget(inputs, tier).arena);
 }
 
-export function feasible(inputs: Inputs, units: Units): readonly Diagnostic[] {
-  const smallest = realize(inputs, units, smallestShape(inputs, units));
-  return tiersOf(smallest.shape).flatMap((tier) => {
-    const { budget, reserve, arena } = arenaBudget(inputs, tier);
-    const needed = smallest.arenas[tier].bytes;
-    if (needed <= arena) return [];
-    const { moment, alive } = peak(smallest, tier);
-    const largest = alive
-      .slice(0, LARGEST_SHOWN)
-      .map(({ id, bytes }) => `  ${formatBytes(bytes).padStart(9)}  ${id}`);
-    return [
-      diagnostic("plan.does-not-fit", {
-        summary: `${tier} budget of ${formatBytes(budget)} is too small: at least ${needed + reserve} bytes (${formatBytes(needed + reserve)}) are needed`,
-        detail: [
-          `arena ${formatBytes(needed)} + reserve ${formatBytes(reserve)} for the process and its libraries`,
-          `peak at ${moment}; the largest buffers alive then:`,
-          ...largest,
-        ].join("\n"),
-        where: { file: "recipe", path: `memory.${tier}` },
-        hint: `set memory.${tier} to ${needed + reserve} or more, or lower sequence.length, training.batch_size or adapter.rank`,
-      }),
-    ];
+export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
+  const { inputs } = variants[0]!;
+  const known: LaidOut[] = [];
+  for (const { variant, shape } of floors(variants)) {
+    const floor = realize(variant, shape);
+    if (fits(inputs, floor)) return [];
+    known.push(floor);
+  }
+  const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
+  const problems = tiersOf(known[0]!.shape).flatMap((tier) => {
+    const smallest = smallestFor(known, tier, limit);
+    return smallest.arenas[tier].bytes <= limit(tier) ? [] : [doesNotFit(inputs, smallest, tier)];
+  });
+  return problems;
+}
+
+/**
+ * The floor that needs least of a tier, among those that the other tier has room for; where it has room for none,
+ * among all.
+ */
+export function smallestFor(
+  all: readonly LaidOut[],
+  tier: ArenaName,
+  limit: (tier: ArenaName) => number,
+): LaidOut {
+  const others = tiersOf(all[0]!.shape).filter((other) => other !== tier);
+  const possible = all.filter(({ arenas }) => others.every((other) => arenas[other].bytes <= limit(other)));
+  const candidates = possible.length > 0 ? possible : all;
+  return candidates.reduce((a, b) => (b.arenas[tier].bytes < a.arenas[tier].bytes ? b : a));
+}
+
+function doesNotFit(inputs: Inputs, smallest: LaidOut, tier: ArenaName): Diagnostic {
+  const { budget, reserve } = arenaBudget(inputs, tier);
+  const needed = smallest.arenas[tier].bytes;
+  const { moment, alive } = peak(smallest, tier);
+  const largest = alive
+    .slice(0, LARGEST_SHOWN)
+    .map(({ id, bytes }) => `  ${formatBytes(bytes).padStart(9)}  ${id}`);
+  return diagnostic("plan.does-not-fit", {
+    summary: `${tier} budget of ${formatBytes(budget)} is too small: at least ${needed + reserve} bytes (${formatBytes(needed + reserve)}) are needed`,
+    detail: [
+      `arena ${formatBytes(needed)} + reserve ${formatBytes(reserve)} for the process and its libraries`,
+      `peak at ${moment}; the largest buffers alive then:`,
+      ...largest,
+    ].join("\n"),
+    where: { file: "recipe", path: `memory.${tier}` },
+    hint: `set memory.${tier} to ${needed + reserve} or more, or lower sequence.length, training.batch_size or adapter.rank`,
   });
 }
 
@@ -76,7 +87,8 @@ export function tiersOf(shape: Shape): readonly ArenaName[] {
 
 /** The serial position with the most live bytes, and what is alive there, largest first. */
 function peak(laidOut: LaidOut, tier: ArenaName): { moment: string; alive: readonly PlanBuffer[] } {
-  const tasks = laidOut.parts["train-step"].steady;
+  const { prologue, steady } = laidOut.parts["train-step"];
+  const tasks = [...prologue, ...steady];
   const here = laidOut.buffers.filter(
     ({ arena, lifetime }) => arena === tier && (lifetime?.program ?? "train-step") === "train-step",
   );

@@ -12,15 +12,13 @@ import { buffersOf } from "../ir/effects.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { ArenaLayout, LaidOut, Programs, Rolled, Task, Value } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
-import { maxLive, pack } from "../layout/pack.ts";
+import { type Block, maxLive, pack } from "../layout/pack.ts";
 import { mapPrograms } from "./residency.ts";
 
 type Lifetime = { start: number; end: number };
 
 export function layout(rolled: Rolled): LaidOut {
-  const lifetimes = mapPrograms(rolled.parts, ({ prologue, steady, epilogue }) =>
-    lifetimesOf([...prologue, ...steady, ...epilogue]),
-  );
+  const lifetimes = allLifetimes(rolled);
   const ram = layoutArena("ram", rolled.values, lifetimes);
   const vram = layoutArena("vram", rolled.values, lifetimes);
   return {
@@ -28,6 +26,26 @@ export function layout(rolled: Rolled): LaidOut {
     buffers: [...ram.buffers, ...vram.buffers],
     arenas: { ram: ram.arena, vram: vram.arena },
   };
+}
+
+/** Bytes of an arena at its fullest moment: what it takes unless fragments waste some, without finding any offset. */
+export function fullest(rolled: Rolled): Readonly<Record<ArenaName, number>> {
+  const lifetimes = allLifetimes(rolled);
+  const arena = (name: ArenaName) => {
+    const here = rolled.values.filter((value) => value.arena === name && value.bytes > 0);
+    const { end } = stack(here.filter(({ program }) => program === null));
+    const tallest = Object.values(
+      mapPrograms(lifetimes, (known, program) => maxLive(blocksOf(here, program, known))),
+    );
+    return alignUp(alignUp(end, ALIGNMENT) + Math.max(...tallest), PAGE);
+  };
+  return { ram: arena("ram"), vram: arena("vram") };
+}
+
+function allLifetimes({ parts }: Rolled): Programs<ReadonlyMap<string, Lifetime>> {
+  return mapPrograms(parts, ({ prologue, steady, epilogue }) =>
+    lifetimesOf([...prologue, ...steady, ...epilogue]),
+  );
 }
 
 /** First and last task of a program that touches each buffer. */
@@ -49,28 +67,16 @@ function layoutArena(
   lifetimes: Programs<ReadonlyMap<string, Lifetime>>,
 ): { buffers: readonly PlanBuffer[]; arena: ArenaLayout } {
   const here = values.filter((value) => value.arena === arena && value.bytes > 0);
-  // Large alignments first, so that no padding stands between persistent buffers.
-  const persistent = here
-    .filter(({ program }) => program === null)
-    .toSorted((a, b) => b.alignment - a.alignment);
-  let end = 0;
-  const buffers: PlanBuffer[] = persistent.map((value) => {
-    const offset = alignUp(end, value.alignment);
-    end = offset + value.bytes;
-    return bufferOf(value, offset, null);
-  });
-  const base = alignUp(end, ALIGNMENT);
-  let bytes = end;
-  let live = persistent.reduce((sum, value) => sum + value.bytes, 0);
-  const floor = live;
+  const persistent = stack(here.filter(({ program }) => program === null));
+  const buffers = persistent.placed.map(({ value, offset }) => bufferOf(value, offset, null));
+  const base = alignUp(persistent.end, ALIGNMENT);
+  const floor = persistent.placed.reduce((sum, { value }) => sum + value.bytes, 0);
+  let bytes = persistent.end;
+  let live = floor;
   for (const program of Object.keys(lifetimes) as ProgramName[]) {
     const own = here.filter((value) => value.program === program);
     if (own.length === 0) continue;
-    const blocks = own.map((value) => {
-      const lifetime = lifetimes[program].get(value.id);
-      invariant(lifetime, `${value.id} is never used`);
-      return { ...lifetime, bytes: value.bytes, alignment: value.alignment };
-    });
+    const blocks = blocksOf(own, program, lifetimes[program]);
     const { offsets, height } = pack(blocks);
     own.forEach((value, index) => {
       const { start, end: last } = blocks[index]!;
@@ -80,6 +86,33 @@ function layoutArena(
     live = Math.max(live, floor + maxLive(blocks));
   }
   return { buffers, arena: { bytes: alignUp(bytes, PAGE), maxLive: live } };
+}
+
+/** Persistent buffers one above the other; large alignments first, so that no padding stands between them. */
+function stack(values: readonly Value[]): { placed: { value: Value; offset: number }[]; end: number } {
+  let end = 0;
+  const placed = values
+    .toSorted((a, b) => b.alignment - a.alignment)
+    .map((value) => {
+      const offset = alignUp(end, value.alignment);
+      end = offset + value.bytes;
+      return { value, offset };
+    });
+  return { placed, end };
+}
+
+function blocksOf(
+  values: readonly Value[],
+  program: ProgramName,
+  lifetimes: ReadonlyMap<string, Lifetime>,
+): readonly Block[] {
+  return values
+    .filter((value) => value.program === program)
+    .map((value) => {
+      const lifetime = lifetimes.get(value.id);
+      invariant(lifetime, `${value.id} is never used`);
+      return { ...lifetime, bytes: value.bytes, alignment: value.alignment };
+    });
 }
 
 function bufferOf(value: Value, offset: number, lifetime: PlanBuffer["lifetime"]): PlanBuffer {

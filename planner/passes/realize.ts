@@ -1,20 +1,39 @@
 /**
- * From a shape to addresses: what every candidate of choose-shape and every feasibility question goes through, so that
- * memory is never estimated, only measured.
+ * From a shape to its schedule and its addresses: what every candidate of choose-shape and every feasibility question
+ * goes through, so that memory is never estimated, only measured.
  */
 import type { Inputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
+import type { ArenaName } from "../../schemas/plan.ts";
 import type { EffectContext } from "../ir/effects.ts";
-import type { Expanded, LaidOut, Shape } from "../ir/schedule.ts";
-import { tensorByName, type Units } from "../ir/units.ts";
+import type { Expanded, LaidOut, Rolled, Shape } from "../ir/schedule.ts";
+import { tensorByName } from "../ir/units.ts";
+import type { Variant } from "../ir/variants.ts";
 import { expandStep } from "./expand-step.ts";
-import { layout } from "./layout.ts";
+import { fullest, layout } from "./layout.ts";
 import { prefetch } from "./prefetch.ts";
 import { residency } from "./residency.ts";
 import { roll } from "./roll.ts";
 
-export function realize(inputs: Inputs, units: Units, shape: Shape): LaidOut {
-  return layout(roll(prefetch(residency(expandStep(inputs, units, shape), units)), units));
+export function realize(variant: Variant, shape: Shape): LaidOut {
+  return layout(scheduled(variant, shape));
+}
+
+/** A shape's schedule without addresses, and the bytes of each arena at its fullest moment. */
+export interface Measured {
+  readonly rolled: Rolled;
+  readonly bytes: Readonly<Record<ArenaName, number>>;
+}
+
+/** What most candidates need to be weighed: quicker than their layout, and equal to it where no fragment is wasted. */
+export function measure(variant: Variant, shape: Shape): Measured {
+  const rolled = scheduled(variant, shape);
+  return { rolled, bytes: fullest(rolled) };
+}
+
+function scheduled(variant: Variant, shape: Shape): Rolled {
+  const { units } = variant;
+  return roll(prefetch(residency(expandStep(variant, shape), units), units), units);
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */

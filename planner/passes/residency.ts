@@ -2,17 +2,19 @@
  * residency: decides which unit is in which slot at every moment, and inserts the loads.
  *
  * Requires: tasks that name their unit.
- * Guarantees: the `weights` formal of every task is bound to a slot that holds its unit; loads are as few as the slots
- * allow (Belady; with a vram tier, Belady on vram and then on its miss stream); every program starts and ends in the
- * same residency.
+ * Guarantees: the `weights` formal of every task is bound to a place that holds its unit; per class of units, loads are
+ * as few as its slots allow (Belady); every program starts and ends in the same residency. With a vram tier, ram keeps
+ * some of the units that vram loads, and the others pass through it tensor by tensor: a kept unit saves both its reads
+ * in a step, which no policy can better, since vram asks for each of them twice, far apart. The head's chunks wait in slots that live only while the head runs: they take
+ * no room from the blocks, which never run at the same time.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
-import type { PlanUnit, ProgramName } from "../../schemas/plan.ts";
-import { type Load, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
-import { ALIGNMENT } from "../ir/procedure.ts";
-import type { CopyTask, Expanded, Programs, ReadTask, Resident, Shape, Task, Value } from "../ir/schedule.ts";
-import { transfersOf, type Units } from "../ir/units.ts";
-import { at, computeArena, pinnedSlot, ramSlot, ringSlot, slotBytes } from "../ir/values.ts";
+import type { ProgramName, Residency } from "../../schemas/plan.ts";
+import { type Load, replace, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
+import type { Expanded, Programs, Resident, Shape, Task } from "../ir/schedule.ts";
+import { HEAD_CLASS, type Units } from "../ir/units.ts";
+import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
+import { WeightPlaces } from "../ir/weight-places.ts";
 
 /** One use of a unit by one or more consecutive tasks. */
 interface Touch {
@@ -21,60 +23,93 @@ interface Touch {
   readonly phase: string;
 }
 
+/** The slots of one class in the compute tier, and the loads that keep them serving their touches. */
+interface Ring {
+  readonly unitClass: string;
+  /** What every program finds and leaves; all empty when the slots live only within a program. */
+  readonly slots: Slots;
+  readonly lasting: boolean;
+  readonly loads: Programs<readonly Load[]>;
+}
+
 export function residency(expanded: Expanded, units: Units): Resident {
   const { shape, programs } = expanded;
   const pinned = new Set(shape.pinned);
   const touches = mapPrograms(programs, (tasks) => touchesOf(tasks, pinned));
-  const order = (program: ProgramName) => touches[program].map((touch) => touch.unit);
-  const cycle = order("train-step");
-  const slots = steadyState(cycle, shape.ring);
-  const loads = mapPrograms(touches, (list) =>
-    replaceAndRestore(
-      list.map((touch) => touch.unit),
-      slots,
-      cycle,
-    ),
+  const classOfUnit = new Map(
+    [...units.classes].flatMap(([name, members]) => members.map((unit) => [unit, name])),
   );
-  const ram = shape.tiers === "disk-ram" ? null : ramTier(loads, shape.ramSlots, units.norm);
+  const rings = [...units.classes].flatMap(([unitClass, members]) => {
+    const streaming = members.filter((unit) => !pinned.has(unit));
+    return streaming.length === 0 ? [] : [serveClass(unitClass, streaming, touches, shape)];
+  });
+  const places = new WeightPlaces(shape, units);
   const withLoads = mapPrograms(programs, (tasks, program) => {
-    const bound = bindWeights(tasks, loads[program], touches[program], slots, pinned);
-    const chain = ram && chainedLoads(ram, program, units);
-    const make = (load: Load, index: number, id: string) =>
-      chain?.load(load, index, id) ?? readLoad(load, id, units);
-    const list = insertLoads(bound, touches[program], loads[program], make);
-    return chain ? [...list, ...chain.restore(loads[program].length)] : list;
+    const bound = new Map<number, string>();
+    const loads = rings.flatMap((ring) => {
+      const own = touches[program].filter(({ unit }) => classOfUnit.get(unit) === ring.unitClass);
+      for (const [task, slot] of bindTouches(own, ring, program)) bound.set(task, slot);
+      places.declareRing(ring, program);
+      return ring.loads[program].map((load): PlacedLoad => {
+        const touch = own[load.touch];
+        const id = `${load.unit}/${touch?.phase ?? "restore"}`;
+        return { before: touch?.firstTask ?? tasks.length, load, id, to: slotIn(ring, load.slot, program) };
+      });
+    });
+    const inOrder = loads.toSorted((a, b) => a.before - b.before);
+    const brought = inOrder.map(({ before, load, id, to }) => ({
+      before,
+      tasks: places.bring(load.unit, to, { id, evicts: load.evicts, program }),
+    }));
+    return insertLoads(bindWeights(tasks, bound, pinned, touches[program]), brought);
   });
   return {
     ...expanded,
-    values: [...expanded.values, ...slotValues(shape, units)],
+    values: [...expanded.values, ...places.values],
     programs: withLoads,
     residency: [
       ...shape.pinned.map((unit) => ({ buffer: pinnedSlot(unit), unit })),
-      ...slots.flatMap((unit, slot) => (unit === null ? [] : [{ buffer: ringSlot(slot), unit }])),
-      ...(ram?.slots ?? []).flatMap((unit, slot) => (unit === null ? [] : [{ buffer: ramSlot(slot), unit }])),
+      ...shape.ramPinned.map((unit) => ({ buffer: ramPinnedSlot(unit), unit })),
+      ...rings.flatMap(residencyOf),
     ],
   };
 }
 
-interface RamTier {
-  readonly slots: Slots;
-  readonly loads: Programs<readonly Load[]>;
+interface PlacedLoad {
+  /** Index of the task that the load serves; behind the last at the end of the program. */
+  readonly before: number;
+  readonly load: Load;
+  readonly id: string;
+  readonly to: string;
 }
 
-/** The miss stream of vram is the touch sequence of ram; a slot that it leaves empty holds `filler`. */
-function ramTier(loads: Programs<readonly Load[]>, slotCount: number, filler: string): RamTier {
-  const cycle = loads["train-step"].map((load) => load.unit);
-  const slots = steadyState(cycle, slotCount).map((unit) => unit ?? filler);
-  return {
-    slots,
-    loads: mapPrograms(loads, (list) =>
-      replaceAndRestore(
-        list.map((load) => load.unit),
-        slots,
-        cycle,
-      ),
-    ),
-  };
+function serveClass(
+  unitClass: string,
+  streaming: readonly string[],
+  touches: Programs<readonly Touch[]>,
+  shape: Shape,
+): Ring {
+  const members = new Set(streaming);
+  const lasting = unitClass !== HEAD_CLASS;
+  const order = mapPrograms(touches, (list) =>
+    list.map(({ unit }) => unit).filter((unit) => members.has(unit)),
+  );
+  const slotCount = Math.min(lasting ? shape.ring : HEAD_SLOTS, streaming.length);
+  if (!lasting) {
+    const slots = new Array<string | null>(slotCount).fill(null);
+    return { unitClass, lasting, slots, loads: mapPrograms(order, (list) => replace(list, slots, []).loads) };
+  }
+  const cycle = order["train-step"];
+  const slots = steadyState(cycle, slotCount);
+  const loads = mapPrograms(order, (list) => replaceAndRestore(list, slots, cycle));
+  return { unitClass, lasting, slots, loads };
+}
+
+/** Slots that the head's chunks take turns in. */
+const HEAD_SLOTS = 2;
+
+function residencyOf({ unitClass, slots }: Ring): Residency {
+  return slots.flatMap((unit, slot) => (unit === null ? [] : [{ buffer: ringSlot(unitClass, slot), unit }]));
 }
 
 function touchesOf(tasks: readonly Task[], pinned: ReadonlySet<string>): readonly Touch[] {
@@ -89,127 +124,58 @@ function touchesOf(tasks: readonly Task[], pinned: ReadonlySet<string>): readonl
   return touches;
 }
 
+/** The slot that holds the unit of each touch, by the touch's first task. */
+function bindTouches(
+  touches: readonly Touch[],
+  ring: Ring,
+  program: ProgramName,
+): ReadonlyMap<number, string> {
+  const holding = new Map(ring.slots.flatMap((unit, slot) => (unit === null ? [] : [[unit, slot] as const])));
+  const bound = new Map<number, string>();
+  let nextLoad = 0;
+  touches.forEach(({ unit, firstTask }, touch) => {
+    for (; ring.loads[program][nextLoad]?.touch === touch; nextLoad++) {
+      const load = ring.loads[program][nextLoad]!;
+      if (load.evicts !== null) holding.delete(load.evicts);
+      holding.set(load.unit, load.slot);
+    }
+    const slot = holding.get(unit);
+    invariant(slot !== undefined, `${program}: ${unit} is touched while it is not resident`);
+    bound.set(firstTask, slotIn(ring, slot, program));
+  });
+  return bound;
+}
+
+/** Name of a slot as a value of a program: a lasting one is the same in all of them. */
+function slotIn({ unitClass, lasting }: Ring, slot: number, program: ProgramName): string {
+  return lasting ? ringSlot(unitClass, slot) : `${ringSlot(unitClass, slot)}@${program}`;
+}
+
 function bindWeights(
   tasks: readonly Task[],
-  loads: readonly Load[],
-  touches: readonly Touch[],
-  start: Slots,
+  places: ReadonlyMap<number, string>,
   pinned: ReadonlySet<string>,
+  touches: readonly Touch[],
 ): readonly Task[] {
-  const holding = new Map(start.flatMap((unit, slot) => (unit === null ? [] : [[unit, slot] as const])));
-  let touch = -1;
-  let nextLoad = 0;
+  const starts = new Set(touches.map(({ firstTask }) => firstTask));
+  let place = "";
   return tasks.map((task, index) => {
     if (task.kind !== "run" || task.unit === null) return task;
     if (pinned.has(task.unit)) return { ...task, bind: { ...task.bind, weights: at(pinnedSlot(task.unit)) } };
-    while (touches[touch + 1]?.firstTask === index) {
-      touch++;
-      for (; loads[nextLoad]?.touch === touch; nextLoad++) {
-        const { evicts, unit, slot } = loads[nextLoad]!;
-        if (evicts !== null) holding.delete(evicts);
-        holding.set(unit, slot);
-      }
-    }
-    const slot = holding.get(task.unit);
-    invariant(slot !== undefined, `${task.id} runs while ${task.unit} is not resident`);
-    return { ...task, bind: { ...task.bind, weights: at(ringSlot(slot)) } };
+    if (starts.has(index)) place = places.get(index)!;
+    return { ...task, bind: { ...task.bind, weights: at(place) } };
   });
 }
 
 function insertLoads(
   tasks: readonly Task[],
-  touches: readonly Touch[],
-  loads: readonly Load[],
-  makeLoads: (load: Load, index: number, id: string) => readonly Task[],
+  loads: readonly { readonly before: number; readonly tasks: readonly Task[] }[],
 ): readonly Task[] {
-  const before = new Map<number, Task[]>();
-  loads.forEach((load, index) => {
-    const touch = touches[load.touch];
-    const position = touch?.firstTask ?? tasks.length;
-    const made = makeLoads(load, index, `${load.unit}/${touch?.phase ?? "restore"}`);
-    before.set(position, [...(before.get(position) ?? []), ...made]);
-  });
+  const before = new Map<number, readonly Task[]>();
+  for (const load of loads) before.set(load.before, [...(before.get(load.before) ?? []), ...load.tasks]);
   return [
     ...tasks.flatMap((task, index) => [...(before.get(index) ?? []), task]),
     ...(before.get(tasks.length) ?? []),
-  ];
-}
-
-/** Two tiers: each load is one read from disk. */
-function readLoad(load: Load, id: string, units: Units): readonly Task[] {
-  return readTasks(`read/${id}`, units.byId.get(load.unit)!, ringSlot(load.slot), load.evicts);
-}
-
-/** Three tiers: each vram load is a copy from ram, after the read that brings the unit there if it is not. */
-function chainedLoads(ram: RamTier, program: ProgramName, units: Units) {
-  const holding = new Map(ram.slots.flatMap((unit, slot) => (unit === null ? [] : [[unit, slot] as const])));
-  const take = (reads: readonly Load[], id: (unit: string) => string): readonly Task[] =>
-    reads.flatMap((read) => {
-      if (read.evicts !== null) holding.delete(read.evicts);
-      holding.set(read.unit, read.slot);
-      return readTasks(`read/${id(read.unit)}`, units.byId.get(read.unit)!, ramSlot(read.slot), read.evicts);
-    });
-  const all = ram.loads[program];
-  return {
-    load: (load: Load, index: number, id: string): readonly Task[] => {
-      const reads = take(
-        all.filter(({ touch }) => touch === index),
-        () => id,
-      );
-      const from = ramSlot(holding.get(load.unit)!);
-      return [...reads, ...copyTasks(`copy/${id}`, units.byId.get(load.unit)!, from, ringSlot(load.slot))];
-    },
-    restore: (vramLoads: number) =>
-      take(
-        all.filter(({ touch }) => touch === vramLoads),
-        (unit) => `${unit}/ram-restore`,
-      ),
-  };
-}
-
-/** The reads that bring a unit to a slot. */
-export function readTasks(
-  id: string,
-  unit: PlanUnit,
-  to: string,
-  evicts: string | null,
-): readonly ReadTask[] {
-  return transfersOf(unit).map(({ suffix, parts }, index) => {
-    return {
-      kind: "read",
-      id: id + suffix,
-      lane: "disk",
-      unit: unit.id,
-      parts,
-      evicts: index === 0 ? evicts : null,
-      to,
-    };
-  });
-}
-
-/** The copies that bring a unit from a ram slot to a vram slot. */
-export function copyTasks(id: string, unit: PlanUnit, from: string, to: string): readonly CopyTask[] {
-  return transfersOf(unit).map(({ suffix, from: offset, bytes }) => {
-    const ends = { from: at(from, offset), to: at(to, offset) };
-    return { kind: "copy", id: id + suffix, lane: "h2d", ...ends, bytes, unit: unit.id };
-  });
-}
-
-function slotValues(shape: Shape, units: Units): readonly Value[] {
-  const slot = (id: string, arena: Value["arena"], bytes: number): Value => ({
-    id,
-    arena,
-    bytes,
-    alignment: ALIGNMENT,
-    holds: "weights",
-    program: null,
-  });
-  const compute = computeArena(shape);
-  const size = slotBytes(units);
-  return [
-    ...shape.pinned.map((unit) => slot(pinnedSlot(unit), compute, units.byId.get(unit)!.bytes)),
-    ...Array.from({ length: shape.ring }, (_, index) => slot(ringSlot(index), compute, size)),
-    ...Array.from({ length: shape.ramSlots }, (_, index) => slot(ramSlot(index), "ram", size)),
   ];
 }
 

@@ -9,11 +9,13 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import type { Residency } from "../../schemas/plan.ts";
 import type { Resident, Rolled, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
-import { ramSlot } from "../ir/values.ts";
-import { copyTasks, mapPrograms, readTasks } from "./residency.ts";
+import { ramPinnedSlot } from "../ir/values.ts";
+import { type Bringing, WeightPlaces } from "../ir/weight-places.ts";
+import { mapPrograms } from "./residency.ts";
 
 export function roll(resident: Resident, units: Units): Rolled {
-  const prologue = [...loadResidency(resident, units), ...resident.adapterCopies];
+  const places = new WeightPlaces(resident.shape, units);
+  const prologue = [...loadResidency(resident, places), ...resident.adapterCopies];
   const parts = mapPrograms(resident.programs, (steady, program) => {
     const end = residencyAfter(resident.residency, steady);
     for (const { buffer, unit } of resident.residency) {
@@ -24,7 +26,9 @@ export function roll(resident: Resident, units: Units): Rolled {
     }
     return { prologue: program === "train-step" ? prologue : [], steady, epilogue: [] };
   });
-  return { ...resident, parts };
+  const declared = new Set(resident.values.map(({ id }) => id));
+  const passing = places.values.filter(({ id }) => !declared.has(id));
+  return { ...resident, values: [...resident.values, ...passing], parts };
 }
 
 /** What each slot holds after the loads of `tasks`. */
@@ -37,27 +41,13 @@ function residencyAfter(start: Residency, tasks: readonly Task[]): ReadonlyMap<s
   return holding;
 }
 
-/** Brings every unit of the steady state to its slot; with a vram tier by way of the ram slots, in turn. */
-function loadResidency({ shape, residency }: Resident, units: Units): readonly Task[] {
-  const holding = new Map<string, string>();
-  const read = (unit: string, to: string, id: string): readonly Task[] => {
-    const evicts = holding.get(to) ?? null;
-    holding.set(to, unit);
-    return readTasks(id, units.byId.get(unit)!, to, evicts);
-  };
-  if (shape.tiers === "disk-ram")
-    return residency.flatMap(({ unit, buffer }) => read(unit, buffer, `read/${unit}/start`));
-  const device = residency.filter(({ buffer }) => !buffer.startsWith("ram/"));
-  const copied = device.flatMap(({ unit, buffer }, index) => {
-    const slot = ramSlot(index % shape.ramSlots);
-    return [
-      ...read(unit, slot, `read/${unit}/start`),
-      ...copyTasks(`copy/${unit}/start`, units.byId.get(unit)!, slot, buffer),
-    ];
-  });
-  const rest = residency.flatMap(({ unit, buffer }) => {
-    if (!buffer.startsWith("ram/") || holding.get(buffer) === unit) return [];
-    return read(unit, buffer, `read/${unit}/ram-start/${buffer}`);
-  });
-  return [...copied, ...rest];
+/** Brings every unit of the steady state to its place; what ram keeps first, since vram may take it from there. */
+function loadResidency({ residency }: Resident, places: WeightPlaces): readonly Task[] {
+  const bringing = (unit: string): Bringing => ({ id: `${unit}/start`, evicts: null, program: "train-step" });
+  const kept = residency.filter(({ unit, buffer }) => buffer === ramPinnedSlot(unit));
+  const others = residency.filter(({ unit, buffer }) => buffer !== ramPinnedSlot(unit));
+  return [
+    ...kept.flatMap(({ unit }) => places.keep(unit, bringing(unit))),
+    ...others.flatMap(({ unit, buffer }) => places.bring(unit, buffer, bringing(unit))),
+  ];
 }

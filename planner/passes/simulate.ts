@@ -17,7 +17,7 @@ export function simulate(
   procedures: readonly PlanProcedure[],
   hardware: HardwareProfile,
 ): Plan["predictions"] {
-  const durationOf = costModel(procedures, hardware);
+  const durationOf = costModel(procedures, hardware).instruction;
   return (["train-step", "evaluate", "checkpoint"] as const).flatMap((program: ProgramName) => {
     const { steady } = programs[program];
     if (steady.length === 0) return [];

@@ -7,5 +7,5 @@ import { type Simulation, simulate } from "./simulate.ts";
 /** Start, end and stall of every instruction of the program's steady part, in nanoseconds from the step's start. */
 export function simulatePlan(plan: Plan, program: ProgramName = "train-step"): Simulation {
   const hardware = plan.meta.hardware as unknown as HardwareProfile;
-  return simulate(plan.programs[program].steady, costModel(plan.procedures, hardware));
+  return simulate(plan.programs[program].steady, costModel(plan.procedures, hardware).instruction);
 }

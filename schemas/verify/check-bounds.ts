@@ -3,16 +3,19 @@
  * the compute lane and the bytes of the slots, so the plan cannot claim to be closer to the optimum than it is.
  *
  * - Touches: the units of the steady part's runs, in serial order, each with the bytes of its parts.
- * - Capacity: every byte in which weights may wait: buffers that hold weights, or that a read or a copy of weights
- *   fills; those of the compute tier for a copy link, of all tiers for the disk.
- * - A certificate of proof `windows` lists disjoint stretches "start-end" (half-open, counted in touches of the
- *   endlessly repeated step) and the capacity. Stretches that do not fit on the circle of one step are taken on that
+ * - Capacity when a touch begins: every byte in which weights may wait then: buffers alive that hold weights, or that a
+ *   read or a copy of weights fills; those of the compute tier for a copy link, of all tiers for the disk. From disk,
+ *   what memory held at the last copy of weights before counts as well, if less: what a stretch touches was in vram by
+ *   its end's last copy, so it was in memory at that copy or read since, and the bytes of that copy are there twice.
+ * - A certificate of proof `windows` lists disjoint stretches "start-end@capacity" (half-open, counted in touches of
+ *   the endlessly repeated step). Stretches that do not fit on the circle of one step are taken on that
  *   of two, and then prove half their sum per step.
  * - What cannot be avoided by any capacity (see `unavoidable`) may be added to the bound.
  */
 import type { Instruction, Plan, ProgramName } from "../plan.ts";
 import { defineCheck } from "./check.ts";
 import { host, Memory } from "./memory.ts";
+import { pagedRow } from "./paged-row.ts";
 import { type PlanIndex, programNames, type Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
 
@@ -65,48 +68,72 @@ export function gapPpm(moved: number, bound: number): number {
 function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => void): number {
   // Weights are never written back.
   if (bound.link === "d2h") return 0;
-  const touches = touchesOf(index, bound.program);
-  const capacity = capacityOf(index, bound.link);
-  if (bound.proof !== "windows") return bestBound(touches, capacity);
+  const touches = touchesOf(index, bound.program, bound.link);
+  if (bound.proof !== "windows") return bestBound(touches);
   const windows = parseWindows(bound.certificate.windows);
   if (!windows) {
     wrong("the certificate has no readable windows");
     return 0;
   }
-  if (bound.certificate.capacity !== capacity) {
-    wrong(`the slots hold ${capacity} bytes, not ${String(bound.certificate.capacity)}`);
+  if (touches.length === 0) return 0;
+  for (const { start, capacity } of windows) {
+    const { capacity: actual } = touches[start % touches.length]!;
+    if (capacity !== actual) wrong(`at touch ${start} the places hold ${actual} bytes, not ${capacity}`);
   }
-  const sum = windows.reduce((total, window) => total + windowBound(touches, window, capacity), 0);
+  const sum = windows.reduce((total, window) => total + windowBound(touches, window), 0);
   if (disjointOnCircle(windows, touches.length)) return sum;
   if (disjointOnCircle(windows, 2 * touches.length)) return Math.ceil(sum / 2);
   wrong("the windows of the certificate overlap");
   return 0;
 }
 
-function parseWindows(value: Bound["certificate"][string] | undefined): Window[] | undefined {
+interface CertifiedWindow extends Window {
+  readonly capacity: number;
+}
+
+function parseWindows(value: Bound["certificate"][string] | undefined): CertifiedWindow[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const windows = value.map((text) => {
-    const [, start, end] = /^(\d{1,9})-(\d{1,9})$/.exec(text) ?? [];
-    return { start: Number(start), end: Number(end) };
+    const [, start, end, capacity] = /^(\d{1,9})-(\d{1,9})@(\d{1,15})$/.exec(text) ?? [];
+    return { start: Number(start), end: Number(end), capacity: Number(capacity) };
   });
   return windows.every(({ start, end }) => start < end) ? windows : undefined;
 }
 
-function touchesOf(index: PlanIndex, program: ProgramName): Touch[] {
-  return index.part(program, "steady").flatMap(({ instruction }) => {
+function touchesOf(index: PlanIndex, program: ProgramName, link: Link): Touch[] {
+  const steps = index.part(program, "steady");
+  const capacity = capacities(index, program, link);
+  return steps.flatMap(({ instruction }, i) => {
     if (instruction.kind !== "run" || instruction.unit === null) return [];
     const { id, parts } = index.unit(instruction.unit);
-    return [{ unit: id, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) }];
+    return [{ unit: id, bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0), capacity: capacity[i]! }];
   });
 }
 
-function capacityOf(index: PlanIndex, link: Link): number {
+/** What memory before the link can hold when each instruction of the steady part begins. */
+function capacities(index: PlanIndex, program: ProgramName, link: Link): number[] {
+  const steps = index.part(program, "steady");
   const { buffers, shape } = index.plan;
   const filled = new Set(index.steps.flatMap(({ instruction }) => filledSlots(instruction)));
-  return buffers
+  const places = buffers
     .filter(({ id, holds }) => holds === "weights" || filled.has(id))
-    .filter(({ arena }) => link === "disk" || arena === shape.compute_arena)
-    .reduce((sum, { bytes }) => sum + bytes, 0);
+    .filter(({ arena }) => link === "disk" || arena === shape.compute_arena);
+  const alive = steps.map(({ position }) =>
+    places
+      .filter(
+        ({ lifetime: life }) =>
+          !life || (life.program === program && life.start <= position && position < life.end),
+      )
+      .reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  if (link !== "disk") return alive;
+  const copies = steps.flatMap(({ instruction }, i) =>
+    instruction.kind === "copy" && instruction.unit !== null ? [{ i, bytes: instruction.bytes }] : [],
+  );
+  return alive.map((bytes, i) => {
+    const last = copies.findLast((copy) => copy.i < i) ?? copies.at(-1);
+    return last ? Math.min(bytes, alive[last.i]! - last.bytes) : bytes;
+  });
 }
 
 function filledSlots(instruction: Instruction): string[] {
@@ -117,8 +144,8 @@ function filledSlots(instruction: Instruction): string[] {
 /**
  * What no memory could save: the rows of the tokens, the files of a checkpoint, and data other than weights that has
  * to change tier: towards the compute tier what does not come from there (step inputs, rows, adapters updated by the
- * host), away from it what is not just brought back (results, gradients). Activations that are put aside for a while
- * cross twice and could have stayed.
+ * host), away from it what is not just brought back (results, gradients). What is put aside for a while crosses twice,
+ * and could have been spared that if its place in vram lives on until it comes back.
  */
 function unavoidable(index: PlanIndex, program: ProgramName, link: Link): number {
   const steps = index.part(program, "steady");
@@ -129,9 +156,7 @@ function unavoidable(index: PlanIndex, program: ProgramName, link: Link): number
   for (const step of steps) {
     const ordinal = memory.execute(step, ({ content }) => {
       const source = writers.get(content?.writer ?? host);
-      if (step.instruction.lane === "h2d" && source?.instruction.lane === "d2h") {
-        roundTrips.add(step).add(source);
-      }
+      if (source && couldHaveStayed(index, source, step)) roundTrips.add(step).add(source);
     });
     writers.set(ordinal, step);
   }
@@ -142,8 +167,17 @@ function unavoidable(index: PlanIndex, program: ProgramName, link: Link): number
     }, 0);
 }
 
+/** Whether the place that `going` copies from still lives when the place that `back` copies to begins to. */
+function couldHaveStayed(index: PlanIndex, going: Step, back: Step): boolean {
+  const [from, to] = [going.instruction, back.instruction];
+  if (from.kind !== "copy" || from.lane !== "d2h" || to.kind !== "copy" || to.lane !== "h2d") return false;
+  const left = index.buffer(from.from.buffer).lifetime;
+  const returned = index.buffer(to.to.buffer).lifetime;
+  return !left || !returned || left.end > returned.start;
+}
+
 function ownTraffic(instruction: Instruction): number {
   if (instruction.kind === "write") return instruction.bytes;
   if (instruction.kind !== "gather") return 0;
-  return Math.min(instruction.indices.bytes / 4, instruction.table_rows) * instruction.row_bytes;
+  return Math.min(instruction.indices.bytes / 4, instruction.table_rows) * pagedRow(instruction).least;
 }

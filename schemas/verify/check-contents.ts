@@ -160,21 +160,14 @@ class Interpreter {
         );
     } else {
       const { from, to, bytes } = instruction;
-      const missing = this.#missing(
-        this.#index.buffer(from.buffer),
-        0,
-        unit,
-        from.offset,
-        from.offset + bytes,
-      );
+      const source = this.#index.buffer(from.buffer);
+      const missing = this.#missing(source, from.offset - to.offset, unit, to.offset, to.offset + bytes);
       if (missing)
         this.#tell(
           "verify.contents",
           path,
           `${instruction.id} copies ${unit.id}, but ${from.buffer} holds ${missing}`,
         );
-      if (from.offset !== to.offset)
-        this.#tell("verify.contents", path, `${instruction.id} moves ${unit.id} inside its slot`);
     }
   }
 

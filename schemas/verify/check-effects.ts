@@ -6,6 +6,7 @@ import type { Instruction, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { effectsOf } from "./effects.ts";
 import { intersects } from "./intervals.ts";
+import { pagedRow } from "./paged-row.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 
 export const checkEffects = defineCheck({
@@ -48,14 +49,6 @@ function printRanges(ranges: readonly Range[]): string {
   );
 }
 
-/** Direct I/O reads whole pages. */
-const pageBytes = 4096;
-
-/** Most pages that a row at any offset touches. */
-function worstPages(rowBytes: number): number {
-  return Math.ceil((rowBytes + pageBytes - 1) / pageBytes);
-}
-
 /** What an instruction moves instead of its declared bytes, in words; nothing when they agree. */
 function wrongBytes(instruction: Instruction): string | undefined {
   const { bytes } = instruction;
@@ -67,7 +60,7 @@ function wrongBytes(instruction: Instruction): string | undefined {
     case "gather": {
       const rows = instruction.indices.bytes / 4;
       const exact = rows * instruction.row_bytes;
-      const pages = rows * worstPages(instruction.row_bytes) * pageBytes;
+      const pages = rows * pagedRow(instruction).most;
       return bytes === exact || bytes === pages
         ? undefined
         : `${exact} bytes, or ${pages} in whole pages, not ${bytes}`;
@@ -145,6 +138,8 @@ export const checkFileRanges = defineCheck({
       }
       if (instruction.kind !== "read") continue;
       const parts = index.unit(instruction.unit).parts;
+      // A place that only part of the unit passes through begins with that part.
+      const shifts = new Set<number>();
       instruction.segments.forEach(({ file, offset, bytes, tensor: name, from, to }, i) => {
         const tensor = index.tensor(name);
         if (file !== tensor.file || offset !== tensor.offset + from || from + bytes > tensor.bytes) {
@@ -154,14 +149,11 @@ export const checkFileRanges = defineCheck({
             `${instruction.id} does not read the bytes of ${name}`,
           );
         }
-        const inPlace = parts.some(
-          (part) =>
-            part.tensor === name &&
-            part.from <= from &&
-            from + bytes <= part.from + part.bytes &&
-            to.offset - part.at === from - part.from,
+        const part = parts.find(
+          (one) => one.tensor === name && one.from <= from && from + bytes <= one.from + one.bytes,
         );
-        if (!inPlace) {
+        if (part) shifts.add(to.offset - part.at - (from - part.from));
+        if (!part || shifts.size > 1) {
           report(
             "verify.contents",
             `${path}.segments[${i}]`,

@@ -165,7 +165,7 @@ export class Memory {
     const needed =
       unit === null
         ? [source]
-        : partsWithin(this.#index.unit(unit), from.offset, bytes, source.start - from.offset);
+        : partsWithin(this.#index.unit(unit), to.offset, bytes, source.start - to.offset);
     const carried: { range: ArenaRange; content: Content }[] = [];
     for (const { start, end } of needed) {
       read(from.buffer, { ...source, start, end }, null);

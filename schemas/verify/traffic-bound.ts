@@ -1,15 +1,16 @@
 /**
  * How little a link can move, from what is touched and how much fits. It knows nothing of loads.
  *
- * In any stretch of a steady cycle that touches D distinct bytes of weights, at most C of them can be in fast memory
- * when the stretch begins, so at least D − C are moved during it. Disjoint stretches add up. The touches of a step
+ * In any stretch of a steady cycle that touches D distinct bytes of weights, at most as many of them can be in fast
+ * memory as its places held when the stretch began, C bytes, so at least D − C are moved during it. Disjoint stretches add up. The touches of a step
  * repeat for ever, so stretches may wrap around its end as long as they are disjoint on the circle.
  */
 
-/** What a step touches, one after the other: a unit and its bytes. */
+/** What a step touches, one after the other: a unit, its bytes, and what memory can hold when the touch begins. */
 export interface Touch {
   readonly unit: string;
   readonly bytes: number;
+  readonly capacity: number;
 }
 
 /** A stretch [start, end) of the endlessly repeated touches, counted from the start of a step. */
@@ -18,13 +19,14 @@ export interface Window {
   readonly end: number;
 }
 
-/** What the window alone forces over the link: max(0, distinct bytes − capacity). */
-export function windowBound(touches: readonly Touch[], { start, end }: Window, capacity: number): number {
+/** What the window alone forces over the link: max(0, distinct bytes − capacity at its start). */
+export function windowBound(touches: readonly Touch[], { start, end }: Window): number {
   const distinct = new Map<string, number>();
   for (let i = start; i < end; i++) {
     const { unit, bytes } = touches[i % touches.length]!;
     distinct.set(unit, bytes);
   }
+  const { capacity } = touches[start % touches.length]!;
   return Math.max(0, [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0) - capacity);
 }
 
@@ -40,7 +42,7 @@ export function disjointOnCircle(windows: readonly Window[], period: number): bo
 }
 
 /** The best bound that any choice of disjoint windows within two steps gives for one of them. */
-export function bestBound(touches: readonly Touch[], capacity: number): number {
+export function bestBound(touches: readonly Touch[]): number {
   const sequence = withoutRepeats(touches);
   if (sequence.length === 0) return 0;
   const length = 2 * sequence.length;
@@ -49,6 +51,7 @@ export function bestBound(touches: readonly Touch[], capacity: number): number {
   for (let start = 0; start < length; start++) {
     best[start + 1] = Math.max(best[start + 1]!, best[start]!);
     const seen = new Set<string>();
+    const { capacity } = sequence[start % sequence.length]!;
     let distinct = 0;
     for (let end = start + 1; end <= Math.min(length, start + sequence.length); end++) {
       const { unit, bytes } = sequence[(end - 1) % sequence.length]!;

@@ -1,21 +1,25 @@
 /** What each pass guarantees, and that each is needed: the pipeline without it fails here. */
 import { describe, expect, it } from "vitest";
+import { compile } from "../../planner/compile.ts";
 import type { Shape, Task } from "../../planner/ir/schedule.ts";
-import { buildUnits, type Units } from "../../planner/ir/units.ts";
-import { chooseShape } from "../../planner/passes/choose-shape.ts";
+import { buildVariants, type Variant } from "../../planner/ir/variants.ts";
 import { expandStep } from "../../planner/passes/expand-step.ts";
-import { feasible, smallestShape } from "../../planner/passes/feasible.ts";
+import { feasible } from "../../planner/passes/feasible.ts";
 import { layout } from "../../planner/passes/layout.ts";
 import { prefetch } from "../../planner/passes/prefetch.ts";
 import { effectContext, realize } from "../../planner/passes/realize.ts";
 import { residency } from "../../planner/passes/residency.ts";
 import { roll } from "../../planner/passes/roll.ts";
 import { sync } from "../../planner/passes/sync.ts";
+import { floors } from "../../planner/shape/floors.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
 import { toyInputs } from "./toy.ts";
 
-const shapes = (inputs: Inputs, units: Units): readonly Shape[] => {
-  const smallest = smallestShape(inputs, units);
+const whole = (inputs: Inputs): Variant => buildVariants(inputs)[0]!;
+const smallestShape = (variant: Variant): Shape => floors([variant])[0]!.shape;
+
+const shapes = (variant: Variant): readonly Shape[] => {
+  const smallest = smallestShape(variant);
   return [
     smallest,
     { ...smallest, ring: 3, microBatch: 2 },
@@ -26,8 +30,8 @@ const shapes = (inputs: Inputs, units: Units): readonly Shape[] => {
 describe("expand-step", () => {
   it("runs each block and micro-batch once forward and once backward, layer-major", () => {
     const inputs = toyInputs();
-    const units = buildUnits(inputs);
-    const { programs } = expandStep(inputs, units, { ...smallestShape(inputs, units), microBatch: 2 });
+    const variant = whole(inputs);
+    const { programs } = expandStep(variant, { ...smallestShape(variant), microBatch: 2 });
     const runs = programs["train-step"].filter((task) => task.kind === "run");
     const order = (phase: string) =>
       runs.filter(({ id }) => id.startsWith(phase)).map(({ id }) => id.slice(4));
@@ -43,9 +47,10 @@ describe("residency", () => {
   it("binds every unit's weights to a slot that holds it at that moment", () => {
     for (const options of [{}, { vram: 2 ** 34 }]) {
       const inputs = toyInputs(options);
-      const units = buildUnits(inputs);
-      for (const shape of shapes(inputs, units)) {
-        const resident = residency(expandStep(inputs, units, shape), units);
+      const variant = whole(inputs);
+      const { units } = variant;
+      for (const shape of shapes(variant)) {
+        const resident = residency(expandStep(variant, shape), units);
         for (const tasks of Object.values(resident.programs)) {
           const holding = new Map(resident.residency.map(({ buffer, unit }) => [buffer, unit]));
           for (const task of tasks) follow(task, holding);
@@ -69,10 +74,11 @@ function follow(task: Task, holding: Map<string, string>): void {
 describe("prefetch", () => {
   it("puts every load right behind the last task that needs its slot, and adds none", () => {
     const inputs = toyInputs();
-    const units = buildUnits(inputs);
-    const resident = residency(expandStep(inputs, units, shapes(inputs, units)[1]!), units);
+    const variant = whole(inputs);
+    const { units } = variant;
+    const resident = residency(expandStep(variant, shapes(variant)[1]!), units);
     const before = resident.programs["train-step"];
-    const after = prefetch(resident).programs["train-step"];
+    const after = prefetch(resident, units).programs["train-step"];
     expect(after.filter(({ kind }) => kind === "read").length).toBe(
       before.filter(({ kind }) => kind === "read").length,
     );
@@ -81,7 +87,9 @@ describe("prefetch", () => {
       if (task.kind !== "read" || index === 0) return;
       const previous = after[index - 1]!;
       const slotBefore = previous.kind === "run" ? previous.bind.weights?.buffer : undefined;
-      expect(previous.lane === "disk" || slotBefore === task.to).toBe(true);
+      // A chunk of the head takes memory that the last forward frees.
+      const frees = task.to.startsWith("slot/head/") && previous.id.startsWith("fwd/");
+      expect(previous.lane === "disk" || slotBefore === task.to || frees).toBe(true);
       if (before.indexOf(task) > index) moved++;
     });
     expect(moved).toBeGreaterThan(0);
@@ -91,8 +99,9 @@ describe("prefetch", () => {
 describe("roll", () => {
   it("loads the steady state in the prologue and closes every program", () => {
     const inputs = toyInputs({ vram: 2 ** 34 });
-    const units = buildUnits(inputs);
-    const resident = residency(expandStep(inputs, units, smallestShape(inputs, units)), units);
+    const variant = whole(inputs);
+    const { units } = variant;
+    const resident = residency(expandStep(variant, smallestShape(variant)), units);
     const { parts } = roll(resident, units);
     const holding = new Map<string, string>();
     for (const task of parts["train-step"].prologue) follow(task, holding);
@@ -101,8 +110,9 @@ describe("roll", () => {
 
   it("refuses a program that does not end as it starts", () => {
     const inputs = toyInputs();
-    const units = buildUnits(inputs);
-    const resident = residency(expandStep(inputs, units, smallestShape(inputs, units)), units);
+    const variant = whole(inputs);
+    const { units } = variant;
+    const resident = residency(expandStep(variant, smallestShape(variant)), units);
     const tasks = resident.programs["train-step"];
     const last = tasks.findLast((task) => task.kind === "read")!;
     const kept = tasks.filter((task) => task.kind !== "read" || task.unit !== last.unit);
@@ -115,8 +125,8 @@ describe("layout", () => {
   it("keeps buffers that live together apart, for every program and tier", () => {
     for (const options of [{}, { vram: 2 ** 34 }]) {
       const inputs = toyInputs(options);
-      const units = buildUnits(inputs);
-      const { buffers, arenas } = realize(inputs, units, shapes(inputs, units)[2]!);
+      const variant = whole(inputs);
+      const { buffers, arenas } = realize(variant, shapes(variant)[2]!);
       for (const a of buffers) {
         expect(a.offset + a.bytes).toBeLessThanOrEqual(arenas[a.arena].bytes);
         for (const b of buffers) {
@@ -137,9 +147,10 @@ describe("layout", () => {
 describe("sync", () => {
   it("makes a load wait for the last reader of its slot, and the first reader for the load", () => {
     const inputs = toyInputs();
-    const units = buildUnits(inputs);
-    const expanded = expandStep(inputs, units, { ...smallestShape(inputs, units), microBatch: 4 });
-    const laidOut = layout(roll(prefetch(residency(expanded, units)), units));
+    const variant = whole(inputs);
+    const { units } = variant;
+    const expanded = expandStep(variant, { ...smallestShape(variant), microBatch: 4 });
+    const laidOut = layout(roll(prefetch(residency(expanded, units), units), units));
     const { synced } = sync(laidOut, effectContext(inputs, expanded));
     const steady = synced["train-step"].steady;
     const waitsOf = (id: string) => steady.find(({ task }) => task.id === id)!.waits.map(({ on }) => on);
@@ -156,27 +167,28 @@ describe("feasible and choose-shape", () => {
   it("names the smallest budget, which fits, and one page less does not", () => {
     for (const tier of ["ram", "vram"] as const) {
       const inputs = (bytes: number) => toyInputs(tier === "ram" ? { ram: bytes } : { vram: bytes });
-      const [problem] = feasible(inputs(4096), buildUnits(inputs(4096)));
+      const problems = (bytes: number) => feasible(buildVariants(inputs(bytes)));
+      const [problem] = problems(4096);
       const smallest = Number(/at least (\d+) bytes/.exec(problem!.summary)![1]);
-      expect(feasible(inputs(smallest), buildUnits(inputs(smallest)))).toEqual([]);
-      expect(feasible(inputs(smallest - 1), buildUnits(inputs(smallest - 1)))[0]?.code).toBe(
-        "plan.does-not-fit",
-      );
+      expect(problems(smallest)).toEqual([]);
+      expect(problems(smallest - 1)[0]?.code).toBe("plan.does-not-fit");
       expect(problem!.detail).toMatch(/peak at .*\n(.*\n){4}/);
     }
   });
 
-  it("pins no fewer units with more memory, and always fits", () => {
-    const units = buildUnits(toyInputs());
-    const minimum = realize(toyInputs(), units, smallestShape(toyInputs(), units)).arenas.ram.bytes;
-    let pinned = 0;
+  it("always fits, and more memory never makes the step longer", () => {
+    const minimum = realize(whole(toyInputs()), smallestShape(whole(toyInputs()))).arenas.ram.bytes;
+    let best = Number.POSITIVE_INFINITY;
+    let first: number | undefined;
     for (let ram = minimum; ram < minimum + 3e6; ram += 150_000) {
-      const inputs = toyInputs({ ram });
-      const { shape } = chooseShape(inputs, units);
-      expect(realize(inputs, units, shape).arenas.ram.bytes).toBeLessThanOrEqual(ram);
-      expect(shape.pinned.length).toBeGreaterThanOrEqual(pinned);
-      pinned = shape.pinned.length;
+      const { plan, diagnostics } = compile(toyInputs({ ram }));
+      expect(diagnostics).toEqual([]);
+      expect(plan!.budgets.ram.arena).toBeLessThanOrEqual(ram);
+      const time = plan!.predictions.find(({ program }) => program === "train-step")!.step_ns;
+      expect(time, `with ${ram} bytes`).toBeLessThanOrEqual(best);
+      best = time;
+      first ??= time;
     }
-    expect(pinned).toBeGreaterThan(units.blocks.length);
+    expect(best).toBeLessThan(first!);
   });
 });

@@ -131,8 +131,12 @@ describe("the traffic bound", () => {
       [8, 5],
       [4, 4],
     ] as const) {
-      const up = Array.from({ length: layers }, (_, i) => ({ unit: String(i), bytes: 10 }));
-      expect(bestBound([...up, ...up.toReversed()], 10 * slots)).toBe(2 * (layers - slots) * 10);
+      const up = Array.from({ length: layers }, (_, i) => ({
+        unit: String(i),
+        bytes: 10,
+        capacity: 10 * slots,
+      }));
+      expect(bestBound([...up, ...up.toReversed()])).toBe(2 * (layers - slots) * 10);
     }
   });
 
@@ -142,8 +146,8 @@ describe("the traffic bound", () => {
         fc.array(fc.nat(4), { minLength: 1, maxLength: 7 }),
         fc.integer({ min: 1, max: 4 }),
         (cycle, slots) => {
-          const touches = cycle.map((unit) => ({ unit: String(unit), bytes: 1 }));
-          expect(bestBound(touches, slots)).toBeLessThanOrEqual(fewestLoads(cycle, slots));
+          const touches = cycle.map((unit) => ({ unit: String(unit), bytes: 1, capacity: slots }));
+          expect(bestBound(touches)).toBeLessThanOrEqual(fewestLoads(cycle, slots));
         },
       ),
       { numRuns: 200 },
@@ -151,9 +155,9 @@ describe("the traffic bound", () => {
   });
 
   it("counts a unit once per window, and windows only when they are apart", () => {
-    const touches = [3, 1, 3].map((bytes, i) => ({ unit: String(i % 2), bytes }));
-    expect(windowBound(touches, { start: 0, end: 3 }, 1)).toBe(3);
-    expect(windowBound(touches, { start: 2, end: 5 }, 0)).toBe(4);
+    const touches = [3, 1, 3].map((bytes, i) => ({ unit: String(i % 2), bytes, capacity: [1, 1, 0][i]! }));
+    expect(windowBound(touches, { start: 0, end: 3 })).toBe(3);
+    expect(windowBound(touches, { start: 2, end: 5 })).toBe(4);
     expect(
       disjointOnCircle(
         [

@@ -170,12 +170,12 @@ export const formMutators: readonly Mutator[] = [
   {
     name: "claim smaller slots",
     codes: ["verify.bound"],
-    sites: itemSites("bounds", ({ link, certificate }) =>
-      link === "d2h" || certificate.capacity === undefined
-        ? undefined
-        : (one) => {
-            one.certificate.capacity = 0;
-          },
+    sites: itemSites("bounds", ({ certificate: { windows } }) =>
+      Array.isArray(windows) && windows.length > 0
+        ? (one) => {
+            one.certificate.windows = windows.map((window) => window.replace(/@.*/, "@0"));
+          }
+        : undefined,
     ),
   },
   {

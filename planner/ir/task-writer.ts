@@ -1,0 +1,95 @@
+/**
+ * Appends tasks to a program one by one and declares the values they touch. The order of calls is the serial order of
+ * the program.
+ */
+import { invariant } from "../../schemas/diagnostic.ts";
+import type { ArenaName, PlanProcedure, ProgramName } from "../../schemas/plan.ts";
+import type { Task, Value, ValuePlace, ValueRange } from "./schedule.ts";
+import { at, ValueTable } from "./values.ts";
+
+type Holds = Value["holds"];
+
+export class TaskWriter {
+  readonly values = new ValueTable();
+  /** Where kernels compute. */
+  readonly arena: ArenaName;
+  readonly #procedures: ReadonlyMap<string, PlanProcedure>;
+  #program: ProgramName = "train-step";
+  #tasks: Task[] = [];
+
+  constructor(arena: ArenaName, procedures: readonly PlanProcedure[]) {
+    this.arena = arena;
+    this.#procedures = new Map(procedures.map((procedure) => [procedure.id, procedure]));
+  }
+
+  get program(): ProgramName {
+    return this.#program;
+  }
+
+  begin(program: ProgramName): void {
+    this.#program = program;
+    this.#tasks = [];
+  }
+
+  end(): readonly Task[] {
+    return this.#tasks;
+  }
+
+  /** A value that outlives every program; nothing when it has no bytes. */
+  persistent(id: string, arena: ArenaName, bytes: number, holds: Holds): void {
+    if (bytes > 0) this.values.declare(id, arena, bytes, holds, null);
+  }
+
+  /** A value of the running program, in the compute arena unless said otherwise; returns its id. */
+  value(name: string, bytes: number, holds: Holds, arena: ArenaName = this.arena): string {
+    return this.values.declare(`${name}@${this.#program}`, arena, bytes, holds, this.#program);
+  }
+
+  /** The id of a value of the running program. */
+  name(name: string): string {
+    return `${name}@${this.#program}`;
+  }
+
+  run(
+    id: string,
+    procedure: string,
+    bind: Readonly<Record<string, ValuePlace>>,
+    { unit = null, lane = "compute" }: { unit?: string | null; lane?: "compute" | "host" } = {},
+  ): void {
+    const formals = this.#procedures.get(procedure)?.formals;
+    invariant(formals, `procedure ${procedure} does not exist`);
+    const used: Record<string, ValuePlace> = {};
+    for (const { name, bytes } of formals) {
+      const place = name === "scratch" ? this.#scratch(procedure, lane, bytes) : bind[name];
+      invariant(place || name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
+      if (place) used[name] = place;
+    }
+    this.#tasks.push({ kind: "run", id, lane, procedure, bind: used, unit });
+  }
+
+  copy(id: string, lane: "h2d" | "d2h", from: ValuePlace, to: ValuePlace, bytes: number): void {
+    this.#tasks.push({ kind: "copy", id, lane, from, to, bytes, unit: null });
+  }
+
+  gather(id: string, tensor: string, indices: ValueRange, to: ValuePlace): void {
+    this.#tasks.push({ kind: "gather", id, lane: "disk", tensor, indices, to });
+  }
+
+  write(id: string, sink: string, offset: number, from: ValueRange): void {
+    this.#tasks.push({ kind: "write", id, lane: "disk", sink, offset, from });
+  }
+
+  /** Brings a buffer of ram to where kernels compute; returns the buffer there. */
+  toDevice(name: string, buffer: string, bytes: number): string {
+    if (this.arena === "ram") return buffer;
+    const device = this.value(`${name}.device`, bytes, "activation");
+    this.copy(`copy/${name}`, "h2d", at(buffer), at(device), bytes);
+    return device;
+  }
+
+  /** One scratch buffer per procedure, alive while the program still runs it: phases share its bytes. */
+  #scratch(procedure: string, lane: "compute" | "host", bytes: number): ValuePlace {
+    const arena = lane === "host" ? "ram" : this.arena;
+    return at(this.value(`scratch/${procedure}`, bytes, "scratch", arena));
+  }
+}

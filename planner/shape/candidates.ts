@@ -1,0 +1,186 @@
+/**
+ * Candidates: every floor that fits, grown into the memory that it leaves. The closed form divides that memory between
+ * pinned weights (less traffic) and kept activations (less recomputation).
+ */
+import type { ArenaName } from "../../schemas/plan.ts";
+import type { Shape } from "../ir/schedule.ts";
+import type { Units } from "../ir/units.ts";
+import type { Variant } from "../ir/variants.ts";
+import { arenaBudget, tiersOf } from "../passes/feasible.ts";
+import { type Measured, measure } from "../passes/realize.ts";
+import { type Estimate, Estimator } from "./estimate.ts";
+import { blocksWithin } from "./fill-memory.ts";
+import { microBatches, ringDepths, widestFloor, widestPlacements } from "./floors.ts";
+
+/** Bytes that each tier has to spare. */
+export type Room = Readonly<Record<ArenaName, number>>;
+
+/** Which units ram keeps: those that come by twice a step first, or evenly spread, which keeps the disk busy evenly. */
+export type RamChoice = "least traffic" | "evenly";
+
+export interface Candidate {
+  readonly variant: Variant;
+  readonly shape: Shape;
+  readonly ramChoice: RamChoice;
+  readonly estimate: Estimate;
+  /** The same candidate in less room, for when its layout turns out to need more than its fullest moment. */
+  readonly within: (lost: Room) => Candidate;
+}
+
+/** Micro-batches that are tried, from the largest that divides the batch down. */
+const MICRO_BATCHES_TRIED = 4;
+
+/** At least one per floor that fits. */
+export function candidates(variants: readonly Variant[]): readonly Candidate[] {
+  return variants.flatMap((variant) => {
+    const all = microBatches(variant);
+    const tried = [...all.slice(0, MICRO_BATCHES_TRIED - 1), ...all.slice(MICRO_BATCHES_TRIED - 1).slice(-1)];
+    return tried.flatMap((microBatch) =>
+      widestPlacements(variant).flatMap((placements) => {
+        for (const shape of shapesFrom(widestFloor(variant, microBatch), placements, ringDepths(variant))) {
+          const measured = measure(variant, shape);
+          if (hasRoom(variant, measured)) return grow(variant, measured);
+        }
+        return [];
+      }),
+    );
+  });
+}
+
+type Placement = Pick<Shape, "offload" | "adapter">;
+
+/** Floors from the one that takes most memory down. */
+function* shapesFrom(
+  widest: Shape,
+  placements: readonly Placement[],
+  rings: readonly number[],
+): Generator<Shape> {
+  for (const placement of placements) {
+    for (const ring of rings) {
+      for (const passing of widest.passing > 1 ? [widest.passing, 1] : [widest.passing]) {
+        yield { ...widest, ...placement, ring, passing };
+      }
+    }
+  }
+}
+
+function hasRoom(variant: Variant, { rolled, bytes }: Measured): boolean {
+  return tiersOf(rolled.shape).every((tier) => bytes[tier] <= arenaBudget(variant.inputs, tier).arena);
+}
+
+function grow(variant: Variant, floor: Measured): readonly Candidate[] {
+  const first = grownFrom(variant, floor, "least traffic");
+  const evenly = readsWeights(first) ? [grownFrom(variant, floor, "evenly")] : [];
+  const whole = wholeFloors(variant, floor)
+    .map((shape) => measure(variant, shape))
+    .filter((measured) => hasRoom(variant, measured))
+    .map((measured) => grownFrom(variant, measured, "least traffic"));
+  return [first, ...evenly, ...whole];
+}
+
+/** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
+function readsWeights({ variant: { units }, shape }: Candidate): boolean {
+  const near = new Set([...shape.pinned, ...shape.ramPinned]);
+  return shape.tiers === "disk-ram-vram" && units.blocks.some((unit) => !near.has(unit));
+}
+
+/** Where there is room for all blocks, the head may stay as well, and with two tiers the embedding. */
+function wholeFloors(variant: Variant, floor: Measured): readonly Shape[] {
+  const { units, inputs } = variant;
+  const { shape } = floor.rolled;
+  const tier = shape.tiers === "disk-ram" ? "ram" : "vram";
+  const room = arenaBudget(inputs, tier).arena - floor.bytes[tier];
+  const all = new Set(units.blocks);
+  if (blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all }).length < all.size) return [];
+  const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
+  const withTable = {
+    ...withHead,
+    pinned: [...withHead.pinned, units.embedding],
+    embedding: "resident" as const,
+  };
+  const untied = inputs.model.embedding !== inputs.model.head;
+  return shape.tiers === "disk-ram" && untied ? [withHead, withTable] : [withHead];
+}
+
+function grownFrom(variant: Variant, floor: Measured, ramChoice: RamChoice): Candidate {
+  const estimator = new Estimator(variant, floor.rolled);
+  const candidateIn = (lost: Room): Candidate => {
+    const left = (tier: ArenaName) => {
+      return Math.max(0, arenaBudget(variant.inputs, tier).arena - floor.bytes[tier] - lost[tier]);
+    };
+    const room = { ram: left("ram"), vram: left("vram") };
+    const shape = divide(variant, estimator, floor.rolled.shape, room, ramChoice);
+    const within = (more: Room) => candidateIn({ ram: lost.ram + more.ram, vram: lost.vram + more.vram });
+    return { variant, shape, ramChoice, estimate: estimator.estimate(shape), within };
+  };
+  return candidateIn({ ram: 0, vram: 0 });
+}
+
+/** The best division of the room between pins and kept activations. */
+function divide(
+  variant: Variant,
+  estimator: Estimator,
+  floor: Shape,
+  room: Room,
+  ramChoice: RamChoice,
+): Shape {
+  const saved = savedBytes(variant, floor);
+  const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
+  let best: { shape: Shape; estimate: Estimate } | undefined;
+  let kept = 0;
+  for (let keep = 0; kept <= bytes && keep <= saved.length; keep++) {
+    const shape = pin(variant, { ...floor, keep }, bytes - kept, room.ram, ramChoice);
+    const estimate = estimator.estimate(shape);
+    if (!best || isBetter(estimate, best.estimate)) best = { shape, estimate };
+    kept += saved[saved.length - 1 - keep] ?? Number.POSITIVE_INFINITY;
+  }
+  return best!.shape;
+}
+
+function pin({ units }: Variant, shape: Shape, bytes: number, ramBytes: number, ramChoice: RamChoice): Shape {
+  const blocks = blocksWithin(units, { bytes, ring: shape.ring, candidates: new Set(units.blocks) });
+  const pinned = [...new Set([...shape.pinned, ...blocks])];
+  if (shape.tiers === "disk-ram") return { ...shape, pinned };
+  const resident = new Set(pinned);
+  const streaming = units.blocks.filter((unit) => !resident.has(unit));
+  const ramPinned = keptInRam(units, streaming, ramChoice === "evenly" ? 0 : shape.ring, ramBytes);
+  const head = units.head.map(({ unit }) => unit).filter((unit) => !resident.has(unit));
+  const size = [...streaming, ...head].reduce((sum, id) => sum + units.byId.get(id)!.bytes, 0);
+  // The head comes by once a step where a block comes twice: it stays last.
+  const headStays = ramPinned.length === streaming.length && size <= ramBytes;
+  return { ...shape, pinned, ramPinned: headStays ? [...ramPinned, ...head] : ramPinned };
+}
+
+/**
+ * Units that ram keeps for vram. Those that vram's slots hold over a turn, `spared` of each class at each end, come by
+ * once a step, all others twice: they are kept last.
+ */
+function keptInRam(
+  units: Units,
+  streaming: readonly string[],
+  spared: number,
+  bytes: number,
+): readonly string[] {
+  const waiting = new Set(streaming);
+  const middle = [...units.classes.values()].flatMap((members) => {
+    const own = members.filter((unit) => waiting.has(unit));
+    return own.slice(spared, Math.max(spared, own.length - spared));
+  });
+  const kept = blocksWithin(units, { bytes, ring: 0, candidates: new Set(middle) });
+  if (kept.length < middle.length) return kept;
+  const left = bytes - kept.reduce((sum, unit) => sum + units.byId.get(unit)!.bytes, 0);
+  const rest = new Set(streaming.filter((unit) => !kept.includes(unit)));
+  return [...kept, ...blocksWithin(units, { bytes: left, ring: 0, candidates: rest })];
+}
+
+/** Bytes that each block's kept activations take, over all micro-batches. */
+function savedBytes(variant: Variant, shape: Shape): readonly number[] {
+  const { saved } = variant.procedures({ ...shape, keep: 1 });
+  const count = variant.inputs.recipe.training.batch_size / shape.microBatch;
+  return variant.inputs.model.blocks.map(({ graph }) => count * saved[graph]!.bytes);
+}
+
+/** Less time; the same time with less traffic. */
+export function isBetter(a: Estimate, b: Estimate): boolean {
+  return a.step_ns < b.step_ns || (a.step_ns === b.step_ns && a.moved < b.moved);
+}
