@@ -22,6 +22,8 @@ export interface ChosenShape {
   readonly decisions: Plan["decisions"];
 }
 
+/** Of those that are this close to the fastest, the one that moves least is chosen. */
+const AS_FAST = 1.002;
 /** How often a layout that needs more than its fullest moment is made smaller before the candidate is dropped. */
 const CORRECTIONS = 4;
 
@@ -35,7 +37,10 @@ export function chooseShape(variants: readonly Variant[]): ChosenShape {
     return laidOut ? [{ ...laidOut, time: simulateCandidate(candidate.variant, laidOut.laidOut) }] : [];
   });
   invariant(finalists.length > 0, "no candidate fits, although a floor does");
-  const { candidate: best } = finalists.reduce((a, b) => (b.time < a.time ? b : a));
+  const fastest = Math.min(...finalists.map(({ time }) => time));
+  const { candidate: best } = finalists
+    .filter(({ time }) => time <= fastest * AS_FAST)
+    .reduce((a, b) => (b.candidate.estimate.moved < a.candidate.estimate.moved ? b : a));
   return { variant: best.variant, shape: best.shape, decisions: decisionsOf(best, ranked) };
 }
 

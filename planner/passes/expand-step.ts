@@ -53,19 +53,22 @@ function evaluate(c: StepContext): void {
 
 function forward(c: StepContext): void {
   copyInputs(c);
-  for (const mb of c.microBatches) {
-    ropeTables(c, mb);
-    embed(c, mb);
-    block.putAside(c, 0, mb);
-  }
   block.bringAdapter(c, 0, "up");
   for (const index of c.blocks) {
     if (index + 1 < c.blocks.length) block.bringAdapter(c, index + 1, "up");
     for (const mb of c.microBatches) {
+      // Beside the first block's computation, the disk fetches the next micro-batch's embedding rows.
+      if (index === 0) enter(c, mb);
       block.forward(c, index, mb);
       block.putAside(c, index + 1, mb);
     }
   }
+}
+
+function enter(c: StepContext, mb: number): void {
+  ropeTables(c, mb);
+  embed(c, mb);
+  block.putAside(c, 0, mb);
 }
 
 function head(c: StepContext, mode: HeadMode): void {

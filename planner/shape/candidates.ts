@@ -15,8 +15,11 @@ import { microBatches, ringDepths, widestFloor, widestPlacements } from "./floor
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
 
-/** Which units ram keeps: those that come by twice a step first, or evenly spread, which keeps the disk busy evenly. */
-export type RamChoice = "least traffic" | "evenly";
+/**
+ * Which units ram keeps: those that come by twice a step first; evenly spread ones, which keeps the disk busy evenly; or
+ * all that vram streams, with as much in vram as that takes.
+ */
+export type RamChoice = "least traffic" | "evenly" | "all";
 
 export interface Candidate {
   readonly variant: Variant;
@@ -70,16 +73,21 @@ function hasRoom(variant: Variant, { rolled, bytes }: Measured): boolean {
 
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
   const first = grownFrom(variant, floor, "least traffic");
-  const evenly = readsWeights(first) ? [grownFrom(variant, floor, "evenly")] : [];
+  const reads = readsWeights(variant, first.shape);
+  const others = reads
+    ? [grownFrom(variant, floor, "evenly"), grownFrom(variant, floor, "all")].filter(
+        ({ ramChoice, shape }) => ramChoice !== "all" || !readsWeights(variant, shape),
+      )
+    : [];
   const whole = wholeFloors(variant, floor)
     .map((shape) => measure(variant, shape))
     .filter((measured) => hasRoom(variant, measured))
     .map((measured) => grownFrom(variant, measured, "least traffic"));
-  return [first, ...evenly, ...whole];
+  return [first, ...others, ...whole];
 }
 
 /** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
-function readsWeights({ variant: { units }, shape }: Candidate): boolean {
+function readsWeights({ units }: Variant, shape: Shape): boolean {
   const near = new Set([...shape.pinned, ...shape.ramPinned]);
   return shape.tiers === "disk-ram-vram" && units.blocks.some((unit) => !near.has(unit));
 }
@@ -131,7 +139,8 @@ function divide(
   for (let keep = 0; kept <= bytes && keep <= saved.length; keep++) {
     const shape = pin(variant, { ...floor, keep }, bytes - kept, room.ram, ramChoice);
     const estimate = estimator.estimate(shape);
-    if (!best || isBetter(estimate, best.estimate)) best = { shape, estimate };
+    const allowed = ramChoice !== "all" || !readsWeights(variant, shape);
+    if (!best || (allowed && isBetter(estimate, best.estimate))) best = { shape, estimate };
     kept += saved[saved.length - 1 - keep] ?? Number.POSITIVE_INFINITY;
   }
   return best!.shape;
