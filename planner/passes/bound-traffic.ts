@@ -6,7 +6,7 @@
  */
 import type { Instruction, Place, Plan, PlanBuffer, PlanProgram, ProgramName } from "../../schemas/plan.ts";
 import { type Touched, windowBound } from "../cost/bounds.ts";
-import { gatherPages } from "../cost/pages.ts";
+import { largestRows } from "../cost/pages.ts";
 import type { LaidOut, Programs } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
@@ -120,10 +120,8 @@ function placeKey({ buffer, offset }: Place): string {
 /** Bytes that have to move whatever stays resident: embedding rows, checkpoint files, step inputs, adapter, gradients. */
 function compulsoryBytes(instruction: Instruction): number {
   switch (instruction.kind) {
-    case "gather": {
-      const rows = Math.min(instruction.indices.bytes / 4, instruction.table_rows);
-      return rows * gatherPages(instruction).least;
-    }
+    case "gather":
+      return largestRows(instruction, instruction.indices.bytes / 4);
     case "write":
       return instruction.bytes;
     case "copy":

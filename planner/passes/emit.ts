@@ -4,7 +4,7 @@
 import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
-import { gatherPages } from "../cost/pages.ts";
+import { largestRow } from "../cost/pages.ts";
 import { accessesOf, type EffectContext, effectsOf } from "../ir/effects.ts";
 import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
@@ -46,7 +46,7 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
         kind: "gather",
         lane: "disk",
         ...common,
-        bytes: count * gatherPages({ offset, row_bytes }).most,
+        bytes: count * largestRow({ offset, row_bytes, table_rows }),
         file,
         offset,
         row_bytes,

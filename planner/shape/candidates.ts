@@ -79,11 +79,11 @@ function grow(variant: Variant, floor: Measured): readonly Candidate[] {
         ({ ramChoice, shape }) => ramChoice !== "all" || !readsWeights(variant, shape),
       )
     : [];
-  const whole = wholeFloors(variant, floor)
+  const wider = widerFloors(variant, floor)
     .map((shape) => measure(variant, shape))
     .filter((measured) => hasRoom(variant, measured))
     .map((measured) => grownFrom(variant, measured, "least traffic"));
-  return [first, ...others, ...whole];
+  return [first, ...others, ...wider];
 }
 
 /** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
@@ -92,22 +92,22 @@ function readsWeights({ units }: Variant, shape: Shape): boolean {
   return shape.tiers === "disk-ram-vram" && units.blocks.some((unit) => !near.has(unit));
 }
 
-/** Where there is room for all blocks, the head may stay as well, and with two tiers the embedding. */
-function wholeFloors(variant: Variant, floor: Measured): readonly Shape[] {
+/** With two tiers the embedding may stay, and where there is room for all blocks the head. */
+function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const { units, inputs } = variant;
   const { shape } = floor.rolled;
   const tier = shape.tiers === "disk-ram" ? "ram" : "vram";
   const room = arenaBudget(inputs, tier).arena - floor.bytes[tier];
   const all = new Set(units.blocks);
-  if (blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all }).length < all.size) return [];
+  const fitting = blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all });
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
-  const withTable = {
-    ...withHead,
-    pinned: [...withHead.pinned, units.embedding],
-    embedding: "resident" as const,
-  };
+  const wider = fitting.length < all.size ? [] : [withHead];
   const untied = inputs.model.embedding !== inputs.model.head;
-  return shape.tiers === "disk-ram" && untied ? [withHead, withTable] : [withHead];
+  if (shape.tiers !== "disk-ram" || !untied) return wider;
+  const withTable = (one: Shape): Shape => {
+    return { ...one, pinned: [...one.pinned, units.embedding], embedding: "resident" };
+  };
+  return [...wider, ...[shape, ...wider].map(withTable)];
 }
 
 function grownFrom(variant: Variant, floor: Measured, ramChoice: RamChoice): Candidate {

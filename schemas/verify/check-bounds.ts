@@ -15,7 +15,7 @@
 import type { Instruction, Plan, ProgramName } from "../plan.ts";
 import { defineCheck } from "./check.ts";
 import { host, Memory } from "./memory.ts";
-import { pagedRow } from "./paged-row.ts";
+import { largestPagedRows } from "./paged-row.ts";
 import { type PlanIndex, programNames, type Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
 
@@ -179,5 +179,5 @@ function couldHaveStayed(index: PlanIndex, going: Step, back: Step): boolean {
 function ownTraffic(instruction: Instruction): number {
   if (instruction.kind === "write") return instruction.bytes;
   if (instruction.kind !== "gather") return 0;
-  return Math.min(instruction.indices.bytes / 4, instruction.table_rows) * pagedRow(instruction).least;
+  return largestPagedRows(instruction, instruction.indices.bytes / 4);
 }

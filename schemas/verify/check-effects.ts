@@ -6,7 +6,7 @@ import type { Instruction, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { effectsOf } from "./effects.ts";
 import { intersects } from "./intervals.ts";
-import { pagedRow } from "./paged-row.ts";
+import { largestPagedRow } from "./paged-row.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 
 export const checkEffects = defineCheck({
@@ -60,7 +60,7 @@ function wrongBytes(instruction: Instruction): string | undefined {
     case "gather": {
       const rows = instruction.indices.bytes / 4;
       const exact = rows * instruction.row_bytes;
-      const pages = rows * pagedRow(instruction).most;
+      const pages = rows * largestPagedRow(instruction);
       return bytes === exact || bytes === pages
         ? undefined
         : `${exact} bytes, or ${pages} in whole pages, not ${bytes}`;

@@ -1,19 +1,36 @@
-/** Direct I/O reads whole pages: what a row of a table moves, whichever row it is. */
+/** Direct I/O reads whole pages: what rows of a table move. */
 
 const pageBytes = 4096;
 
-/** Most and least bytes over the rows that begin at offset, offset + row_bytes, …; a page's worth of rows shows all. */
-export function pagedRow({ offset, row_bytes }: { offset: number; row_bytes: number }): {
-  readonly most: number;
-  readonly least: number;
-} {
-  let most = 0;
-  let least = Number.POSITIVE_INFINITY;
-  for (let row = 0; row < pageBytes; row++) {
+interface Table {
+  readonly offset: number;
+  readonly row_bytes: number;
+  readonly table_rows: number;
+}
+
+/** Bytes that one row moves at most. */
+export function largestPagedRow(table: Table): number {
+  return rowSizes(table)[0]![0];
+}
+
+/** Bytes that the `count` largest different rows move. */
+export function largestPagedRows(table: Table, count: number): number {
+  let left = count;
+  let sum = 0;
+  for (const [bytes, rows] of rowSizes(table)) {
+    sum += bytes * Math.min(left, rows);
+    left -= Math.min(left, rows);
+  }
+  return sum;
+}
+
+/** How many rows of the table move how many bytes, the largest first. */
+function rowSizes({ offset, row_bytes, table_rows }: Table): [number, number][] {
+  const sizes = new Map<number, number>();
+  for (let row = 0; row < table_rows; row++) {
     const start = (offset + row * row_bytes) % pageBytes;
     const bytes = Math.ceil((start + row_bytes) / pageBytes) * pageBytes;
-    most = Math.max(most, bytes);
-    least = Math.min(least, bytes);
+    sizes.set(bytes, (sizes.get(bytes) ?? 0) + 1);
   }
-  return { most, least };
+  return [...sizes].sort(([a], [b]) => b - a);
 }
