@@ -180,14 +180,15 @@ class Tree {
     return candidates.sort((a, b) => this.#priority[b]! - this.#priority[a]! || a - b);
   }
 
-  /** Whether one of the first `count` candidates, all in vain, has the lifetime and the size of `buffer`. */
+  /** Whether one of the first `count` candidates, all in vain, has the lifetime, size and alignment of `buffer`. */
   #isAlikeAny(buffer: number, candidates: readonly number[], count: number): boolean {
-    const { size } = this.#skyline;
+    const { size, alignment } = this.#skyline;
     const { first, last } = this.#overlaps;
     for (let k = 0; k < count; k++) {
       const other = candidates[k]!;
       const sameLife = first[buffer] === first[other] && last[buffer] === last[other];
-      if (sameLife && size[buffer] === size[other]) return true;
+      const sameShape = size[buffer] === size[other] && alignment[buffer] === alignment[other];
+      if (sameLife && sameShape) return true;
     }
     return false;
   }

@@ -19,6 +19,7 @@ export class Skyline {
   readonly capacity: number;
   readonly unit: number;
   readonly size: Float64Array;
+  readonly alignment: Float64Array;
   readonly offset: Float64Array;
   /** Per clique: the lowest possible start of an unplaced member, and how many members may start there. */
   readonly floor: Float64Array;
@@ -33,7 +34,6 @@ export class Skyline {
   /** Where buffer b stands in `members[c]`: at `#position[#base[b] + c]`. */
   readonly #position: Int32Array;
   readonly #base: Int32Array;
-  readonly #alignment: Float64Array;
   readonly #latest: Float64Array;
   readonly #queue: number[] = [];
   readonly #queued: Uint8Array;
@@ -48,7 +48,7 @@ export class Skyline {
     this.unit = unit;
     this.capacity = Math.ceil(capacityBytes / unit);
     this.size = Float64Array.from(blocks, ({ bytes }) => Math.ceil(bytes / unit));
-    this.#alignment = Float64Array.from(blocks, ({ alignment }) => alignment / unit);
+    this.alignment = Float64Array.from(blocks, ({ alignment }) => alignment / unit);
     this.#latest = Float64Array.from(blocks, ({ bytes }) => Math.floor((capacityBytes - bytes) / unit));
     this.offset = new Float64Array(blocks.length);
     this.members = overlaps.cliques.map((members) => members.slice());
@@ -152,7 +152,7 @@ export class Skyline {
   }
 
   #align(buffer: number, value: number): number {
-    const alignment = this.#alignment[buffer]!;
+    const alignment = this.alignment[buffer]!;
     return alignment === 1 ? value : Math.ceil(value / alignment) * alignment;
   }
 

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Block, maxLive, pack } from "../../planner/layout/pack.ts";
+import { findFault } from "../../../bench/layout-instances.ts";
+import { greedy } from "../../../planner/layout/first-fit.ts";
+import { type Block, maxLive, pack } from "../../../planner/layout/pack.ts";
+import { cutRectangle } from "./oracle.ts";
 
 const block = fc
   .record({
@@ -17,16 +20,7 @@ describe("pack", () => {
     fc.assert(
       fc.property(fc.array(block, { maxLength: 40 }), (blocks) => {
         const { offsets, height } = pack(blocks);
-        blocks.forEach((a, i) => {
-          expect(offsets[i]! % a.alignment).toBe(0);
-          expect(offsets[i]! + a.bytes).toBeLessThanOrEqual(height);
-          blocks.slice(i + 1).forEach((b, k) => {
-            const j = i + 1 + k;
-            const together = a.start < b.end && b.start < a.end;
-            const share = offsets[i]! < offsets[j]! + b.bytes && offsets[j]! < offsets[i]! + a.bytes;
-            expect(together && share).toBe(false);
-          });
-        });
+        expect(findFault(blocks, offsets, height)).toBeUndefined();
         expect(height).toBeGreaterThanOrEqual(maxLive(blocks));
       }),
       { seed: 2, numRuns: 300 },
@@ -39,5 +33,13 @@ describe("pack", () => {
       (_, i): Block => ({ start: i, end: 24 - i, bytes: 64, alignment: 64 }),
     );
     expect(pack(blocks).height).toBe(maxLive(blocks));
+  });
+
+  it("packs without waste where first fit wastes", () => {
+    for (const seed of [0, 1, 2]) {
+      const blocks = cutRectangle(100, seed);
+      expect(greedy(blocks, 0).height).toBeGreaterThan(maxLive(blocks));
+      expect(pack(blocks).height).toBe(maxLive(blocks));
+    }
   });
 });
