@@ -15,6 +15,7 @@ import { PeakMemory } from "./memory.ts";
 import { checkExecutable, processBytes } from "./preflight.ts";
 import { restoreTensors } from "./resume.ts";
 import { asUnwritable, claimDirectory } from "./run-directory.ts";
+import { lockRun } from "./run-lock.ts";
 import { RunOutput } from "./run-output.ts";
 import { PlanSession } from "./session.ts";
 import { Training, type TrainingEnd, type TrainingHooks } from "./training.ts";
@@ -88,6 +89,7 @@ export async function execute(
   const { output, resume, engine } = options;
   checkExecutable(plan, engine.backend);
   if (output !== null && resume === null) await claimDirectory(output);
+  const unlock = output === null ? null : await lockRun(output);
   const memory = new PeakMemory(MEMORY_SAMPLE_MILLISECONDS);
   try {
     const session = await openSession(plan, options);
@@ -100,6 +102,7 @@ export async function execute(
     }
   } finally {
     memory.stop();
+    await unlock?.();
   }
 }
 

@@ -473,6 +473,11 @@ export const diagnosticCodes = declared({
     exit: 3,
     doc: "The machine has less free memory than the plan needs.",
   },
+  "run.locked": {
+    kind: "user",
+    exit: 1,
+    doc: "Another process is writing the run directory.",
+  },
   "run.output-exists": {
     kind: "user",
     exit: 1,
