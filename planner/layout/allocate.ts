@@ -30,7 +30,7 @@ export interface AllocateOptions {
   readonly nodes?: number;
 }
 
-/** 200,000 nodes are 5 to 40 s for the hardest known instances of 150 to 300 buffers on one slow core. */
+/** About 20 s on one slow core where they run out (MiniMalloc instance D, asked for 94 % of its capacity). */
 const NODES = 200_000;
 
 /**

@@ -4,11 +4,14 @@ import type { Block, Packing } from "./blocks.ts";
 
 export { type Block, maxLive, type Packing } from "./blocks.ts";
 
-/** Where first fit wastes bytes: `pack` is asked for every shape that the planner weighs. */
-const NODES = 5_000;
+/** Search states per call: `pack` is asked for every shape that the planner weighs. */
+const NODES = 2_000;
+/** Search states per block, so that large problems get two runs that can place everything. */
+const NODES_PER_BLOCK = 4;
 
 /** Places all blocks; `height` is at least the largest sum of bytes alive at one moment. */
 export function pack(blocks: readonly Block[]): Packing {
-  const { offsets, bytes } = allocate(blocks, { nodes: NODES });
+  const nodes = Math.max(NODES, NODES_PER_BLOCK * blocks.length);
+  const { offsets, bytes } = allocate(blocks, { nodes });
   return { offsets, height: bytes };
 }

@@ -159,11 +159,12 @@ export class Skyline {
   #propagate(): boolean {
     let fits = true;
     // A refuted state still empties the queue, so that the next one starts clean.
-    while (this.#queue.length > 0) {
-      const clique = this.#queue.pop()!;
+    for (let head = 0; head < this.#queue.length; head++) {
+      const clique = this.#queue[head]!;
       this.#queued[clique] = 0;
       if (fits && this.waiting[clique]! > 0) fits = this.#update(clique);
     }
+    this.#queue.length = 0;
     return fits;
   }
 
