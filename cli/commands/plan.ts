@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Compiled, compile } from "../../planner/compile.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
@@ -13,9 +13,11 @@ import { type GatheredInputs, readInputs } from "../../workflow/read-inputs.ts";
 import { splitBudgets } from "../budgets.ts";
 import { type CommandContext, collect } from "../context.ts";
 import { usesColor } from "../io.ts";
+import { type LadderSize, ladder, ladderSizes } from "../ladder.ts";
 import { type LoadedRecipe, loadRecipe } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
 import { painter } from "../render/human.ts";
+import { renderLadder } from "../render/ladder.ts";
 import { planFacts, unfittingFacts } from "../render/plan-facts.ts";
 import { renderSummary } from "../render/plan-summary.ts";
 import { StatusLine } from "../render/status-line.ts";
@@ -26,6 +28,7 @@ interface PlanOptions {
   readonly dryRun?: boolean;
   readonly set?: readonly string[];
   readonly whatIf?: readonly string[];
+  readonly ladder?: readonly LadderSize[];
   readonly json?: boolean;
   readonly detailedExitcode?: boolean;
   readonly dumpAfter?: string;
@@ -49,6 +52,15 @@ export function register(program: Command, context: CommandContext): void {
       "plan for other budgets, such as vram=6GiB,ram=8GiB; writes nothing without --out",
       budgetOverrides,
     )
+    .addOption(
+      new Option(
+        "--ladder [budgets]",
+        "compare budgets of the memory that computes, such as min,2GiB,6.36GB (default: min and 1.6 to 16 GiB); writes nothing",
+      )
+        .argParser(ladderSizes)
+        .preset(true)
+        .conflicts(["out", "detailedExitcode", "dumpAfter", "dumpDir", "timings"]),
+    )
     .option("--json", "print the figures as JSON")
     .option("--detailed-exitcode", "exit with 2 when the plan is not the one that is already there")
     .option("--dump-after <pass>", "print what a pass made, or `all`, as JSON on stderr")
@@ -63,6 +75,7 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
   const loaded = loadRecipe(file, [...(options.set ?? []), ...whatIf], io);
   const gathered = await gather(loaded, options, context);
   io.stderr.write(context.render([...loaded.diagnostics, ...gathered.diagnostics], "stderr"));
+  if (options.ladder !== undefined) return compare(options.ladder, gathered, loaded, options, context);
   const { dumpAfter } = options;
   const compiled = compile(gathered.inputs, { dumpAfter, clock: () => performance.now() });
   await reportPasses(compiled, options, context);
@@ -79,6 +92,24 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
         })}\n${written.text}\n`,
   );
   return options.detailedExitcode && written.differs ? 2 : 0;
+}
+
+/** One row a budget; it is an error only when none of them fits. */
+function compare(
+  sizes: readonly LadderSize[],
+  { inputs }: GatheredInputs,
+  loaded: LoadedRecipe,
+  { json }: PlanOptions,
+  { io }: CommandContext,
+): ExitCode {
+  const status = new StatusLine(io.stderr);
+  const compared = ladder(inputs, sizes, {
+    onRow: (row, rows) => status.show(`planning budget ${row + 1} of ${rows}`),
+    placed: (problem) => inRecipe(problem, loaded),
+  });
+  status.clear();
+  io.stdout.write(`${json ? JSON.stringify(compared, null, 2) : renderLadder(compared)}\n`);
+  return compared.rows.some(({ fits }) => fits) ? 0 : 3;
 }
 
 async function gather(

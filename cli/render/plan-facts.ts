@@ -51,7 +51,20 @@ export function planFacts(plan: Plan): PlanFacts {
 }
 
 /** The same keys for a recipe that does not fit: `memory` is the least that would, and the rest is unknown. */
-export function unfittingFacts(memory: PlanFacts["memory"], diagnostics: readonly Diagnostic[]) {
+export interface UnfittingFacts {
+  readonly plan_id: null;
+  readonly fits: false;
+  readonly memory: PlanFacts["memory"];
+  readonly traffic: null;
+  readonly time: null;
+  readonly shape: null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function unfittingFacts(
+  memory: PlanFacts["memory"],
+  diagnostics: readonly Diagnostic[],
+): UnfittingFacts {
   return { plan_id: null, fits: false, memory, traffic: null, time: null, shape: null, diagnostics };
 }
 

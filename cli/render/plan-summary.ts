@@ -27,7 +27,7 @@ const INDENT = "  ";
 const LABEL = 14;
 const STALLS_SHOWN = 3;
 
-const LANE_WORDS: Readonly<Record<LaneName, string>> = {
+export const LANE_WORDS: Readonly<Record<LaneName, string>> = {
   disk: "disk reads",
   h2d: "copies to vram",
   compute: "computation",
@@ -163,8 +163,7 @@ function traffic(plan: Plan): string[] {
 
 function time(plan: Plan): string[] {
   const { step_ns, bound_ns, bottleneck, lanes } = stepPrediction(plan);
-  const tokens = plan.shape.tokens_per_step / (step_ns / 1e9);
-  const rate = tokens < 10 ? tokens.toFixed(1) : formatCount(Math.round(tokens));
+  const rate = tokensPerSecond(plan.shape.tokens_per_step, step_ns);
   const head =
     `${formatNanoseconds(step_ns)} predicted, ${rate} tokens/s; no schedule of this work ` +
     `is faster than ${formatNanoseconds(bound_ns)}`;
@@ -176,6 +175,11 @@ function time(plan: Plan): string[] {
     lane === bottleneck ? "← the bottleneck" : "",
   ]);
   return [INDENT + head, ...formatTable(rows, "llrrl", INDENT), ...stalls(plan, bottleneck)];
+}
+
+export function tokensPerSecond(tokens: number, ns: number): string {
+  const rate = tokens / (ns / 1e9);
+  return rate < 10 ? rate.toFixed(1) : formatCount(Math.round(rate));
 }
 
 /** The longest waits of the lane that decides; waits of the others cost nothing. */
