@@ -78,7 +78,9 @@ export const trainMetricSchema = z.strictObject({
   seconds: seconds.describe("Wall time of the step."),
   adapter: digest
     .optional()
-    .describe("Digest of the adapter's values after the step, tensor by tensor; absent where an earlier lema ran."),
+    .describe(
+      "Digest of the adapter's values after the step, tensor by tensor; absent where an earlier lema ran.",
+    ),
 });
 export type TrainMetric = z.output<typeof trainMetricSchema>;
 
