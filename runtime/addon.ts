@@ -6,8 +6,8 @@
  * the arenas; every later call is refused. All failures are DiagnosticErrors.
  */
 import { DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
-import type { LaneName, Place, Plan, PlanProgram, ProgramName } from "../schemas/plan.ts";
-import { encodePlan, encodeRun } from "./encode.ts";
+import type { LaneName, Place, PlanProgram, ProgramName } from "../schemas/plan.ts";
+import { type EnginePlan, encodePlan, encodeRun } from "./encode.ts";
 import {
   type LoadedInfo,
   loadModule,
@@ -55,7 +55,7 @@ export interface InstructionSpan {
 
 export interface Engine {
   /** Allocates the arenas, opens the files (id → path) and prepares every call. */
-  load(plan: Plan, paths: ReadonlyMap<string, string>): Promise<LoadedInfo>;
+  load(plan: EnginePlan, paths: ReadonlyMap<string, string>): Promise<LoadedInfo>;
   run(request: RunRequest): Promise<RunStats>;
   readTensor(place: Place, bytes: number): Uint8Array;
   writeTensor(place: Place, bytes: Uint8Array): void;
@@ -78,7 +78,7 @@ export function openEngine({ backend, serialLanes, diskThrottle }: EngineOptions
 
 class LoadedEngine implements Engine {
   #native: NativeEngine | null;
-  #plan: Plan | null = null;
+  #plan: EnginePlan | null = null;
   #buffers: ReadonlyMap<string, number> = new Map();
   #last: { readonly program: ProgramName; readonly part: PartName } | null = null;
 
@@ -90,7 +90,7 @@ class LoadedEngine implements Engine {
   /** Node waits for its thread pool before a process ends, and so for a run that nobody will hear of. */
   readonly #atExit = (): void => this.cancel();
 
-  async load(plan: Plan, paths: ReadonlyMap<string, string>): Promise<LoadedInfo> {
+  async load(plan: EnginePlan, paths: ReadonlyMap<string, string>): Promise<LoadedInfo> {
     const files = plan.inputs.files.map(({ id }) => {
       const path = paths.get(id);
       invariant(path !== undefined, `no path for the plan's file ${id}`);
@@ -136,7 +136,7 @@ class LoadedEngine implements Engine {
     this.#native = null;
   }
 
-  #loaded(): Plan {
+  #loaded(): EnginePlan {
     if (this.#plan === null) throw misuse("No plan is loaded.");
     return this.#plan;
   }

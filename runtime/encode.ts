@@ -64,8 +64,21 @@ const accesses: readonly PlanProcedure["formals"][number]["access"][] = [
 const programs: readonly ProgramName[] = ["train-step", "evaluate", "checkpoint"];
 const parts: readonly (keyof PlanProgram)[] = ["prologue", "steady", "epilogue"];
 
+/** The part of a plan that the engine sees. */
+export type EnginePlan = Pick<
+  Plan,
+  "op_table" | "tensors" | "buffers" | "constants" | "step_inputs" | "procedures" | "sinks" | "programs"
+> & {
+  readonly shape: Pick<Plan["shape"], "threads" | "compute_arena">;
+  readonly budgets: {
+    readonly ram: { readonly arena: number };
+    readonly vram: { readonly arena: number } | null;
+  };
+  readonly inputs: { readonly files: readonly { readonly id: string; readonly bytes: number }[] };
+};
+
 /** Throws when the plan contradicts itself in a way that has no encoding; all else is checked by the engine. */
-export function encodePlan(plan: Plan): Uint8Array {
+export function encodePlan(plan: EnginePlan): Uint8Array {
   return new Encoder(plan).encode();
 }
 
@@ -73,7 +86,7 @@ export function encodePlan(plan: Plan): Uint8Array {
  * One run: program u8, part u8, sync u8, inputs list<{input u32, length u64, bytes}>,
  * sinks list<{sink u32, path (length u32, UTF-8), base u64}>.
  */
-export function encodeRun(plan: Plan, request: RunRequest): Uint8Array {
+export function encodeRun(plan: EnginePlan, request: RunRequest): Uint8Array {
   const out = new ByteWriter();
   const input = positions(
     "step input",
@@ -97,7 +110,7 @@ export function encodeRun(plan: Plan, request: RunRequest): Uint8Array {
 }
 
 class Encoder {
-  readonly #plan: Plan;
+  readonly #plan: EnginePlan;
   readonly #out = new ByteWriter();
   readonly #strings = new Map<string, number>();
   readonly #files: Index;
@@ -106,7 +119,7 @@ class Encoder {
   readonly #procedures: Index;
   readonly #sinks: Index;
 
-  constructor(plan: Plan) {
+  constructor(plan: EnginePlan) {
     this.#plan = plan;
     this.#files = indexed("file", plan.inputs.files);
     this.#tensors = indexed(

@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { checkDocument } from "./check-document.ts";
 import { type Diagnostic, exitCodeOf } from "./diagnostic.ts";
+import { type OpName, ops } from "./ops/index.ts";
 import { size, sizeOrNone, text } from "./recipe/values.ts";
 import { type DocumentCodes, readYaml } from "./yaml-source.ts";
 
@@ -41,6 +42,21 @@ function rate(unit: string, expected: string) {
 
 const count = z.int().positive();
 
+const work = z.int().nonnegative();
+
+/** One op call that was timed. */
+const measuredCall = z.strictObject({
+  op: z.enum(ops.map(({ name }) => name) as [OpName, ...OpName[]]).describe("The op."),
+  product: z
+    .enum(["f32", "bf16", "f16"])
+    .optional()
+    .describe("Of a matrix product, the dtype that it runs in."),
+  flops: work.describe("Operations of the call."),
+  read: work.describe("Bytes that it reads, every operand once."),
+  written: work.describe("Bytes that it writes."),
+  ns: count.describe("How long it took, in nanoseconds."),
+});
+
 const compute = z
   .strictObject({
     kind: z.enum(["cpu", "cuda"]).describe("The backend that computes."),
@@ -57,6 +73,12 @@ const compute = z
         "Operations per second of large matrix products, all threads together; absent dtypes are not computed.",
       ),
     memory_bandwidth: byteRate.describe("Of the memory that the backend computes in."),
+    calls: z
+      .array(measuredCall)
+      .optional()
+      .describe(
+        "Timed calls; predictions of other shapes are interpolated between them. `lema probe` writes them.",
+      ),
   })
   .refine(({ kind, threads }) => (kind === "cpu") === (threads !== undefined), {
     path: ["threads"],

@@ -4,6 +4,7 @@ import * as dataset from "./dataset.ts";
 import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
 import * as plan from "./plan.ts";
+import * as probe from "./probe.ts";
 import * as replay from "./replay.ts";
 import * as show from "./show.ts";
 import * as trace from "./trace.ts";
@@ -19,5 +20,6 @@ export const commands: readonly CommandModule[] = [
   exec,
   replay,
   trace,
+  probe,
   dataset,
 ];

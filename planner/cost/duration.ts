@@ -1,11 +1,12 @@
 /**
  * How long an instruction takes on a hardware profile: links by bandwidth and latency, calls by the roofline (Williams
- * et al. 2009): the larger of operations ÷ rate and bytes ÷ bandwidth.
+ * et al. 2009), the larger of operations ÷ rate and bytes ÷ bandwidth, times what calls of that op were measured to
+ * fall behind it, where the profile tells.
  */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
-import { callTraffic, type OpDeclaration } from "../../schemas/ops/define-op.ts";
-import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { Instruction, PlanCall, PlanProcedure } from "../../schemas/plan.ts";
+import { type CallWork, callWork } from "./call-work.ts";
+import { measuredSlowdown } from "./measured-calls.ts";
 
 /** Dispatch of one call: a task hand-out to the thread pool. */
 const CALL_OVERHEAD_NS = 3000;
@@ -23,10 +24,10 @@ export interface CostModel {
 export function costModel(procedures: readonly PlanProcedure[], hardware: HardwareProfile): CostModel {
   const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
   const known = new Map<string, number>();
+  const costs = { compute: callCosts(hardware, "compute"), host: callCosts(hardware, "host") };
   const run = (id: string, lane: "compute" | "host"): number => {
     const key = `${lane} ${id}`;
-    const ns =
-      known.get(key) ?? byId.get(id)!.calls.reduce((sum, call) => sum + callNs(call, lane, hardware), 0);
+    const ns = known.get(key) ?? byId.get(id)!.calls.reduce((sum, call) => sum + costs[lane](call), 0);
     known.set(key, ns);
     return ns;
   };
@@ -63,42 +64,19 @@ function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardwa
   }
 }
 
-function callNs(call: PlanCall, lane: "compute" | "host", { compute, host }: HardwareProfile): number {
-  const op = getOp(call.op as OpName);
-  const operands = Object.fromEntries(
-    Object.entries(call.operands).map(([name, { shape, dtype, accumulate }]) => {
-      return [name, { shape, dtype, accumulate: accumulate ?? false }];
-    }),
-  );
+/** Nanoseconds of calls on one lane. What has been measured was measured on the compute lane. */
+function callCosts(hardware: HardwareProfile, lane: "compute" | "host"): (call: PlanCall) => number {
+  const { compute, host } = hardware;
   const bandwidth =
     lane === "host" ? (host?.memory_bandwidth ?? compute.memory_bandwidth) : compute.memory_bandwidth;
-  const memory = (callTraffic(op, operands) / bandwidth) * SECOND;
-  return CALL_OVERHEAD_NS + Math.max(memory, (flopsOf(op, call) / rateOf(op, call, compute)) * SECOND);
-}
-
-/** Operations of one call, from its concrete shapes. */
-function flopsOf(op: OpDeclaration, call: PlanCall): number {
-  const dims: Record<string, number> = {};
-  const dtypes: Record<string, PlanCall["operands"][string]["dtype"]> = {};
-  for (const [name, operand] of Object.entries(call.operands)) {
-    dtypes[name] = operand.dtype;
-    op.operands[name]!.shape.forEach((dim, axis) => {
-      if (typeof dim === "string" && !dim.includes("*")) dims[dim] = operand.shape[axis]!;
-    });
-  }
-  return op.flops({ dims, dtypes, attributes: call.attributes as Record<string, number> });
-}
-
-/** A device multiplies in the dtype of the narrower factor; a CPU widens f16 files to f32. */
-function rateOf(
-  op: OpDeclaration,
-  call: PlanCall,
-  { kind, matrix_rate }: HardwareProfile["compute"],
-): number {
-  if (op.productOperand === undefined) return matrix_rate.f32;
-  const factors = Object.values(call.operands).map(({ dtype }) => dtype);
-  if (kind === "cuda" && factors.includes("f16")) return matrix_rate.f16 ?? matrix_rate.f32;
-  return (
-    (call.operands[op.productOperand]!.dtype === "bf16" ? matrix_rate.bf16 : undefined) ?? matrix_rate.f32
-  );
+  const roofline = (work: CallWork): number => {
+    const rate = compute.matrix_rate[work.product ?? "f32"] ?? compute.matrix_rate.f32;
+    const memory = (work.read + work.written) / bandwidth;
+    return CALL_OVERHEAD_NS + Math.max(memory, work.flops / rate) * SECOND;
+  };
+  const slowdown = measuredSlowdown(lane === "compute" ? (compute.calls ?? []) : [], roofline);
+  return (call) => {
+    const work = callWork(call, compute.kind);
+    return roofline(work) * (slowdown(work) ?? 1);
+  };
 }

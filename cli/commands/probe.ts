@@ -1,0 +1,105 @@
+/** `lema probe`: measures this machine and writes the hardware profile that `hardware: auto` means. */
+import { mkdir } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { compile } from "../../planner/compile.ts";
+import { replaceFile } from "../../runtime/files.ts";
+import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
+import type { HardwareProfile } from "../../schemas/hardware.ts";
+import type { PlanCall } from "../../schemas/plan.ts";
+import { formatBytes } from "../../schemas/units.ts";
+import { readInputs } from "../../workflow/read-inputs.ts";
+import { type CommandContext, positive } from "../context.ts";
+import { loadRecipe, probedProfilePath } from "../load-recipe.ts";
+import { cacheDirectory } from "../paths.ts";
+import { defaultThreads, measureMachine } from "../probe/measure-machine.ts";
+import { profileText } from "../probe/profile-text.ts";
+import { callsOf } from "../probe/sample-models.ts";
+import { StatusLine } from "../render/status-line.ts";
+import { formatTable } from "../render/table.ts";
+
+interface ProbeOptions {
+  readonly out?: string;
+  readonly directory: string;
+  readonly threads?: number;
+  readonly recipe?: string;
+  readonly quick?: boolean;
+}
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command("probe")
+    .description(
+      "measure disk, copies and the time of every op; write the profile that `hardware: auto` means",
+    )
+    .option("-o, --out <file>", "where to write it (default: where `hardware: auto` looks)")
+    .option("--directory <dir>", "measure the disk of this directory, where the weights are", ".")
+    .option("--threads <count>", "compute threads (default: all)", positive)
+    .option("--recipe <file>", "time the ops also at the shapes of this recipe, without running it")
+    .option("--quick", "a tenth of the time, less exact")
+    .action(context.action((options: ProbeOptions) => probe(options, context)));
+}
+
+async function probe(options: ProbeOptions, context: CommandContext): Promise<ExitCode> {
+  const { io } = context;
+  const status = new StatusLine(io.stderr);
+  const calls = options.recipe === undefined ? [] : await recipeCalls(options.recipe, context);
+  try {
+    const profile = await measureMachine({
+      directory: resolve(io.cwd, options.directory),
+      threads: options.threads ?? defaultThreads(),
+      effort: options.quick ? "quick" : "thorough",
+      calls,
+      onProgress: (text) => status.show(`measuring: ${text}`),
+    });
+    const path = options.out === undefined ? probedProfilePath(io.env) : resolve(io.cwd, options.out);
+    await mkdir(dirname(path), { recursive: true });
+    await replaceFile(
+      path,
+      profileText(
+        profile,
+        `written by lema probe ${context.version}; measure again when the machine changes`,
+      ),
+    );
+    status.clear();
+    const shown = options.out === undefined ? path : relative(io.cwd, path);
+    io.stdout.write(`${summary(profile)}Wrote ${shown}\n`);
+    return 0;
+  } finally {
+    status.clear();
+  }
+}
+
+/** What a recipe's plan would call; neither its weights nor its dataset are opened. */
+async function recipeCalls(file: string, { io, version }: CommandContext): Promise<readonly PlanCall[]> {
+  const { recipe, hardware } = loadRecipe(file, [], io);
+  const { inputs } = await readInputs({
+    recipe,
+    hardware,
+    cwd: io.cwd,
+    dryRun: true,
+    cacheDirectory: cacheDirectory(io.env),
+    lemaVersion: version,
+  });
+  const { plan, diagnostics } = compile(inputs);
+  if (plan === undefined) throw new DiagnosticError(diagnostics);
+  return callsOf(plan);
+}
+
+function summary({ compute, disk, links, memory }: HardwareProfile): string {
+  const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}/s`;
+  const rows = [
+    [
+      "matrix products",
+      `f32 ${rate(compute.matrix_rate.f32, "FLOP")}, bf16 ${rate(compute.matrix_rate.bf16!, "FLOP")}`,
+    ],
+    ["memory", `${rate(compute.memory_bandwidth, "B")}, ${formatBytes(memory.ram)}`],
+    ["copies", rate(links!.h2d_bandwidth, "B")],
+    [
+      "disk",
+      `${rate(disk.bandwidth, "B")}, ${Math.round(disk.latency_ns / 1000)} µs, ${disk.direct_io ? "direct" : "buffered"}`,
+    ],
+    ["timed calls", String(compute.calls!.length)],
+  ];
+  return `${formatTable(rows, "l").join("\n")}\n`;
+}

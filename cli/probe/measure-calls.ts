@@ -1,0 +1,89 @@
+/**
+ * Times of the op calls of made-up models, and the rates that follow from them.
+ *
+ * Other work on the machine only ever adds time, so a call's time is the lower quartile of its rounds, and the rounds
+ * are spread over passes through all models: a busy second touches few of them.
+ */
+import { type CallWork, callWork } from "../../planner/cost/call-work.ts";
+import type { HardwareProfile } from "../../schemas/hardware.ts";
+import type { OpName } from "../../schemas/ops/index.ts";
+import type { PlanCall } from "../../schemas/plan.ts";
+import { quantile } from "./median.ts";
+import { timeCalls } from "./time-calls.ts";
+
+export type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
+
+export interface Effort {
+  readonly passes: number;
+  /** In each pass. */
+  readonly rounds: number;
+}
+
+const QUARTILE = 0.25;
+
+/** `groups`: calls that are timed together, small beside small, so that each finds the caches as a step of its size does. */
+export async function measureCalls(
+  groups: readonly (readonly PlanCall[])[],
+  options: Effort & { readonly threads: number; readonly onProgress: (share: number) => void },
+): Promise<readonly MeasuredCall[]> {
+  const { passes, rounds, threads, onProgress } = options;
+  const times = groups.map((calls) => calls.map((): number[] => []));
+  for (let pass = 0; pass < passes; pass++) {
+    for (const [index, calls] of groups.entries()) {
+      onProgress((pass * groups.length + index) / (passes * groups.length));
+      const timed = await timeCalls(calls, { threads, rounds });
+      timed.forEach((own, call) => {
+        times[index]![call]!.push(...own);
+      });
+    }
+  }
+  const all = groups.flatMap((calls, index) =>
+    calls.map((call, at) => ({
+      work: callWork(call, "cpu"),
+      ns: Math.max(1, Math.round(quantile(times[index]![at]!, QUARTILE))),
+    })),
+  );
+  return mergeAlike(all);
+}
+
+/** Calls of the same work are one entry, with the mean of their times; in the order of op, dtype and work. */
+export function mergeAlike(
+  calls: readonly { readonly work: CallWork; readonly ns: number }[],
+): readonly MeasuredCall[] {
+  const byWork = new Map<string, { readonly work: CallWork; readonly times: number[] }>();
+  for (const { work, ns } of calls) {
+    const key = JSON.stringify(work);
+    const entry = byWork.get(key) ?? { work, times: [] };
+    entry.times.push(ns);
+    byWork.set(key, entry);
+  }
+  const merged = [...byWork.values()].map(({ work: { op, product, flops, read, written }, times }) => {
+    const ns = Math.round(times.reduce((sum, time) => sum + time, 0) / times.length);
+    return { op, ...(product === null ? {} : { product }), flops, read, written, ns };
+  });
+  return merged.sort(
+    (a, b) =>
+      compare(a.op, b.op) ||
+      compare(a.product ?? "", b.product ?? "") ||
+      a.flops - b.flops ||
+      a.read - b.read ||
+      a.written - b.written,
+  );
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Operations per second of the fastest product of a dtype. */
+export function matrixRate(calls: readonly MeasuredCall[], dtype: "f32" | "bf16"): number {
+  const rates = calls.filter(({ product }) => product === dtype).map(({ flops, ns }) => (flops * 1e9) / ns);
+  return Math.round(Math.max(...rates));
+}
+
+const STREAMING: OpName = "add";
+
+/** Bytes per second that all threads together move, by the longest of the ops that only stream. */
+export function memoryBandwidth(calls: readonly MeasuredCall[]): number {
+  const streams = calls.filter(({ op }) => op === STREAMING);
+  const longest = streams.reduce((best, call) => (call.read > best.read ? call : best));
+  return Math.round(((longest.read + longest.written) * 1e9) / longest.ns);
+}

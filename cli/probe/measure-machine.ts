@@ -1,0 +1,83 @@
+/** This machine as a hardware profile: the whole of `lema probe` but its words and files. */
+import { availableParallelism, totalmem } from "node:os";
+import { moduleInfo } from "../../runtime/addon.ts";
+import { invariant } from "../../schemas/diagnostic.ts";
+import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
+import type { PlanCall } from "../../schemas/plan.ts";
+import { bytes } from "../../schemas/units.ts";
+import { type Effort, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
+import { measureTransfers } from "./measure-transfers.ts";
+import { sampleGroups } from "./sample-models.ts";
+import type { TransferSizes } from "./transfer-plan.ts";
+
+export interface ProbeOptions {
+  /** Whose disk is measured. */
+  readonly directory: string;
+  readonly threads: number;
+  readonly effort: "quick" | "thorough";
+  /** Calls that are timed besides those of the made-up models. */
+  readonly calls: readonly PlanCall[];
+  readonly onProgress: (text: string) => void;
+}
+
+const MEBIBYTE = 2 ** 20;
+/** Node, its heap and the engine's threads, rounded up. */
+const RESERVE = 256 * MEBIBYTE;
+
+const EFFORTS: Readonly<Record<ProbeOptions["effort"], Effort & { readonly transfers: TransferSizes }>> = {
+  quick: { passes: 2, rounds: 2, transfers: { count: 8, bytes: 16 * MEBIBYTE, rows: 256 } },
+  thorough: { passes: 8, rounds: 3, transfers: { count: 64, bytes: 16 * MEBIBYTE, rows: 2048 } },
+};
+
+export const defaultThreads = (): number => availableParallelism();
+
+export async function measureMachine(options: ProbeOptions): Promise<HardwareProfile> {
+  const { directory, threads, calls: own, onProgress } = options;
+  const { transfers: sizes, ...effort } = EFFORTS[options.effort];
+  onProgress("disk and copies");
+  const { disk, h2d, d2h } = await measureTransfers(directory, sizes);
+  onProgress("compiling what is timed");
+  const samples = sampleGroups(unmeasured(threads), options.effort);
+  const groups = own.length === 0 ? samples : [...samples, own];
+  const calls = await measureCalls(groups, {
+    ...effort,
+    threads,
+    onProgress: (share) => onProgress(`timing ops ${Math.floor(100 * share)} %`),
+  });
+  const ram = Math.floor(totalmem() / MEBIBYTE);
+  const f32 = matrixRate(calls, "f32");
+  return {
+    name: "probed",
+    source: `lema probe on ${moduleInfo().device}, ${threads} threads`,
+    compute: {
+      kind: "cpu",
+      threads,
+      // A cpu widens fp16 weights to float32.
+      matrix_rate: { f32, bf16: matrixRate(calls, "bf16"), f16: f32 },
+      memory_bandwidth: memoryBandwidth(calls),
+      calls: [...calls],
+      dtypes: ["f32", "bf16", "f16"],
+    },
+    disk,
+    // An emulated vram is a part of the same memory.
+    links: { h2d_bandwidth: h2d, d2h_bandwidth: d2h, pinned: false },
+    memory: { ram: bytes(ram * MEBIBYTE), vram: bytes((ram >> 1) * MEBIBYTE) },
+    reserve: { ram: bytes(RESERVE), vram: bytes(0) },
+  };
+}
+
+/** Some profile to compile the samples on; of its figures only the threads reach a call (as scratch). */
+function unmeasured(threads: number): HardwareProfile {
+  const { profile } = parseHardware(
+    `
+name: unmeasured
+compute: {kind: cpu, threads: ${threads}, matrix_rate: {f32: 1 GFLOP/s, bf16: 1 GFLOP/s, f16: 1 GFLOP/s}, memory_bandwidth: 1 GB/s}
+disk: {bandwidth: 1 GB/s, latency_ns: 1, direct_io: true}
+memory: {ram: 1024 GiB}
+reserve: {ram: 0}
+`,
+    { file: "unmeasured" },
+  );
+  invariant(profile, "the profile to compile samples on is refused");
+  return profile;
+}

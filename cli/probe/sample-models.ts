@@ -1,0 +1,196 @@
+/**
+ * The op calls that `lema probe` times: those of small made-up Llamas, compiled as any other model is, so that every op
+ * is timed with the dtypes and the neighbours that it has in a real step.
+ */
+import { describeLlama } from "../../models/describe-llama.ts";
+import type { JsonObject } from "../../models/field-reader.ts";
+import { allLlamaTensors, LLAMA_LINEARS, readLlamaConfig } from "../../models/llama.ts";
+import type { SafetensorsDType } from "../../models/safetensors.ts";
+import { layoutSafetensors } from "../../models/safetensors-writer.ts";
+import { compile } from "../../planner/compile.ts";
+import { invariant } from "../../schemas/diagnostic.ts";
+import type { HardwareProfile } from "../../schemas/hardware.ts";
+import { type Numerics, numericsFor } from "../../schemas/inputs.ts";
+import { opTableHash } from "../../schemas/op-table.ts";
+import type { Plan, PlanCall } from "../../schemas/plan.ts";
+import { parseRecipe } from "../../schemas/recipe.ts";
+
+/** One made-up model and how it is trained. */
+interface SampleModel {
+  readonly hidden: number;
+  readonly inner: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly vocabulary: number;
+  readonly storage: SafetensorsDType;
+  readonly precision: Numerics["precision"];
+  readonly rank: number;
+  readonly sequenceLength: number;
+  readonly batchSize: number;
+}
+
+type Shape = Omit<SampleModel, "storage" | "precision">;
+
+/** From what fits in the second cache to a layer of a model of a billion parameters, and short and long sequences. */
+const SHAPES: readonly Shape[] = [
+  {
+    hidden: 256,
+    inner: 704,
+    heads: 4,
+    keyValueHeads: 2,
+    vocabulary: 512,
+    rank: 8,
+    sequenceLength: 64,
+    batchSize: 8,
+  },
+  {
+    hidden: 512,
+    inner: 1376,
+    heads: 8,
+    keyValueHeads: 8,
+    vocabulary: 2048,
+    rank: 8,
+    sequenceLength: 128,
+    batchSize: 4,
+  },
+  {
+    hidden: 768,
+    inner: 2048,
+    heads: 12,
+    keyValueHeads: 4,
+    vocabulary: 8192,
+    rank: 16,
+    sequenceLength: 256,
+    batchSize: 4,
+  },
+  {
+    hidden: 1536,
+    inner: 4096,
+    heads: 24,
+    keyValueHeads: 24,
+    vocabulary: 16384,
+    rank: 16,
+    sequenceLength: 512,
+    batchSize: 4,
+  },
+  {
+    hidden: 2048,
+    inner: 5632,
+    heads: 32,
+    keyValueHeads: 4,
+    vocabulary: 32000,
+    rank: 64,
+    sequenceLength: 1024,
+    batchSize: 1,
+  },
+];
+const QUICK_SHAPES = 4;
+const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
+  { storage: "F32", precision: "f32" },
+  { storage: "BF16", precision: "bf16" },
+];
+
+/** The calls of the made-up models, a group for each. */
+export function sampleGroups(
+  hardware: HardwareProfile,
+  effort: "quick" | "thorough",
+): readonly (readonly PlanCall[])[] {
+  const shapes = effort === "quick" ? SHAPES.slice(0, QUICK_SHAPES) : SHAPES;
+  return shapes.flatMap((shape) => NUMBERS.map((numbers) => sampleCalls({ ...shape, ...numbers }, hardware)));
+}
+
+function sampleCalls(model: SampleModel, hardware: HardwareProfile): readonly PlanCall[] {
+  const { plan, diagnostics } = compile(inputsOf(model, hardware));
+  invariant(plan, `a sample model does not compile: ${diagnostics.map(({ summary }) => summary).join("; ")}`);
+  return callsOf(plan);
+}
+
+/** Every different call of a training step, in the order of the step. */
+export function callsOf(plan: Plan): readonly PlanCall[] {
+  const procedures = new Map(plan.procedures.map((procedure) => [procedure.id, procedure]));
+  const calls = plan.programs["train-step"].steady.flatMap((instruction) =>
+    instruction.kind === "run" && instruction.lane === "compute"
+      ? procedures.get(instruction.procedure)!.calls
+      : [],
+  );
+  return [...new Map(calls.map((call) => [signatureOf(call), call])).values()];
+}
+
+/** What a call's time may depend on. */
+function signatureOf({ op, operands }: PlanCall): string {
+  const shapes = Object.entries(operands).map(([name, { shape, dtype, accumulate }]) => {
+    return `${name} ${dtype} ${shape.join("×")}${accumulate ? " +" : ""}`;
+  });
+  return [op, ...shapes].join(", ");
+}
+
+function inputsOf(model: SampleModel, hardware: HardwareProfile): Parameters<typeof compile>[0] {
+  const rawConfig = configOf(model);
+  const { config } = readLlamaConfig(rawConfig);
+  invariant(config, "a sample model has a config that is refused");
+  const { recipe } = parseRecipe(recipeOf(model), { file: "probe" });
+  invariant(recipe, "a sample recipe is refused");
+  const tensors = allLlamaTensors(config).map((tensor) => ({ ...tensor, dtype: model.storage }));
+  const layout = layoutSafetensors(tensors, {});
+  const lora = { rank: model.rank, alpha: model.rank, rslora: false, targets: LLAMA_LINEARS };
+  const numerics = numericsFor(model.precision, model.sequenceLength, config.vocabSize);
+  return {
+    recipe,
+    hardware,
+    numerics,
+    model: describeLlama({
+      config,
+      rawConfig,
+      sequenceLength: model.sequenceLength,
+      numerics,
+      lora,
+      files: [{ id: "weights", path: "weights", bytes: layout.fileBytes, digest: null }],
+      tensors: new Map(layout.tensors.map((tensor) => [tensor.name, { ...tensor, file: "weights" }])),
+      digests: null,
+    }),
+    adapter: { ...lora, base_model: "probe", from: null },
+    dataset: null,
+    tokenizer: null,
+    lema_version: "0",
+    op_table: opTableHash(),
+    executable: false,
+  };
+}
+
+function configOf({
+  hidden,
+  inner,
+  heads,
+  keyValueHeads,
+  vocabulary,
+  sequenceLength,
+}: SampleModel): JsonObject {
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    hidden_act: "silu",
+    hidden_size: hidden,
+    intermediate_size: inner,
+    num_attention_heads: heads,
+    num_key_value_heads: keyValueHeads,
+    num_hidden_layers: 1,
+    vocab_size: vocabulary,
+    max_position_embeddings: sequenceLength,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: false,
+  };
+}
+
+function recipeOf({ precision, rank, sequenceLength, batchSize }: SampleModel): string {
+  return `
+lema: 1
+model: probe
+dataset: {path: none.jsonl, format: tokens}
+sequence: {length: ${sequenceLength}}
+adapter: {type: lora, rank: ${rank}, targets: all-linear}
+training: {steps: 1, batch_size: ${batchSize}, micro_batch: ${batchSize}, learning_rate: 1e-4, precision: ${precision}}
+memory: {ram: 1024 GiB, reserve: {ram: 0 B}}
+output: none
+`;
+}

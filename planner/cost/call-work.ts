@@ -1,0 +1,46 @@
+/** What a call does, in numbers that its time follows from: operations, bytes read, bytes written. */
+import type { HardwareProfile } from "../../schemas/hardware.ts";
+import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
+import { getOp, type OpName } from "../../schemas/ops/index.ts";
+import type { PlanCall } from "../../schemas/plan.ts";
+
+export interface CallWork {
+  readonly op: OpName;
+  /** Of a matrix product, the dtype that it runs in: a device's is that of the narrower factor, a cpu widens fp16. */
+  readonly product: "f32" | "bf16" | "f16" | null;
+  readonly flops: number;
+  /** Every operand once; what is added to or updated counts as read and as written. */
+  readonly read: number;
+  readonly written: number;
+}
+
+/** Requires a call that `bindDims` accepts. */
+export function callWork(call: PlanCall, kind: HardwareProfile["compute"]["kind"]): CallWork {
+  const op = getOp(call.op as OpName);
+  const dims: Record<string, number> = {};
+  const dtypes: Record<string, DType> = {};
+  let read = 0;
+  let written = 0;
+  for (const [name, { shape, dtype, accumulate }] of Object.entries(call.operands)) {
+    const { access, shape: symbols } = op.operands[name]!;
+    const bytes = tensorBytes(shape, dtype);
+    if (access !== "write" || accumulate) read += bytes;
+    if (access !== "read") written += bytes;
+    dtypes[name] = dtype;
+    symbols.forEach((symbol, axis) => {
+      if (typeof symbol === "string" && !symbol.includes("*")) dims[symbol] = shape[axis]!;
+    });
+  }
+  const flops = op.flops({ dims, dtypes, attributes: call.attributes as Record<string, number> });
+  const product = op.productOperand === undefined ? null : productDType(kind, dtypes, op.productOperand);
+  return { op: op.name, product, flops, read, written };
+}
+
+function productDType(
+  kind: HardwareProfile["compute"]["kind"],
+  dtypes: Readonly<Record<string, DType>>,
+  operand: string,
+): "f32" | "bf16" | "f16" {
+  if (kind === "cuda" && Object.values(dtypes).includes("f16")) return "f16";
+  return dtypes[operand] === "bf16" ? "bf16" : "f32";
+}
