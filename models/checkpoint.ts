@@ -16,7 +16,7 @@ export const SINGLE_FILE = "model.safetensors";
 export const INDEX_FILE = "model.safetensors.index.json";
 
 /** What a tokenizer and its chat template may consist of; `data/` reads them. */
-const TOKENIZER_FILES = [
+export const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",

@@ -6,13 +6,14 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { counterRandom } from "../schemas/counter-rng.ts";
 import { DiagnosticError, invariant } from "../schemas/diagnostic.ts";
-import { INDEX_FILE, SINGLE_FILE } from "./checkpoint.ts";
+import { INDEX_FILE } from "./checkpoint.ts";
 import type { JsonObject } from "./field-reader.ts";
 import { encodeFloats, type FloatDType } from "./float-codec.ts";
 import { allLlamaTensors, type ModelTensor } from "./llama.ts";
 import { readLlamaConfig } from "./llama-config.ts";
 import { makeTokenizer } from "./make-tokenizer.ts";
 import { type TensorData, writeSafetensors } from "./safetensors-writer.ts";
+import { indexText, shardNames } from "./shards.ts";
 
 export interface MakeLlamaOptions {
   /** Created when absent; files in it are replaced. */
@@ -89,7 +90,7 @@ export async function makeLlama(options: MakeLlamaOptions): Promise<MadeLlama> {
     "tokenizer_config.json": tokenizerConfig,
   };
   if (shards > 1) {
-    files[INDEX_FILE] = { metadata: { total_size: bytes }, weight_map: Object.fromEntries(places.sort()) };
+    await writeFile(join(directory, INDEX_FILE), indexText(bytes, places));
   }
   for (const [name, content] of Object.entries(files)) {
     await writeFile(join(directory, name), `${JSON.stringify(content, null, 2)}\n`);
@@ -134,12 +135,6 @@ function configJson(options: MakeLlamaOptions): JsonObject {
     use_cache: true,
     vocab_size: options.vocabSize,
   };
-}
-
-function shardNames(shards: number): string[] {
-  if (shards === 1) return [SINGLE_FILE];
-  const number = (value: number): string => `${value}`.padStart(5, "0");
-  return Array.from({ length: shards }, (_, i) => `model-${number(i + 1)}-of-${number(shards)}.safetensors`);
 }
 
 /** Cuts the tensors, in the model's order, into `shards` groups of about equal size, none of them empty. */

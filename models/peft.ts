@@ -4,21 +4,26 @@
  * What an adapter adapts is read off its tensors, not its `target_modules`, which may be names, paths or a regular
  * expression. A feature that lema would train differently is refused, never dropped.
  */
-import { access, open } from "node:fs/promises";
+import { access, type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
-import { type Diagnostic, DiagnosticError, exitCodeOf } from "../schemas/diagnostic.ts";
+import type { Diagnostic } from "../schemas/diagnostic.ts";
 import { digestCheckpoint } from "./digest.ts";
-import { FieldReader } from "./field-reader.ts";
 import { decodeFloats, type FloatDType } from "./float-codec.ts";
 import { LLAMA_LINEARS, type LlamaLinear, storageDType } from "./llama.ts";
 import type { LlamaConfig } from "./llama-config.ts";
 import { type LoraSettings, loraParameters } from "./lora.ts";
-import { PEFT_DEFAULTS } from "./peft-config.ts";
-import { readJsonObject } from "./read-json.ts";
+import { readAdapterSettings } from "./peft-settings.ts";
 import { refuse } from "./refuse.ts";
-import { readExactly, readSafetensorsHeader, type SafetensorsHeader, unreadable } from "./safetensors.ts";
+import {
+  readExactly,
+  readSafetensorsHeader,
+  type SafetensorsHeader,
+  type SafetensorsTensor,
+  unreadable,
+} from "./safetensors.ts";
 
-export const ADAPTER_CONFIG_FILE = "adapter_config.json";
+export { ADAPTER_CONFIG_FILE } from "./peft-settings.ts";
+
 export const ADAPTER_WEIGHTS_FILE = "adapter_model.safetensors";
 /** The `__metadata__` of every file that PEFT writes. */
 export const ADAPTER_METADATA = { format: "pt" } as const;
@@ -36,70 +41,33 @@ export interface PeftAdapter extends LoraSettings {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Fields that may hold anything: where the adapter came from, how it began, or options of a feature that is off. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  ...["auto_mapping", "inference_mode", "megatron_core", "peft_version", "qalora_group_size", "revision"],
-  ...["runtime_config", "eva_config", "target_modules"],
-]);
-
-/** Initialisations that leave the base weights as they are. */
-const PLAIN_INITS: readonly unknown[] = [true, false, "gaussian", "orthogonal", "eva"];
-
 const FACTOR_NAME = /^base_model\.model\.model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.lora_[AB]\.weight$/;
 
 /** Reads an adapter for a model of shape `model`. Throws `adapter.*` and `weights.*` diagnostics. */
 export async function readPeftAdapter(directory: string, model: LlamaConfig): Promise<PeftAdapter> {
-  const configPath = join(directory, ADAPTER_CONFIG_FILE);
-  const codes = { missing: "adapter.not-found", syntax: "model.syntax" } as const;
-  const fields = new FieldReader(await readJsonObject(configPath, codes), {
-    file: configPath,
-    invalid: "adapter.invalid-config",
-  });
-  const settings = readSettings(fields);
-  if (exitCodeOf(fields.diagnostics) !== 0) throw new DiagnosticError(fields.diagnostics);
-
+  const { diagnostics, ...settings } = await readAdapterSettings(directory);
   const path = join(directory, ADAPTER_WEIGHTS_FILE);
-  await access(path).catch(() =>
-    refuse("adapter.not-found", path, "does not exist", "lema reads safetensors only"),
-  );
-  const header = await readSafetensorsHeader(path);
+  const header = await readAdapterHeader(path);
   const targets = readTargets(header, path);
   checkTensors(header, model, settings.rank, targets, path);
   const tensors = await readTensors(header, path);
-  const file = { id: ADAPTER_WEIGHTS_FILE, path, bytes: header.fileBytes };
-  const digests = await digestCheckpoint({ files: [file], tensors: new Map() }, { cacheDir: null });
-  const digest = digests.files.get(ADAPTER_WEIGHTS_FILE)!;
-  return { ...settings, targets, tensors, digest, diagnostics: fields.diagnostics };
+  const digest = await digestAdapter(path, header);
+  return { ...settings, targets, tensors, digest, diagnostics };
 }
 
-function readSettings(fields: FieldReader): LoraSettings & { readonly baseModel: string | null } {
-  const { raw } = fields;
-  if (raw.peft_type !== "LORA") {
-    fields.problem(
-      "adapter.unsupported",
-      "peft_type",
-      `is ${JSON.stringify(raw.peft_type)}`,
-      "lema trains LoRA",
-    );
-  }
-  const settings = {
-    rank: fields.count("r"),
-    alpha: fields.positive("lora_alpha"),
-    rslora: fields.flag("use_rslora", false),
-    baseModel: typeof raw.base_model_name_or_path === "string" ? raw.base_model_name_or_path : null,
-  };
-  const read = ["peft_type", "r", "lora_alpha", "use_rslora", "base_model_name_or_path"];
-  for (const [name, value] of Object.entries(raw)) {
-    if (read.includes(name) || HARMLESS.has(name) || value === null || value === false) continue;
-    if (JSON.stringify(value) === JSON.stringify(JSON.parse(PEFT_DEFAULTS[name] ?? "{}"))) continue;
-    if (name === "init_lora_weights" && PLAIN_INITS.includes(value)) continue;
-    const shown = JSON.stringify(value);
-    if (name === "lora_dropout")
-      fields.warn("adapter.dropout", name, `is ${shown}; lema trains on without dropout`);
-    else if (Array.isArray(value) && value.length === 0) continue;
-    else fields.problem("adapter.unsupported", name, `${shown} is not supported`, "train it on with PEFT");
-  }
-  return settings;
+/** The header of an adapter's weight file. Throws `adapter.not-found` and `weights.*`. */
+export async function readAdapterHeader(path: string): Promise<SafetensorsHeader> {
+  await access(path).catch(() =>
+    refuse("adapter.not-found", path, "does not exist", "lema reads safetensors only"),
+  );
+  return readSafetensorsHeader(path);
+}
+
+/** `sha256:…` of an adapter's weight file. */
+export async function digestAdapter(path: string, { fileBytes }: SafetensorsHeader): Promise<string> {
+  const file = { id: ADAPTER_WEIGHTS_FILE, path, bytes: fileBytes };
+  const digests = await digestCheckpoint({ files: [file], tensors: new Map() }, { cacheDir: null });
+  return digests.files.get(ADAPTER_WEIGHTS_FILE)!;
 }
 
 /** The linears that have tensors. */
@@ -168,23 +136,26 @@ async function readTensors(
     throw unreadable(path, error);
   });
   try {
-    for (const { name, dtype, offset, bytes } of tensors.values()) {
-      const decoded = decodeFloats(
-        await readExactly(file, offset, bytes, path),
-        storageDType(dtype) as FloatDType,
-      );
-      if (!decoded.every(Number.isFinite)) {
-        refuse(
-          "adapter.wrong-tensors",
-          path,
-          `${name} holds NaN or infinity`,
-          "its training diverged; start anew",
-        );
-      }
-      values.set(name, decoded);
-    }
+    for (const tensor of tensors.values()) values.set(tensor.name, await readFactor(file, tensor, path));
   } finally {
     await file.close();
+  }
+  return values;
+}
+
+/** The values of one factor. Throws `adapter.wrong-tensors` where one is not a finite number. */
+export async function readFactor(
+  file: FileHandle,
+  { name, dtype, offset, bytes }: SafetensorsTensor,
+  path: string,
+): Promise<Float32Array> {
+  const values = decodeFloats(
+    await readExactly(file, offset, bytes, path),
+    storageDType(dtype) as FloatDType,
+  );
+  if (!values.every(Number.isFinite)) {
+    const hint = "its training diverged; start anew";
+    refuse("adapter.wrong-tensors", path, `${name} holds NaN or infinity`, hint);
   }
   return values;
 }

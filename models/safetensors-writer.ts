@@ -33,6 +33,11 @@ export interface TensorData extends TensorSpec {
   readonly data: Iterable<Uint8Array>;
 }
 
+/** As `TensorData`, where the pieces may still have to be read. */
+export interface StreamedTensor extends TensorSpec {
+  readonly data: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
 const DTYPE_ORDER = Object.keys(SAFETENSORS_DTYPES);
 
 /** Header and positions of a file that will hold `tensors`, given in any order. */
@@ -88,7 +93,7 @@ export function placedHeader(
  */
 export async function writeSafetensors(
   path: string,
-  tensors: readonly TensorData[],
+  tensors: readonly StreamedTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<SafetensorsLayout> {
   const layout = layoutSafetensors(tensors, metadata);
@@ -99,7 +104,7 @@ export async function writeSafetensors(
     await file.writeFile(layout.header);
     for (const { name, bytes } of layout.tensors) {
       let written = 0;
-      for (const piece of data.get(name)!) {
+      for await (const piece of data.get(name)!) {
         await file.writeFile(piece);
         written += piece.length;
       }

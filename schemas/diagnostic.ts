@@ -161,6 +161,11 @@ export const diagnosticCodes = declared({
     doc: "A tensor's bytes are not those that the plan was made for.",
   },
   "weights.non-finite": { kind: "user", exit: 1, doc: "A tensor of the model holds NaN or infinity." },
+  "weights.overflow": {
+    kind: "user",
+    exit: 1,
+    doc: "A weight is too large for the dtype that it is to be stored in.",
+  },
   "weights.changed": { kind: "environment", exit: 1, doc: "A weight file changed while it was being read." },
   "weights.cache": {
     kind: "environment",
@@ -198,6 +203,24 @@ export const diagnosticCodes = declared({
     kind: "user",
     exit: 1,
     doc: "An adapter target is not a linear layer of the model.",
+  },
+  "adapter.no-base": {
+    kind: "user",
+    exit: 1,
+    doc: "The model that an adapter was trained on is not where the run or the adapter's config says.",
+  },
+  "adapter.other-base": {
+    kind: "user",
+    exit: 1,
+    doc: "The base model's weights are not those that the adapter was trained on.",
+  },
+
+  // Directories that lema makes: merged, prepared and downloaded models
+  "output.exists": { kind: "user", exit: 1, doc: "The directory or file to be written exists already." },
+  "output.no-space": {
+    kind: "environment",
+    exit: 1,
+    doc: "The disk has too little room for what is to be written.",
   },
 
   // Command line

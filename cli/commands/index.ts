@@ -3,6 +3,7 @@ import type { CommandModule } from "../context.ts";
 import * as dataset from "./dataset.ts";
 import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
+import * as merge from "./merge.ts";
 import * as plan from "./plan.ts";
 import * as probe from "./probe.ts";
 import * as replay from "./replay.ts";
@@ -22,4 +23,5 @@ export const commands: readonly CommandModule[] = [
   trace,
   probe,
   dataset,
+  merge,
 ];

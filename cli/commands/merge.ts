@@ -1,0 +1,77 @@
+/** `lema merge`: a run or adapter and its base as one model directory. */
+import { relative } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { FloatDType } from "../../models/float-codec.ts";
+import { jsonText } from "../../runtime/files.ts";
+import type { ExitCode } from "../../schemas/diagnostic.ts";
+import { formatBytes, parseBytes } from "../../schemas/units.ts";
+import { mergeRun } from "../../workflow/merge-run.ts";
+import type { CommandContext } from "../context.ts";
+import { cacheDirectory } from "../paths.ts";
+import { StatusLine } from "../render/status-line.ts";
+
+interface MergeOptions {
+  readonly out: string;
+  readonly base?: string;
+  readonly dtype?: keyof typeof DTYPES;
+  readonly maxShardSize: number;
+  readonly json?: boolean;
+}
+
+const DTYPES = { f32: "f32", bf16: "bf16", fp16: "f16" } as const satisfies Record<string, FloatDType>;
+/** What Transformers cuts at. */
+const SHARD_BYTES = 5e9;
+
+export function register(program: Command, context: CommandContext): void {
+  program
+    .command("merge")
+    .description("merge an adapter into its base: a model directory that Transformers loads without PEFT")
+    .argument("<run>", "directory of a run, of one of its checkpoints, or of a PEFT adapter")
+    .requiredOption("-o, --out <directory>", "where to write the model")
+    .option("--base <directory>", "the base model (default: where the run or the adapter says it is)")
+    .addOption(
+      new Option("--dtype <dtype>", "how to store the weights (default: as the base does)").choices(
+        Object.keys(DTYPES),
+      ),
+    )
+    .option(
+      "--max-shard-size <size>",
+      "cut the weights into files of at most this size",
+      byteSize,
+      SHARD_BYTES,
+    )
+    .option("--json", "print the result as JSON")
+    .action(context.action((run: string, options: MergeOptions) => merge(run, options, context)));
+}
+
+async function merge(run: string, options: MergeOptions, context: CommandContext): Promise<ExitCode> {
+  const { io } = context;
+  const status = new StatusLine(io.stderr);
+  const merged = await mergeRun({
+    source: run,
+    output: options.out,
+    base: options.base ?? null,
+    dtype: options.dtype === undefined ? null : DTYPES[options.dtype],
+    maxShardBytes: options.maxShardSize,
+    cwd: io.cwd,
+    cacheDirectory: cacheDirectory(io.env),
+    onProgress: (text) => status.show(text),
+  }).finally(() => status.clear());
+  const { diagnostics, ...facts } = merged;
+  io.stderr.write(context.render(diagnostics, "stderr"));
+  const { modules, files, bytes } = facts;
+  const where = files.length === 1 ? files[0] : `${files.length} files`;
+  io.stdout.write(
+    options.json
+      ? jsonText(facts)
+      : `Wrote ${relative(io.cwd, merged.output)}: ${formatBytes(bytes)} in ${where}, ${modules} weights merged with ${relative(io.cwd, merged.base)}\n`,
+  );
+  return 0;
+}
+
+/** The value of an option that limits a size. */
+export function byteSize(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes === undefined || bytes === 0) throw new InvalidArgumentError("Expected a size such as 5GB.");
+  return bytes;
+}

@@ -1,0 +1,161 @@
+/**
+ * Base + adapter as one model: W + scaling · B·A for every adapted weight, all others as they are.
+ *
+ * The sum is computed in float32 or better and rounded once, to nearest with ties to even, into the dtype it is stored
+ * in. Weights are read, merged and written in pieces of whole rows, so memory holds one piece and one module's factors.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import { invariant } from "../schemas/diagnostic.ts";
+import type { AdapterModules, LoraModule } from "./adapter-modules.ts";
+import type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
+import { decodeFloats, encodeFloats, type FloatDType } from "./float-codec.ts";
+import { allLlamaTensors, storageDType } from "./llama.ts";
+import type { LlamaConfig } from "./llama-config.ts";
+import { readFactor } from "./peft.ts";
+import { refuse } from "./refuse.ts";
+import { readExactly, type SafetensorsDType, unreadable } from "./safetensors.ts";
+import type { StreamedTensor } from "./safetensors-writer.ts";
+
+export interface MergeSource {
+  /** `checkLlamaTensors` found no error in it. */
+  readonly checkpoint: Checkpoint;
+  readonly config: LlamaConfig;
+  /** Null: the base alone, in another dtype or other files. */
+  readonly adapter: AdapterModules | null;
+}
+
+export interface MergeOptions {
+  /** Null: each weight in the dtype that the base stores it in. */
+  readonly dtype: FloatDType | null;
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** Largest piece of a tensor in memory, unless one row is larger. */
+const PIECE_BYTES = 4 * 2 ** 20;
+
+const NAMES: Readonly<Record<FloatDType, SafetensorsDType>> = { f32: "F32", f16: "F16", bf16: "BF16" };
+
+/** Least magnitude that rounds to infinity: the midpoint above the largest finite number. */
+const LIMITS: Readonly<Record<FloatDType, number>> = {
+  f32: Infinity,
+  f16: 65520,
+  bf16: (2 - 2 ** -8) * 2 ** 127,
+};
+
+/**
+ * The merged model's weights, in the order of the model. Reading them throws `weights.non-finite`, `weights.overflow`,
+ * `weights.unreadable` and `adapter.wrong-tensors`.
+ */
+export function mergedTensors(
+  { checkpoint, config, adapter }: MergeSource,
+  { dtype, onBytes }: MergeOptions,
+): StreamedTensor[] {
+  const names = new Set(allLlamaTensors(config).map(({ name }) => name));
+  const unused = [...(adapter?.modules.keys() ?? [])].find((name) => !names.has(name));
+  invariant(unused === undefined, `no weight takes the adapter's ${unused}`);
+  const paths = new Map(checkpoint.files.map(({ id, path }) => [id, path]));
+  return [...names].map((name) => {
+    const tensor = checkpoint.tensors.get(name);
+    const stored = tensor && storageDType(tensor.dtype);
+    invariant(tensor && isFloat(stored), `${name} was not checked`);
+    const target = dtype ?? stored;
+    const module = adapter?.modules.get(name) ?? null;
+    const job = {
+      tensor,
+      stored,
+      target,
+      module,
+      path: paths.get(tensor.file)!,
+      adapter: adapter?.path ?? "",
+    };
+    return { name, shape: tensor.shape, dtype: NAMES[target], data: pieces(job, onBytes) };
+  });
+}
+
+interface Job {
+  readonly tensor: CheckpointTensor;
+  readonly stored: FloatDType;
+  readonly target: FloatDType;
+  readonly module: LoraModule | null;
+  readonly path: string;
+  /** Path of the adapter's weight file. */
+  readonly adapter: string;
+}
+
+async function* pieces(job: Job, onBytes: MergeOptions["onBytes"]): AsyncGenerator<Uint8Array> {
+  const { tensor, stored, target, module, path } = job;
+  const file = await open(path, "r").catch((error) => {
+    throw unreadable(path, error);
+  });
+  try {
+    const factors = module && (await readFactors(module, job.adapter));
+    const rows = tensor.shape[0] ?? 1;
+    const rowBytes = tensor.bytes / rows;
+    const step = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
+    for (let first = 0; first < rows; first += step) {
+      const count = Math.min(step, rows - first);
+      const bytes = await readExactly(file, tensor.offset + first * rowBytes, count * rowBytes, path);
+      onBytes?.(bytes.length);
+      if (factors === null && stored === target) {
+        yield bytes;
+        continue;
+      }
+      const values = decodeFloats(bytes, stored);
+      if (factors !== null) addProduct(values, first, factors);
+      checkRange(values, job);
+      yield encodeFloats(values, target);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+interface Factors {
+  readonly rank: number;
+  readonly scaling: number;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+}
+
+async function readFactors({ rank, scaling, a, b }: LoraModule, path: string): Promise<Factors> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, "r");
+    return { rank, scaling, a: await readFactor(file, a, path), b: await readFactor(file, b, path) };
+  } finally {
+    await file?.close();
+  }
+}
+
+/**
+ * values [n, inputs] += scaling · B[first … first + n, rank] · A [rank, inputs]. Products and sums are exact or rounded
+ * to float64, the result to float32.
+ */
+function addProduct(values: Float32Array, first: number, { rank, scaling, a, b }: Factors): void {
+  const inputs = a.length / rank;
+  const sum = new Float64Array(inputs);
+  for (let row = 0; row < values.length / inputs; row++) {
+    sum.fill(0);
+    for (let r = 0; r < rank; r++) {
+      const factor = b[(first + row) * rank + r]!;
+      const from = r * inputs;
+      for (let i = 0; i < inputs; i++) sum[i]! += factor * a[from + i]!;
+    }
+    const at = row * inputs;
+    for (let i = 0; i < inputs; i++) values[at + i]! += scaling * sum[i]!;
+  }
+}
+
+function checkRange(values: Float32Array, { tensor, target, path }: Job): void {
+  const limit = LIMITS[target];
+  for (const value of values) {
+    if (Math.abs(value) < limit) continue;
+    if (!Number.isFinite(value)) refuse("weights.non-finite", path, `${tensor.name} holds NaN or infinity`);
+    const what = `${tensor.name} holds ${value}, which ${NAMES[target]} cannot hold`;
+    refuse("weights.overflow", path, what, "merge with --dtype bf16 or f32");
+  }
+}
+
+function isFloat(dtype: string | undefined): dtype is FloatDType {
+  return dtype === "f32" || dtype === "f16" || dtype === "bf16";
+}
