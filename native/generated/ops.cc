@@ -57,6 +57,25 @@ constexpr AttributeInfo kAttentionBackwardAttributes[] = {
     {"scale", AttributeType::kF32},
 };
 
+constexpr OperandInfo kAttentionCachedOperands[] = {
+    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"o", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+};
+constexpr AttributeInfo kAttentionCachedAttributes[] = {
+    {"scale", AttributeType::kF32},
+};
+
+constexpr OperandInfo kCacheAppendOperands[] = {
+    {"rows", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"cache", Access::kUpdate, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+};
+
 constexpr OperandInfo kConvertOperands[] = {
     {"x", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
     {"y", Access::kWrite, true, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
@@ -111,6 +130,12 @@ constexpr OperandInfo kGradNormOperands[] = {
 };
 constexpr AttributeInfo kGradNormAttributes[] = {
     {"max_norm", AttributeType::kF32},
+};
+
+constexpr OperandInfo kLastRowOperands[] = {
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {-1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
 };
 
 constexpr OperandInfo kLinearOperands[] = {
@@ -260,6 +285,27 @@ AttentionBackwardArgs UnpackAttentionBackward(const CallRecord& call) {
   };
 }
 
+AttentionCachedArgs UnpackAttentionCached(const CallRecord& call) {
+  return {
+      .q = call.operands[0],
+      .k = call.operands[1],
+      .v = call.operands[2],
+      .kv_length = call.operands[3],
+      .new_tokens = call.operands[4],
+      .o = call.operands[5],
+      .scale = static_cast<float>(call.attributes[0]),
+  };
+}
+
+CacheAppendArgs UnpackCacheAppend(const CallRecord& call) {
+  return {
+      .rows = call.operands[0],
+      .kv_length = call.operands[1],
+      .new_tokens = call.operands[2],
+      .cache = call.operands[3],
+  };
+}
+
 ConvertArgs UnpackConvert(const CallRecord& call) {
   return {
       .x = call.operands[0],
@@ -320,6 +366,14 @@ GradNormArgs UnpackGradNorm(const CallRecord& call) {
       .clip = call.operands[2],
       .skip = call.operands[3],
       .max_norm = static_cast<float>(call.attributes[0]),
+  };
+}
+
+LastRowArgs UnpackLastRow(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .new_tokens = call.operands[1],
+      .y = call.operands[2],
   };
 }
 
@@ -438,12 +492,15 @@ const std::array<OpInfo, kOpCount> kOps = {{
     {"add", 1, kAddOperands, {}},
     {"attention", 5, kAttentionOperands, kAttentionAttributes},
     {"attention_backward", 5, kAttentionBackwardOperands, kAttentionBackwardAttributes},
+    {"attention_cached", 6, kAttentionCachedOperands, kAttentionCachedAttributes},
+    {"cache_append", 5, kCacheAppendOperands, {}},
     {"convert", 1, kConvertOperands, {}},
     {"cross_entropy_finish", 3, kCrossEntropyFinishOperands, {}},
     {"cross_entropy_tile", 4, kCrossEntropyTileOperands, kCrossEntropyTileAttributes},
     {"embedding", 4, kEmbeddingOperands, {}},
     {"fill", 1, kFillOperands, kFillAttributes},
     {"grad_norm", 1, kGradNormOperands, kGradNormAttributes},
+    {"last_row", 3, kLastRowOperands, {}},
     {"linear", 4, kLinearOperands, kLinearAttributes},
     {"linear_grad_input", 4, kLinearGradInputOperands, kLinearGradInputAttributes},
     {"linear_grad_weight", 4, kLinearGradWeightOperands, kLinearGradWeightAttributes},
@@ -483,6 +540,18 @@ const std::array<Kernel, kOpCount> kCpuKernels = {{
        return cpu::AttentionBackward(UnpackAttentionBackward(call), prepared, context);
      }},
     {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return cpu::PrepareAttentionCached(UnpackAttentionCached(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return cpu::AttentionCached(UnpackAttentionCached(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return cpu::PrepareCacheAppend(UnpackCacheAppend(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return cpu::CacheAppend(UnpackCacheAppend(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
        return cpu::PrepareConvert(UnpackConvert(call), threads, preparation);
      },
      [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
@@ -517,6 +586,12 @@ const std::array<Kernel, kOpCount> kCpuKernels = {{
      },
      [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
        return cpu::GradNorm(UnpackGradNorm(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return cpu::PrepareLastRow(UnpackLastRow(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return cpu::LastRow(UnpackLastRow(call), prepared, context);
      }},
     {[](const CallRecord& call, int threads, Preparation* preparation) {
        return cpu::PrepareLinear(UnpackLinear(call), threads, preparation);
@@ -612,6 +687,18 @@ const std::array<Kernel, kOpCount> kReferenceKernels = {{
        return reference::AttentionBackward(UnpackAttentionBackward(call), prepared, context);
      }},
     {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return reference::PrepareAttentionCached(UnpackAttentionCached(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return reference::AttentionCached(UnpackAttentionCached(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return reference::PrepareCacheAppend(UnpackCacheAppend(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return reference::CacheAppend(UnpackCacheAppend(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
        return reference::PrepareConvert(UnpackConvert(call), threads, preparation);
      },
      [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
@@ -646,6 +733,12 @@ const std::array<Kernel, kOpCount> kReferenceKernels = {{
      },
      [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
        return reference::GradNorm(UnpackGradNorm(call), prepared, context);
+     }},
+    {[](const CallRecord& call, int threads, Preparation* preparation) {
+       return reference::PrepareLastRow(UnpackLastRow(call), threads, preparation);
+     },
+     [](const CallRecord& call, PreparedCall* prepared, KernelContext& context) {
+       return reference::LastRow(UnpackLastRow(call), prepared, context);
      }},
     {[](const CallRecord& call, int threads, Preparation* preparation) {
        return reference::PrepareLinear(UnpackLinear(call), threads, preparation);

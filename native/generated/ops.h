@@ -12,32 +12,35 @@
 namespace lema {
 
 // Of the declarations in canonical JSON, without docs and formulas; a plan made for another table is refused.
-inline constexpr char kOpTableHash[] = "sha256:a70e501f2d4540c697d8656d2452629cf16effb28f8b5bc51c305773860d998f";
+inline constexpr char kOpTableHash[] = "sha256:f696b5c58c57d1848d0c648783481df155f84998933fc969ddf5c9c2388dfb7a";
 
 enum class Op : uint32_t {
   kAdamw = 0,
   kAdd = 1,
   kAttention = 2,
   kAttentionBackward = 3,
-  kConvert = 4,
-  kCrossEntropyFinish = 5,
-  kCrossEntropyTile = 6,
-  kEmbedding = 7,
-  kFill = 8,
-  kGradNorm = 9,
-  kLinear = 10,
-  kLinearGradInput = 11,
-  kLinearGradWeight = 12,
-  kReduceLoss = 13,
-  kRmsNorm = 14,
-  kRmsNormBackward = 15,
-  kRope = 16,
-  kRopeTable = 17,
-  kSquareSum = 18,
-  kSwiglu = 19,
-  kSwigluBackward = 20,
+  kAttentionCached = 4,
+  kCacheAppend = 5,
+  kConvert = 6,
+  kCrossEntropyFinish = 7,
+  kCrossEntropyTile = 8,
+  kEmbedding = 9,
+  kFill = 10,
+  kGradNorm = 11,
+  kLastRow = 12,
+  kLinear = 13,
+  kLinearGradInput = 14,
+  kLinearGradWeight = 15,
+  kReduceLoss = 16,
+  kRmsNorm = 17,
+  kRmsNormBackward = 18,
+  kRope = 19,
+  kRopeTable = 20,
+  kSquareSum = 21,
+  kSwiglu = 22,
+  kSwigluBackward = 23,
 };
-inline constexpr uint32_t kOpCount = 21;
+inline constexpr uint32_t kOpCount = 24;
 inline constexpr size_t kMaxOperands = 10;
 inline constexpr size_t kMaxAttributes = 3;
 
@@ -143,6 +146,25 @@ struct AttentionBackwardArgs {
   float scale;
 };
 
+// o[s] = softmax(scale · q[s]·kᵀ, keys in [0, kv_length + s]) · v for s < new_tokens; 0 in the rows behind.
+struct AttentionCachedArgs {
+  TensorView q;  // [B, S, N, D]
+  TensorView k;  // [B, C, G, D]
+  TensorView v;  // [B, C, G, D]
+  TensorView kv_length;  // [B, 1]
+  TensorView new_tokens;  // [B, 1]
+  TensorView o;  // [B, S, N, D]
+  float scale;
+};
+
+// cache[b, kv_length + s] = rows[b, s] for s < new_tokens.
+struct CacheAppendArgs {
+  TensorView rows;  // [B, S, G, D]
+  TensorView kv_length;  // [B, 1]
+  TensorView new_tokens;  // [B, 1]
+  TensorView cache;  // [B, C, G, D]
+};
+
 // y = x in y's dtype, rounded to nearest even; or y += x.
 struct ConvertArgs {
   TensorView x;  // [n]
@@ -198,6 +220,13 @@ struct GradNormArgs {
   TensorView clip;  // [1]
   TensorView skip;  // [1]
   float max_norm;
+};
+
+// y[b, 0, :] = x[b, new_tokens − 1, :].
+struct LastRowArgs {
+  TensorView x;  // [B, S, H]
+  TensorView new_tokens;  // [B, 1]
+  TensorView y;  // [B, 1, H]
 };
 
 // y (+)= alpha · x · wᵀ; computed in the dtype of x, accumulated in f32.
@@ -306,6 +335,10 @@ Status PrepareAttention(const AttentionArgs& args, int threads, Preparation* pre
 Status Attention(const AttentionArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareAttentionBackward(const AttentionBackwardArgs& args, int threads, Preparation* preparation);
 Status AttentionBackward(const AttentionBackwardArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareAttentionCached(const AttentionCachedArgs& args, int threads, Preparation* preparation);
+Status AttentionCached(const AttentionCachedArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareCacheAppend(const CacheAppendArgs& args, int threads, Preparation* preparation);
+Status CacheAppend(const CacheAppendArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareConvert(const ConvertArgs& args, int threads, Preparation* preparation);
 Status Convert(const ConvertArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareCrossEntropyFinish(const CrossEntropyFinishArgs& args, int threads, Preparation* preparation);
@@ -318,6 +351,8 @@ Status PrepareFill(const FillArgs& args, int threads, Preparation* preparation);
 Status Fill(const FillArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareGradNorm(const GradNormArgs& args, int threads, Preparation* preparation);
 Status GradNorm(const GradNormArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareLastRow(const LastRowArgs& args, int threads, Preparation* preparation);
+Status LastRow(const LastRowArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareLinear(const LinearArgs& args, int threads, Preparation* preparation);
 Status Linear(const LinearArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareLinearGradInput(const LinearGradInputArgs& args, int threads, Preparation* preparation);
@@ -351,6 +386,10 @@ Status PrepareAttention(const AttentionArgs& args, int threads, Preparation* pre
 Status Attention(const AttentionArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareAttentionBackward(const AttentionBackwardArgs& args, int threads, Preparation* preparation);
 Status AttentionBackward(const AttentionBackwardArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareAttentionCached(const AttentionCachedArgs& args, int threads, Preparation* preparation);
+Status AttentionCached(const AttentionCachedArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareCacheAppend(const CacheAppendArgs& args, int threads, Preparation* preparation);
+Status CacheAppend(const CacheAppendArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareConvert(const ConvertArgs& args, int threads, Preparation* preparation);
 Status Convert(const ConvertArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareCrossEntropyFinish(const CrossEntropyFinishArgs& args, int threads, Preparation* preparation);
@@ -363,6 +402,8 @@ Status PrepareFill(const FillArgs& args, int threads, Preparation* preparation);
 Status Fill(const FillArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareGradNorm(const GradNormArgs& args, int threads, Preparation* preparation);
 Status GradNorm(const GradNormArgs& args, PreparedCall* prepared, KernelContext& context);
+Status PrepareLastRow(const LastRowArgs& args, int threads, Preparation* preparation);
+Status LastRow(const LastRowArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareLinear(const LinearArgs& args, int threads, Preparation* preparation);
 Status Linear(const LinearArgs& args, PreparedCall* prepared, KernelContext& context);
 Status PrepareLinearGradInput(const LinearGradInputArgs& args, int threads, Preparation* preparation);

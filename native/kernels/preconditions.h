@@ -37,6 +37,17 @@ inline Status CheckSegments(const TensorView& start) {
   return Status::Ok();
 }
 
+// kv_length, new_tokens: [B, 1]; a step of at most `rows` positions fits behind those that a cache of `capacity` holds.
+inline Status CheckStep(const TensorView& kv_length, const TensorView& new_tokens, int64_t rows, int64_t capacity) {
+  for (int64_t b = 0; b < new_tokens.elements(); ++b) {
+    const int64_t past = kv_length.as<const int32_t>()[b], count = new_tokens.as<const int32_t>()[b];
+    if (past >= 0 && count >= 1 && count <= rows && past + count <= capacity) continue;
+    return Status(StatusCode::kOutOfRange, Cat(count, " new positions of at most ", rows, " behind ", past,
+                                               " in a cache of ", capacity));
+  }
+  return Status::Ok();
+}
+
 // x: [B, S, N, D], cosine: [B, S, P].
 inline Status CheckRope(const TensorView& x, const TensorView& cosine, int32_t direction) {
   if (x.dim[3] != 2 * cosine.dim[2]) {

@@ -35,6 +35,16 @@ void Labels(OpCase& made, int64_t vocabulary) {
   }
 }
 
+// A step somewhere in the cache, of some of its rows: lengths differ from sequence to sequence.
+void StepLengths(OpCase& made, int64_t rows, int64_t capacity) {
+  const TensorView& past = made.view("kv_length");
+  const TensorView& count = made.view("new_tokens");
+  for (int64_t b = 0; b < count.elements(); ++b) {
+    count.as<int32_t>()[b] = static_cast<int32_t>(b == 0 ? rows : 1 + rows * b / 4 % rows);
+    past.as<int32_t>()[b] = static_cast<int32_t>((capacity - rows) * (3 - b % 4) / 3);
+  }
+}
+
 // o and log_sum_exp as the forward call leaves them.
 void ForwardOfAttention(OpCase& made) {
   OpCase forward = MakeCase(Op::kAttention, {made.sizes[0], made.sizes[1], made.sizes[2], made.sizes[3], made.sizes[4]},
@@ -69,6 +79,13 @@ const std::vector<OpSpec>& Specs() {
        {{2, 7, 2, 8, 1}, {1, 1, 1, 4, 1}, {3, 33, 4, 16, 2}, {2, 65, 6, 20, 3}, {2, 127, 2, 64, 2}, {2, 200, 3, 33, 1},
         {1, 130, 2, 128, 1}},
        {{half}}, 2e-5, 2e-5},
+      // B, S, N, D, C, G
+      {Op::kAttentionCached,
+       {{2, 3, 2, 8, 7, 1}, {1, 1, 1, 4, 1, 1}, {3, 5, 4, 16, 33, 2}, {2, 1, 6, 20, 130, 3}, {2, 70, 2, 64, 200, 2},
+        {4, 127, 2, 33, 127, 1}},
+       {{half}}, 1e-5, 1e-5},
+      // B, S, G, D, C
+      {Op::kCacheAppend, {{2, 3, 2, 8, 7}, {1, 1, 1, 4, 1}, {4, 33, 3, 20, 200}}, {{}}, 0.0, 0.0},
       {Op::kConvert, {{7}, {1}, {33}, {40000}}, {{}}, 1e-7, 1e-7},
       {Op::kCrossEntropyFinish, {{3, 7, 13}, {1, 1, 1}, {2, 33, 65}}, {{}}, 1e-6, 1e-6},
       // B, S, H, V; first_row, vocabulary_tile, row_tile
@@ -78,6 +95,8 @@ const std::vector<OpSpec>& Specs() {
       {Op::kEmbedding, {{2, 7, 9, 13}, {1, 1, 1, 1}, {3, 33, 50, 200}}, {{}}, 0.0, 0.0},
       {Op::kFill, {{7}, {1}, {40000}}, {{1.5}, {-INFINITY}}, 0.0, 0.0},
       {Op::kGradNorm, {{1}, {7}}, {{0.5}, {100.0}, {0.0}}, 0.0, 0.0},
+      // B, S, H
+      {Op::kLastRow, {{2, 7, 13}, {1, 1, 1}, {4, 33, 200}}, {{}}, 0.0, 0.0},
       // B, S, K, N; alpha, row_tile, column_tile
       {Op::kLinear,
        {{2, 7, 13, 5}, {1, 1, 1, 1}, {3, 33, 65, 127}, {2, 65, 8, 200}, {2, 127, 200, 16}, {1, 200, 64, 33},
@@ -116,6 +135,13 @@ void Specialize(OpCase& made) {
     case Op::kAttentionBackward:
       Segments(made);
       ForwardOfAttention(made);
+      break;
+    case Op::kAttentionCached: StepLengths(made, made.sizes[1], made.sizes[4]); break;
+    case Op::kCacheAppend: StepLengths(made, made.sizes[1], made.sizes[4]); break;
+    case Op::kLastRow:
+      for (int64_t b = 0; b < made.sizes[0]; ++b) {
+        made.view("new_tokens").as<int32_t>()[b] = static_cast<int32_t>(1 + (made.sizes[1] - 1) * b / made.sizes[0]);
+      }
       break;
     case Op::kCrossEntropyFinish:
       Labels(made, 50);

@@ -10,6 +10,7 @@
 #include "core/thread_pool.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/number.h"
+#include "op_generation.h"
 #include "op_gradients.h"
 #include "op_report.h"
 #include "op_specs.h"
@@ -215,6 +216,7 @@ int main(int argc, char** argv) {
   for (uint32_t op = 0; op < kOpCount; ++op) {
     if (!tried.contains(static_cast<Op>(op))) report.Add(OpName(op), "spec", "this op has no spec");
   }
+  TestGeneration(report);
   TestGradients(report);
   return report.Finish();
 }

@@ -1,9 +1,30 @@
-/** What attention and its backward share: head grouping, cost, and the ceiling of their scratch. */
+/** What attention, its backward and its cached form share: head grouping, lengths, cost, and the ceiling of their scratch. */
 import { type CallShape, type Dims, roundUp } from "./define-op.ts";
 
 export const groupedHeads = {
   holds: (d: Dims) => d.N! % d.G! === 0,
   message: "query heads must be a multiple of key/value heads",
+} as const;
+
+/** How far a step of generation has come and how far it goes: one number a sequence. */
+export const stepLengths = {
+  kv_length: {
+    access: "read",
+    shape: ["B", 1],
+    dtypes: ["i32"],
+    doc: "Positions that the cache holds before the step.",
+  },
+  new_tokens: {
+    access: "read",
+    shape: ["B", 1],
+    dtypes: ["i32"],
+    doc: "Positions of the step, 1 to S; the rows behind them are padding.",
+  },
+} as const;
+
+export const cacheHoldsStep = {
+  holds: (d: Dims) => d.S! <= d.C!,
+  message: "a step is longer than the cache",
 } as const;
 
 /** One causal S×S×D product, half of it masked away. */

@@ -3,6 +3,8 @@ import { adamw } from "./adamw.ts";
 import { add } from "./add.ts";
 import { attention } from "./attention.ts";
 import { attentionBackward } from "./attention-backward.ts";
+import { attentionCached } from "./attention-cached.ts";
+import { cacheAppend } from "./cache-append.ts";
 import { convert } from "./convert.ts";
 import { crossEntropyFinish } from "./cross-entropy-finish.ts";
 import { crossEntropyTile } from "./cross-entropy-tile.ts";
@@ -10,6 +12,7 @@ import type { OpDeclaration } from "./define-op.ts";
 import { embedding } from "./embedding.ts";
 import { fill } from "./fill.ts";
 import { gradNorm } from "./grad-norm.ts";
+import { lastRow } from "./last-row.ts";
 import { linear } from "./linear.ts";
 import { linearGradInput } from "./linear-grad-input.ts";
 import { linearGradWeight } from "./linear-grad-weight.ts";
@@ -27,12 +30,15 @@ const table = [
   add,
   attention,
   attentionBackward,
+  attentionCached,
+  cacheAppend,
   convert,
   crossEntropyFinish,
   crossEntropyTile,
   embedding,
   fill,
   gradNorm,
+  lastRow,
   linear,
   linearGradInput,
   linearGradWeight,

@@ -41,7 +41,8 @@ Status Attention(const AttentionArgs& a, PreparedCall*, KernelContext& context) 
                              .size = a.q.dim[3],
                              .scale = a.scale,
                              .first_query = block * kQueries,
-                             .queries = std::min(kQueries, length - block * kQueries)};
+                             .queries = std::min(kQueries, length - block * kQueries),
+                             .past = 0};
     ActiveLoops().attention(task, context.workspace.data + static_cast<size_t>(thread) * scratch);
   });
   return Status::Ok();

@@ -44,11 +44,12 @@ struct HeadRows {
 
 struct AttentionTask {
   HeadRows q, k, v, o;
-  const int32_t* segment_start;  // [length]
-  float* log_sum_exp;            // [length]
-  int64_t length, size;
+  const int32_t* segment_start;  // [length]; null: every row sees all before it
+  float* log_sum_exp;            // [length]; may be null
+  int64_t length, size;          // rows of k and v
   float scale;
   int64_t first_query, queries;  // the task's rows of q
+  int64_t past;                  // positions before the first row of q
 };
 
 struct AttentionBackwardTask {

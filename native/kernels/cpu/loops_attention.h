@@ -91,8 +91,11 @@ inline F32 AdvanceSoftmax(float* scores, int64_t stride, int64_t keys, F32* maxi
 // scores[key][query] = −∞ where the query does not see the key.
 inline void MaskScores(float* scores, int64_t stride, const AttentionTask& task, int64_t first_key, int64_t keys) {
   for (int64_t q = 0; q < task.queries; q += kLanes) {
-    const I32 position = static_cast<int32_t>(task.first_query + q) + Iota();
-    const I32 start = LoadBits<I32>(task.segment_start + task.first_query + q, task.queries - q);
+    const I32 position = static_cast<int32_t>(task.past + task.first_query + q) + Iota();
+    I32 start{};
+    if (task.segment_start != nullptr) {
+      start = LoadBits<I32>(task.segment_start + task.first_query + q, task.queries - q);
+    }
     for (int64_t t = 0; t < keys; ++t) {
       const I32 key = I32{} + static_cast<int32_t>(first_key + t);
       float* const at = scores + t * stride + q;
@@ -122,15 +125,19 @@ inline void Attention(const AttentionTask& task, void* scratch_data) {
   }
   std::memset(sums, 0, static_cast<size_t>(lanes * width) * sizeof(float));
 
-  const int64_t end = task.first_query + task.queries;
-  const int64_t latest_start = LatestStart(task.segment_start, task.first_query, task.queries);
-  const int64_t begin = EarliestKey(task.segment_start, task.first_query, task.queries) / kBlock * kBlock;
+  const int64_t first_position = task.past + task.first_query;
+  const int64_t end = first_position + task.queries;
+  int64_t latest_start = 0, begin = 0;
+  if (task.segment_start != nullptr) {
+    latest_start = LatestStart(task.segment_start, task.first_query, task.queries);
+    begin = EarliestKey(task.segment_start, task.first_query, task.queries) / kBlock * kBlock;
+  }
   for (int64_t first = begin; first < end; first += kBlock) {
     const int64_t keys = Min(kBlock, end - first);
     const float* k = static_cast<const float*>(task.k.data) + first * task.k.stride;
     Multiply({AsWords(k), task.k.stride, 1}, keys, AsWords(queries), kPanel * task.size, kPanel, task.size, lanes, false,
              Tile32(scores, lanes, false, task.scale), 0);
-    if (first + keys > task.first_query || latest_start > first) MaskScores(scores, lanes, task, first, keys);
+    if (first + keys > first_position || latest_start > first) MaskScores(scores, lanes, task, first, keys);
     bool moved = false;
     for (int64_t i = 0; i < lanes; i += kLanes) {
       F32 highest = Load(maximum + i, kLanes);
@@ -151,6 +158,7 @@ inline void Attention(const AttentionTask& task, void* scratch_data) {
   }
   for (int64_t row = 0; row < task.queries; ++row) {
     WriteRow(sums + row * width, 1.0f / total[row], task.o, task.first_query + row, task.size);
+    if (task.log_sum_exp == nullptr) continue;
     task.log_sum_exp[task.first_query + row] = maximum[row] + __builtin_logf(total[row]);
   }
 }
