@@ -64,7 +64,9 @@ export function describeLlama(options: DescribeOptions): ModelDescription {
       graphOf.set(key, graph);
       const targets = new Set<string>(lora.targets);
       const shape = { rank: lora.rank, scaling: loraScaling(lora), targets };
-      graphs.push(llamaBlock({ config, sequenceLength, numerics, storage: dtypes, lora: shape }));
+      graphs.push(
+        llamaBlock({ config, sequenceLength, numerics, storage: dtypes, lora: shape, cache: null }),
+      );
     }
     return { layer, stage: null, graph, weights, parameters: loraParameters(config, layer, lora) };
   });

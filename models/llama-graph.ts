@@ -26,6 +26,11 @@ export interface LlamaGraphOptions {
   /** Storage dtype of each block weight by local name. */
   readonly storage: Readonly<Record<string, DType>>;
   readonly lora: LoraShape | null;
+  /**
+   * Positions that a key/value cache has room for: generation, where the S positions of a run are the next ones and
+   * see all before them. Null: training, where a row is whole and positions see those before them in their segment.
+   */
+  readonly cache: number | null;
 }
 
 /** `x` [B,S,H] → `y` [B,S,H]: y = x + attention(norm(x)), then + mlp(norm(·)). */
@@ -39,7 +44,6 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   g.value("x", ["B", S, H], "f32", { origin: { kind: "input" } });
   g.value("cosine", ["B", S, D / 2], "f32", { origin: { kind: "input" } });
   g.value("sine", ["B", S, D / 2], "f32", { origin: { kind: "input" } });
-  g.value("segment_start", ["B", S], "i32", { origin: { kind: "input" } });
 
   const normalized = norm(g, options, "x", "input_layernorm");
   const heads = (projection: string, count: number) => {
@@ -49,14 +53,10 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   const q = rotate(g, heads("q_proj", N), "q", ["B", S, N, D]);
   const k = rotate(g, heads("k_proj", G), "k", ["B", S, G, D]);
   const v = heads("v_proj", G);
-  g.value("o", ["B", S, N, D], activation);
-  g.value("log_sum_exp", ["B", N, S], "f32");
-  g.call(
-    "attention",
-    { q, k, v, segment_start: "segment_start", o: "o", log_sum_exp: "log_sum_exp" },
-    { scale: Math.fround(1 / Math.sqrt(D)) },
-  );
-  const attended = linear(g.view("o", "o.flat", ["B", S, N * D]), "o_proj", [N * D, H]);
+  const o = g.value("o", ["B", S, N, D], activation);
+  if (options.cache === null) attendWithinSegments(g, { q, k, v, o }, options);
+  else attendOverCache(g, { q, k, v, o }, options, options.cache);
+  const attended = linear(g.view(o, "o.flat", ["B", S, N * D]), "o_proj", [N * D, H]);
   g.value("middle", ["B", S, H], "f32");
   g.call("add", { a: "x", b: attended, y: "middle" });
   g.stage("attention", "middle");
@@ -71,6 +71,55 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   g.call("add", { a: "middle", b: down, y: "y" });
   g.stage("mlp", "y");
   return g.finish();
+}
+
+type AttentionValues = Readonly<Record<"q" | "k" | "v" | "o", string>>;
+
+function attendWithinSegments(
+  g: GraphBuilder,
+  { q, k, v, o }: AttentionValues,
+  { config: { heads: N, headDim: D }, sequenceLength: S }: LlamaGraphOptions,
+): void {
+  g.value("segment_start", ["B", S], "i32", { origin: { kind: "input" } });
+  g.value("log_sum_exp", ["B", N, S], "f32");
+  g.call(
+    "attention",
+    { q, k, v, segment_start: "segment_start", o, log_sum_exp: "log_sum_exp" },
+    { scale: attentionScale(D) },
+  );
+}
+
+/** Appends keys and values to `k_cache` and `v_cache` [B,C,G,D], and attends over all that they hold then. */
+function attendOverCache(
+  g: GraphBuilder,
+  { q, k, v, o }: AttentionValues,
+  { config: { keyValueHeads: G, headDim: D } }: LlamaGraphOptions,
+  capacity: number,
+): void {
+  const lengths = stepLengths(g);
+  for (const [rows, cache] of [
+    [k, "k_cache"],
+    [v, "v_cache"],
+  ] as const) {
+    g.value(cache, ["B", capacity, G, D], "f32", { origin: { kind: "input" } });
+    g.call("cache_append", { rows, ...lengths, cache });
+  }
+  g.call("attention_cached", { q, k: "k_cache", v: "v_cache", ...lengths, o }, { scale: attentionScale(D) });
+}
+
+/** Step inputs of generation, [B,1] each: positions before the run, and positions of it. */
+function stepLengths(g: GraphBuilder): {
+  readonly kv_length: "kv_length";
+  readonly new_tokens: "new_tokens";
+} {
+  for (const name of ["kv_length", "new_tokens"]) {
+    g.value(name, ["B", 1], "i32", { origin: { kind: "input" } });
+  }
+  return { kv_length: "kv_length", new_tokens: "new_tokens" };
+}
+
+function attentionScale(headDim: number): number {
+  return Math.fround(1 / Math.sqrt(headDim));
 }
 
 /** Rope tables of a step: `positions` [B,S] → `cosine`, `sine` [B,S,D/2]. */
@@ -92,14 +141,38 @@ export function llamaTables(config: LlamaConfig, sequenceLength: number): Graph 
 }
 
 /** The final norm: `x` [B,S,H] → `y` [B,S,H] in the activation dtype. */
-export function llamaNorm(options: Omit<LlamaGraphOptions, "lora">): Graph {
-  const { config, sequenceLength: S, numerics, storage } = options;
+export function llamaNorm(options: NormOptions): Graph {
+  const g = new GraphBuilder();
+  g.value("x", ["B", options.sequenceLength, options.config.hiddenSize], "f32", {
+    origin: { kind: "input" },
+  });
+  finalNorm(g, options, "x", options.sequenceLength);
+  return g.finish();
+}
+
+/** The final norm of the last new position alone: `x` [B,S,H] → `y` [B,1,H] in the activation dtype. */
+export function llamaLastNorm(options: NormOptions): Graph {
+  const { config, sequenceLength: S } = options;
   const g = new GraphBuilder();
   g.value("x", ["B", S, config.hiddenSize], "f32", { origin: { kind: "input" } });
-  g.value("norm", [config.hiddenSize], storage.norm!, { origin: { kind: "weight" } });
-  g.value("y", ["B", S, config.hiddenSize], numerics.activation, { origin: { kind: "input" } });
-  g.call("rms_norm", { x: "x", weight: "norm", y: "y" }, { epsilon: config.rmsNormEps });
+  g.value("new_tokens", ["B", 1], "i32", { origin: { kind: "input" } });
+  const last = g.value("last", ["B", 1, config.hiddenSize], "f32");
+  g.call("last_row", { x: "x", new_tokens: "new_tokens", y: last });
+  finalNorm(g, options, last, 1);
   return g.finish();
+}
+
+type NormOptions = Omit<LlamaGraphOptions, "lora" | "cache">;
+
+function finalNorm(
+  g: GraphBuilder,
+  { config, numerics, storage }: NormOptions,
+  x: string,
+  rows: number,
+): void {
+  g.value("norm", [config.hiddenSize], storage.norm!, { origin: { kind: "weight" } });
+  g.value("y", ["B", rows, config.hiddenSize], numerics.activation, { origin: { kind: "input" } });
+  g.call("rms_norm", { x, weight: "norm", y: "y" }, { epsilon: config.rmsNormEps });
 }
 
 function norm(g: GraphBuilder, options: LlamaGraphOptions, x: string, weight: string): string {
