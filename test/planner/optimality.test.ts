@@ -1,0 +1,185 @@
+/**
+ * Optimal, and it says so: what plans load against exhaustive search, the bound that they carry against both, and the
+ * simulated step against its closed form.
+ */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { windowBound } from "../../planner/cost/bounds.ts";
+import { buildVariants, type Variant } from "../../planner/ir/variants.ts";
+import { simulate } from "../../planner/simulate/simulate.ts";
+import type { Instruction, Plan } from "../../schemas/plan.ts";
+import { verify } from "../../schemas/verify/index.ts";
+import { leastBytes, leastReads, type Sized } from "./exhaustive.ts";
+import { planWithShape, shapeOf } from "./plan-with-shape.ts";
+import { type ToyOptions, toyInputs } from "./toy.ts";
+
+const small: ToyOptions = { hidden: 32, vocabulary: 96, batch: 2, length: 8, targets: ["q_proj"] };
+
+function wholeBlocks(options: ToyOptions): Variant {
+  return buildVariants(toyInputs({ ...small, ...options }))[0]!;
+}
+
+const upAndDown = (units: readonly string[]) => [...units, ...units.toReversed()];
+
+/** Times that blocks come over a link in a step. */
+function blockLoads(plan: Plan, lane: "disk" | "h2d"): number {
+  const block = plan.units.find(({ kind }) => kind === "block")!;
+  const moved = plan.programs["train-step"].steady.reduce((sum, one) => {
+    const loads = (one.kind === "read" || one.kind === "copy") && one.lane === lane;
+    return loads && one.unit?.startsWith("L") ? sum + one.bytes : sum;
+  }, 0);
+  const payload = block.parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  return moved / (lane === "disk" ? payload : block.bytes);
+}
+
+/** Bytes of weights that a step moves over a link beyond what the bound proves; embedding rows are left out. */
+function excess(plan: Plan, lane: "disk" | "h2d"): number {
+  const moved = plan.programs["train-step"].steady.reduce((sum, one) => {
+    const weights = one.kind === "read" || (one.kind === "copy" && one.unit !== null);
+    return weights && one.lane === lane ? sum + one.bytes : sum;
+  }, 0);
+  const { bound, certificate } = plan.bounds.find(
+    ({ program, link }) => program === "train-step" && link === lane,
+  )!;
+  return moved - (bound - (certificate.compulsory as number));
+}
+
+describe("exhaustive search", () => {
+  it("agrees with what can be seen: a chain in k slots reloads 2(L − k) units", () => {
+    const units = ["a", "b", "c", "d"];
+    const cycle = upAndDown(units).map((unit) => ({ unit, bytes: 7 }));
+    expect([1, 2, 3, 4].map((slots) => leastBytes(cycle, 7 * slots))).toEqual([42, 28, 14, 0]);
+    expect([0, 1, 2].map((far) => leastReads(upAndDown(units), 1, far))).toEqual([6, 4, 2]);
+    expect(leastReads(upAndDown(units), 2, 4)).toBe(0);
+  });
+});
+
+describe("a stack of equal blocks in one tier of memory", () => {
+  it.each([
+    { layers: 3, ring: 2, pinned: [] },
+    { layers: 4, ring: 2, pinned: [] },
+    { layers: 4, ring: 3, pinned: [] },
+    { layers: 4, ring: 2, pinned: ["L01"] },
+    { layers: 5, ring: 2, pinned: ["L00", "L03"] },
+    { layers: 5, ring: 3, pinned: ["L02"] },
+    { layers: 5, ring: 2, pinned: ["L00", "L01", "L02"] },
+  ])("$layers layers, $ring slots, $pinned pinned: loads as little as any policy", (one) => {
+    const { layers, ring, pinned } = one;
+    const variant = wholeBlocks({ layers });
+    const { blocks, norm } = variant.units;
+    const streaming = blocks.filter((unit) => !pinned.includes(unit));
+    const plan = planWithShape(variant, shapeOf(variant, { ring, pinned: [norm, ...pinned] }));
+    const cycle = upAndDown(streaming).map((unit) => ({ unit, bytes: 1 }));
+    expect(blockLoads(plan, "disk")).toBe(leastBytes(cycle, ring));
+    expect(blockLoads(plan, "disk")).toBe(2 * Math.max(0, layers - pinned.length - ring));
+    expect(excess(plan, "disk")).toBe(0);
+
+    expect(verify(plan)).toEqual([]);
+  });
+});
+
+describe("a stack of equal blocks in two tiers of memory", () => {
+  it.each([
+    { layers: 4, ring: 2, inRam: [] },
+    { layers: 5, ring: 2, inRam: ["L02"] },
+    { layers: 5, ring: 1, inRam: ["L02"] },
+    { layers: 5, ring: 1, inRam: ["L01", "L02", "L03"] },
+    { layers: 4, ring: 2, inRam: ["L00", "L01", "L02", "L03", "head/0", "head/1"] },
+  ])(
+    "$layers layers, $ring slots of vram, $inRam in ram: copies and reads as little as any policy",
+    (one) => {
+      const { layers, ring, inRam } = one;
+      const variant = wholeBlocks({ layers, vram: 2 ** 34 });
+      const { blocks, norm } = variant.units;
+      const shape = { ring, pinned: [norm], ramPinned: inRam, passing: 1 };
+      const plan = planWithShape(variant, shapeOf(variant, shape));
+      const cycle = upAndDown(blocks);
+      const unitBytes = cycle.map((unit) => ({ unit, bytes: 1 }));
+      expect(blockLoads(plan, "h2d")).toBe(leastBytes(unitBytes, ring));
+      const blocksInRam = inRam.filter((unit) => blocks.includes(unit)).length;
+      expect(blockLoads(plan, "disk")).toBe(leastReads(cycle, ring, blocksInRam));
+      // Between two turns the slot that units pass through could keep a tensor: the bound concedes it, reads do not.
+      const passing = plan.buffers.find(({ id }) => id === "ram/pass/0@train-step");
+      const conceded = blocksInRam < layers ? passing!.bytes : 0;
+      expect([excess(plan, "h2d"), excess(plan, "disk")]).toEqual([0, conceded]);
+      expect(verify(plan)).toEqual([]);
+    },
+  );
+});
+
+describe("the window bound", () => {
+  const sized = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 2, maxLength: 4 });
+  const unit = (index: number) => "abcd"[index]!;
+
+  it("is never above what the best policy loads, for units of any size in any order", () => {
+    const scenario = sized.chain((sizes) =>
+      fc.record({
+        sizes: fc.constant(sizes),
+        order: fc.array(fc.nat({ max: sizes.length - 1 }), { minLength: 1, maxLength: 7 }),
+        room: fc.nat({ max: 6 }),
+      }),
+    );
+    let proved = 0;
+    fc.assert(
+      fc.property(scenario, ({ sizes, order, room }) => {
+        const cycle = order.map((index): Sized => ({ unit: unit(index), bytes: sizes[index]! }));
+        const capacity = Math.max(...cycle.map(({ bytes }) => bytes)) + room;
+        const { bytes } = windowBound(cycle, () => capacity);
+        const best = leastBytes(cycle, capacity);
+        expect(bytes).toBeLessThanOrEqual(best + 1e-9);
+        if (bytes > 0) proved++;
+      }),
+      { seed: 3, numRuns: 150 },
+    );
+    expect(proved).toBeGreaterThan(40);
+  });
+
+  it("is what the best policy loads, for equal units up and down", () => {
+    for (let count = 2; count <= 5; count++) {
+      for (let slots = 1; slots < count; slots++) {
+        const units = Array.from({ length: count }, (_, index) => `L${index}`);
+        const cycle = upAndDown(units).map((one) => ({ unit: one, bytes: 3 }));
+        expect(windowBound(cycle, () => 3 * slots).bytes).toBe(leastBytes(cycle, 3 * slots));
+      }
+    }
+  });
+});
+
+describe("the simulated step in one tier of memory", () => {
+  /** Only blocks cost time: a load τ, a forward f, a backward b; all micro-batches at once. */
+  const costs = (load: number, forward: number, backward: number) => (one: Instruction) => {
+    if (one.kind === "read" && one.unit.startsWith("L")) return one.id.match(/\/[12]$/) ? load / 2 : load;
+    if (one.id.startsWith("fwd/")) return forward;
+    return one.id.startsWith("bwd/") ? backward : 0;
+  };
+
+  it("is the closed form: each sweep as long as its computation, or as its loads between two blocks", () => {
+    const times = fc.integer({ min: 1, max: 50 });
+    const scenario = fc.record({
+      layers: fc.integer({ min: 3, max: 7 }),
+      ring: fc.constantFrom(2, 3),
+      load: times.map((half) => 2 * half),
+      forward: times,
+      backward: times,
+    });
+    const plans = new Map<string, Plan>();
+    const planOf = (layers: number, ring: number) => {
+      const key = `${layers} ${ring}`;
+      const variant = wholeBlocks({ layers, batch: 1 });
+      const pinned = [variant.units.norm, ...variant.units.head.map(({ unit }) => unit)];
+      const plan = plans.get(key) ?? planWithShape(variant, shapeOf(variant, { ring, pinned }));
+      plans.set(key, plan);
+      return plan;
+    };
+    fc.assert(
+      fc.property(scenario, ({ layers, ring, load, forward, backward }) => {
+        const { steady } = planOf(layers, ring).programs["train-step"];
+        const loads = Math.max(0, layers - ring) * load;
+        const sweep = (block: number) => Math.max(layers * block, loads > 0 ? loads + 2 * block : 0);
+        const { duration } = simulate(steady, costs(load, forward, backward));
+        expect(duration).toBe(sweep(forward) + sweep(backward));
+      }),
+      { seed: 5, numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,26 @@
+/** A plan of one given shape: `compile` without the choice, for tests that ask what a shape does. */
+import type { Shape } from "../../planner/ir/schedule.ts";
+import type { Variant } from "../../planner/ir/variants.ts";
+import { boundTraffic } from "../../planner/passes/bound-traffic.ts";
+import { emit } from "../../planner/passes/emit.ts";
+import { effectContext, realize } from "../../planner/passes/realize.ts";
+import { seal } from "../../planner/passes/seal.ts";
+import { simulate } from "../../planner/passes/simulate.ts";
+import { sync } from "../../planner/passes/sync.ts";
+import { widestFloor } from "../../planner/shape/floors.ts";
+import type { Plan } from "../../schemas/plan.ts";
+
+export function planWithShape(variant: Variant, shape: Shape): Plan {
+  const { inputs, units } = variant;
+  const laidOut = realize(variant, shape);
+  const context = effectContext(inputs, laidOut);
+  const programs = emit(inputs, sync(laidOut, context), context);
+  const bounds = boundTraffic(laidOut, units, programs);
+  const predictions = simulate(programs, laidOut.procedures, inputs.hardware);
+  return seal({ inputs, units, laidOut, programs, predictions, bounds, decisions: [] });
+}
+
+/** A shape that differs from the widest floor in the given ways; the head's chunks may be pinned by name `head`. */
+export function shapeOf(variant: Variant, { microBatch = 1, ...changes }: Partial<Shape>): Shape {
+  return { ...widestFloor(variant, microBatch), ...changes };
+}
