@@ -84,10 +84,15 @@ async function openWeights(directory: string): Promise<Weights> {
   );
 }
 
+/** Tensor → shard of an index file. Throws `weights.unreadable` and `weights.bad-index`. */
+export async function readIndex(path: string): Promise<Readonly<Record<string, string>>> {
+  const codes = { missing: "weights.unreadable", syntax: "weights.bad-index" } as const;
+  return readWeightMap(await readJsonObject(path, codes), path);
+}
+
 async function openIndexed(directory: string): Promise<Weights> {
   const path = join(directory, INDEX_FILE);
-  const codes = { missing: "weights.unreadable", syntax: "weights.bad-index" } as const;
-  const places = Object.entries(readWeightMap(await readJsonObject(path, codes), path));
+  const places = Object.entries(await readIndex(path));
   const { files, tensors } = await openShards(directory, [...new Set(places.map(([, file]) => file))].sort());
   const astray = places.filter(([name, file]) => tensors.get(name)?.file !== file);
   if (astray.length > 0) {

@@ -9,7 +9,7 @@ const GENERATION_CONFIG = "generation_config.json";
 export const CHAT_TEMPLATE_FILE = "chat_template.jinja";
 
 /** What tokenizers of other libraries consist of, and the terms under which the base may be passed on. */
-const OTHER_FILES = [
+export const OTHER_FILES = [
   ...["tokenizer.model", "vocab.json", "merges.txt", "added_tokens.json"],
   ...["LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "USE_POLICY.md"],
 ];

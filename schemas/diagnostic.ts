@@ -223,6 +223,44 @@ export const diagnosticCodes = declared({
     doc: "The disk has too little room for what is to be written.",
   },
 
+  // The Hugging Face Hub
+  "hub.bad-endpoint": {
+    kind: "user",
+    exit: 1,
+    doc: "HF_ENDPOINT is no web address, or a token would be sent there unencrypted.",
+  },
+  "hub.unreachable": {
+    kind: "environment",
+    exit: 1,
+    doc: "The Hub does not answer, or keeps breaking the connection.",
+  },
+  "hub.unauthorized": {
+    kind: "user",
+    exit: 1,
+    doc: "The Hub wants a token, does not know it, or does not allow it what was asked.",
+  },
+  "hub.not-found": { kind: "user", exit: 1, doc: "The Hub has no such repository, revision or file." },
+  "hub.refused": {
+    kind: "environment",
+    exit: 1,
+    doc: "The Hub gave an answer that does not let the command go on.",
+  },
+  "hub.digest-mismatch": {
+    kind: "environment",
+    exit: 1,
+    doc: "A file did not arrive as the Hub describes it; it was not kept.",
+  },
+  "hub.no-weights": {
+    kind: "user",
+    exit: 1,
+    doc: "The repository holds no weights that lema reads, or lacks a shard.",
+  },
+  "hub.incomplete": {
+    kind: "user",
+    exit: 1,
+    doc: "A directory to be uploaded lacks a shard that its index names, and the repository has none.",
+  },
+
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },

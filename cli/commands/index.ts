@@ -6,6 +6,8 @@ import * as exec from "./exec.ts";
 import * as merge from "./merge.ts";
 import * as plan from "./plan.ts";
 import * as probe from "./probe.ts";
+import * as pull from "./pull.ts";
+import * as push from "./push.ts";
 import * as replay from "./replay.ts";
 import * as show from "./show.ts";
 import * as trace from "./trace.ts";
@@ -24,4 +26,6 @@ export const commands: readonly CommandModule[] = [
   probe,
   dataset,
   merge,
+  pull,
+  push,
 ];

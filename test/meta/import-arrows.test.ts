@@ -9,10 +9,11 @@ const arrows = {
   planner: ["schemas"],
   models: ["schemas"],
   data: ["schemas"],
+  hub: ["schemas", "models"],
   runtime: ["schemas", "models", "data"],
   workflow: ["schemas", "models", "data", "runtime"],
   chat: ["schemas", "models", "data", "runtime", "workflow"],
-  cli: ["schemas", "planner", "models", "data", "runtime", "workflow", "chat"],
+  cli: ["schemas", "planner", "models", "data", "hub", "runtime", "workflow", "chat"],
 } as const satisfies Record<string, readonly string[]>;
 type Folder = keyof typeof arrows;
 const folders = Object.keys(arrows) as Folder[];
