@@ -3,6 +3,7 @@
  * buffers one behind the other, and a run of the engine a step. What a planned generation must give, whatever its budget.
  */
 import { readFileSync } from "node:fs";
+import type { LogitsSource } from "../../chat/generate.ts";
 import { encodeFloats } from "../../models/float-codec.ts";
 import { type LlamaConfig, readLlamaConfig } from "../../models/llama.ts";
 import { llamaBlock, llamaLastNorm, llamaTables } from "../../models/llama-graph.ts";
@@ -33,7 +34,7 @@ type Phase = "prefill" | "decode";
 /** Programs of the engine that stand for the two; what a program is called does not matter to it. */
 const PROGRAMS = { prefill: "evaluate", decode: "train-step" } as const;
 
-export class ResidentGeneration {
+export class ResidentGeneration implements LogitsSource {
   readonly #engine: Engine;
   readonly #options: GenerationOptions;
   readonly #vocabulary: number;
@@ -57,13 +58,24 @@ export class ResidentGeneration {
     return new ResidentGeneration(engine, options, inputs.model.vocabulary);
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
+  get capacity(): number {
+    return this.#options.capacity;
+  }
+
   /** Forgets all but the first `length` positions. */
   rewind(length: number): void {
     this.#length = length;
   }
 
   /** Logits [V] of the last of some next tokens, which are computed in runs of `rows`, or one by one. */
-  async feed(tokens: readonly number[], phase: Phase): Promise<Float32Array> {
+  async feed(
+    tokens: readonly number[],
+    phase: Phase = tokens.length > 1 ? "prefill" : "decode",
+  ): Promise<Float32Array> {
     const rows = phase === "decode" ? 1 : this.#options.rows;
     for (let start = 0; start < tokens.length; start += rows) {
       const fed = tokens.slice(start, start + rows);
@@ -86,11 +98,6 @@ export class ResidentGeneration {
   #write(buffer: string, values: readonly number[]): void {
     this.#engine.writeTensor({ buffer, offset: 0 }, new Uint8Array(Int32Array.from(values).buffer));
   }
-}
-
-/** The index of the largest; the first of equals. */
-export function argmax(values: Float32Array): number {
-  return values.reduce((best, value, index) => (value > values[best]! ? index : best), 0);
 }
 
 class PlanBuilder {

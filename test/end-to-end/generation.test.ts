@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { generate, type LogitsSource } from "../../chat/generate.ts";
 import { caseInputs, readCase } from "./case.ts";
-import { argmax, type GenerationOptions, ResidentGeneration } from "./generation-by-hand.ts";
+import { type GenerationOptions, ResidentGeneration } from "./generation-by-hand.ts";
 
 interface Continuation {
   readonly prompt: readonly number[];
@@ -30,14 +31,26 @@ async function withGeneration<Result>(
   }
 }
 
+async function greedy(
+  source: LogitsSource,
+  prompt: readonly number[],
+  maxTokens: number,
+): Promise<readonly number[]> {
+  const sampling = { temperature: 0, topK: null, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
+  const common = { before: [], stops: [], endTokens: new Set<number>(), spell: () => "" };
+  const generation = generate(source, { prompt, maxTokens, sampling, ...common });
+  for (;;) {
+    const { value, done } = await generation.next();
+    if (done) return value.tokens;
+  }
+}
+
 describe.each(Object.keys(golden))("%s", (name) => {
   it.each(["adapter", "base"] as const)("generates the tokens of Transformers with the %s", async (kind) => {
     await withGeneration(name, { adapter: kind === "adapter" }, async (generation) => {
       for (const { prompt, tokens } of golden[name]![kind]) {
         generation.rewind(0);
-        const given: number[] = [];
-        let next = argmax(await generation.feed(prompt, "prefill"));
-        while (given.push(next) < tokens.length) next = argmax(await generation.feed([next], "decode"));
+        const given = await greedy(generation, prompt, tokens.length);
         expect(given).toEqual(tokens);
       }
     });
