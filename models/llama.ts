@@ -4,6 +4,7 @@
  */
 import { type Diagnostic, type DiagnosticCode, diagnostic } from "../schemas/diagnostic.ts";
 import type { DType } from "../schemas/ops/define-op.ts";
+import { isPadding } from "./aligned-layout.ts";
 import type { LlamaConfig } from "./llama-config.ts";
 import type { SafetensorsDType } from "./safetensors.ts";
 
@@ -118,8 +119,8 @@ export interface TensorTable {
 
 /**
  * Whether the checkpoint holds every tensor of the model in the right shape and a dtype that lema reads. Tensors that
- * the model does not use are one warning; the `rotary_emb.inv_freq` buffers of old checkpoints are not even that,
- * because the config determines them.
+ * the model does not use are one warning; the `rotary_emb.inv_freq` buffers of old checkpoints, which the config
+ * determines, and the padding of prepared files are not even that.
  */
 export function checkLlamaTensors({ tensors }: TensorTable, config: LlamaConfig): Diagnostic[] {
   const expected = allLlamaTensors(config);
@@ -151,7 +152,7 @@ export function checkLlamaTensors({ tensors }: TensorTable, config: LlamaConfig)
   ];
   const names = new Set(expected.map(({ name }) => name));
   const unexpected = [...tensors.keys()].filter(
-    (name) => !names.has(name) && !name.endsWith(".rotary_emb.inv_freq"),
+    (name) => !names.has(name) && !name.endsWith(".rotary_emb.inv_freq") && !isPadding(name),
   );
   if (unexpected.length > 0) {
     diagnostics.push(

@@ -7,6 +7,7 @@
  */
 import { open, rename, rm } from "node:fs/promises";
 import { invariant } from "../schemas/diagnostic.ts";
+import { alignUp } from "../schemas/units.ts";
 import {
   LENGTH_BYTES,
   SAFETENSORS_DTYPES,
@@ -72,10 +73,14 @@ export function safetensorsHeader(
   return layoutSafetensors(tensors, metadata).header;
 }
 
-/** The bytes before a data part in which every tensor has its place already; `offset` counts from its start. */
+/**
+ * The bytes before a data part in which every tensor has its place already; `offset` counts from its start, which is at
+ * a multiple of `alignment`.
+ */
 export function placedHeader(
   tensors: readonly (TensorSpec & { readonly offset: number })[],
   metadata: Readonly<Record<string, string>> = {},
+  alignment = LENGTH_BYTES,
 ): Uint8Array {
   const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
   let end = 0;
@@ -84,7 +89,7 @@ export function placedHeader(
     end += shape.reduce((product, dim) => product * dim, SAFETENSORS_DTYPES[dtype]);
     entries.push([name, { dtype, shape, data_offsets: [offset, end] }]);
   }
-  return encodeHeader(entries);
+  return encodeHeader(entries, alignment);
 }
 
 /**
@@ -97,7 +102,16 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<SafetensorsLayout> {
   const layout = layoutSafetensors(tensors, metadata);
-  const data = new Map(tensors.map((tensor) => [tensor.name, tensor.data]));
+  await writeLayout(path, layout, new Map(tensors.map((tensor) => [tensor.name, tensor.data])));
+  return layout;
+}
+
+/** As `writeSafetensors`, where every tensor has its place already; `data` is by name. */
+export async function writeLayout(
+  path: string,
+  layout: SafetensorsLayout,
+  data: ReadonlyMap<string, StreamedTensor["data"]>,
+): Promise<void> {
   const partial = `${path}.partial`;
   const file = await open(partial, "w");
   try {
@@ -118,7 +132,6 @@ export async function writeSafetensors(
     await rm(partial, { force: true });
     throw error;
   }
-  return layout;
 }
 
 function inFileOrder(a: TensorSpec, b: TensorSpec): number {
@@ -128,11 +141,14 @@ function inFileOrder(a: TensorSpec, b: TensorSpec): number {
   );
 }
 
-/** Entries one by one: an object literal would move keys that look like numbers to the front. */
-function encodeHeader(entries: readonly [string, unknown][]): Uint8Array {
+/**
+ * Entries one by one: an object literal would move keys that look like numbers to the front. The length is a multiple
+ * of `alignment`, itself a multiple of 8.
+ */
+function encodeHeader(entries: readonly [string, unknown][], alignment = LENGTH_BYTES): Uint8Array {
   const members = entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
   const json = Buffer.from(`{${members.join(",")}}`);
-  const padded = Math.ceil(json.length / 8) * 8;
+  const padded = alignUp(LENGTH_BYTES + json.length, alignment) - LENGTH_BYTES;
   const header = Buffer.alloc(LENGTH_BYTES + padded, " ");
   header.writeBigUInt64LE(BigInt(padded));
   json.copy(header, LENGTH_BYTES);

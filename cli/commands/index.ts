@@ -6,6 +6,7 @@ import * as exec from "./exec.ts";
 import * as merge from "./merge.ts";
 import * as plan from "./plan.ts";
 import * as probe from "./probe.ts";
+import * as prepare from "./prepare.ts";
 import * as pull from "./pull.ts";
 import * as push from "./push.ts";
 import * as replay from "./replay.ts";
@@ -26,6 +27,7 @@ export const commands: readonly CommandModule[] = [
   probe,
   dataset,
   merge,
+  prepare,
   pull,
   push,
 ];

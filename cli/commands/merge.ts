@@ -20,7 +20,7 @@ interface MergeOptions {
 
 const DTYPES = { f32: "f32", bf16: "bf16", fp16: "f16" } as const satisfies Record<string, FloatDType>;
 /** What Transformers cuts at. */
-const SHARD_BYTES = 5e9;
+export const SHARD_BYTES = 5e9;
 
 export function register(program: Command, context: CommandContext): void {
   program
