@@ -38,7 +38,15 @@ export function mustCompile(inputs: Inputs): Plan {
 }
 
 export async function runCase(parity: ParityCase, inputs: Inputs, options: RunOptions): Promise<CaseRun> {
-  const plan = mustCompile(inputs);
+  return runPlan(parity, inputs, mustCompile(inputs), options);
+}
+
+export async function runPlan(
+  parity: ParityCase,
+  inputs: Inputs,
+  plan: Plan,
+  options: RunOptions,
+): Promise<CaseRun> {
   const { threads = plan.shape.threads, backend = "cpu", serialLanes = false, diskThrottle = null } = options;
   const paths = new Map(inputs.model.files.map(({ id, path }) => [id, path]));
   const threaded = { ...plan, shape: { ...plan.shape, threads } };

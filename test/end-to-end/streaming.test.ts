@@ -3,9 +3,15 @@
  * plans with different residency, micro-batch, tiers and traffic, threads and lane orders.
  */
 import { describe, expect, it } from "vitest";
+import type { Shape } from "../../planner/ir/schedule.ts";
+import type { Units } from "../../planner/ir/units.ts";
+import { buildVariants } from "../../planner/ir/variants.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
+import type { Plan } from "../../schemas/plan.ts";
+import { verify } from "../../schemas/verify/index.ts";
+import { planWithShape, shapeOf } from "../planner/plan-with-shape.ts";
 import { caseInputs, type MachineOptions, type ParityCase, readCase } from "./case.ts";
-import { bitsOf, type CaseRun, runCase } from "./run-case.ts";
+import { bitsOf, type CaseRun, runCase, runPlan } from "./run-case.ts";
 
 const STEPS = 3;
 
@@ -50,5 +56,99 @@ describe.each(["accumulation", "odd", "bf16_shards"])("%s", (name) => {
     expect(bits(await runCase(parity, inputs, { steps: STEPS, threads: 1 }))).toEqual(base);
     expect(bits(await runCase(parity, inputs, { steps: STEPS, serialLanes: true }))).toEqual(base);
     expect(bits(await runCase(parity, inputs, { steps: STEPS, diskThrottle: 2_000_000 }))).toEqual(base);
+  });
+});
+
+/** A way to train that some budget could ask for, and instructions or buffers that show that it is really taken. */
+interface Way {
+  readonly units: "block" | "stage";
+  readonly vram: boolean;
+  readonly shape: (units: Units) => Partial<Shape>;
+  readonly shows: readonly RegExp[];
+  readonly lacks?: readonly RegExp[];
+}
+
+const headOf = ({ head }: Units) => head.map(({ unit }) => unit);
+
+const ways: Readonly<Record<string, Way>> = {
+  "half blocks in one slot each": {
+    units: "stage",
+    vram: false,
+    shape: () => ({ ring: 1 }),
+    shows: [
+      /^fwd\/L00\.mlp\/mb1$/,
+      /^read\/L00\.attention\//,
+      /^read\/L01\.mlp\//,
+      /^slot\/mlp\/0$/,
+      /^slot\/head\//,
+    ],
+  },
+  "kept activations while blocks stream, with the embedding table in memory": {
+    units: "block",
+    vram: false,
+    shape: ({ norm, embedding }) => ({ keep: 1, pinned: [norm, embedding], embedding: "resident", ring: 1 }),
+    shows: [/^saved\/L01\/mb1@/, /^read\/L01\//, /^pin\/embedding$/],
+    lacks: [/^gather\//, /^saved\/L00\//],
+  },
+  "everything that can wait in ram does": {
+    units: "stage",
+    vram: true,
+    shape: ({ blocks }) => ({ offload: blocks.length, adapter: "streamed", ring: 1, passing: 1 }),
+    shows: [
+      /^save\/L00\.attention\/mb0$/,
+      /^back\/L01\.mlp\/mb1$/,
+      /^copy\/adapter\/L00\.\w+\/up$/,
+      /^copy\/adapter\/L01\.\w+\/down$/,
+      /^ram\/pass\/0@/,
+    ],
+    lacks: [/^ram\/pass\/1@/, /^adapter\.device$/, /^ram\/pin\//],
+  },
+  "a block in ram, the other passing through two slots, half of the inputs put aside": {
+    units: "block",
+    vram: true,
+    shape: ({ blocks }) => ({ offload: 1, ramPinned: [blocks[1]!], ring: 1, passing: 2 }),
+    shows: [/^save\/L00\/mb0$/, /^back\/L00\/mb1$/, /^ram\/pin\/L01$/, /^ram\/pass\/1@/, /^copy\/L01\//],
+    lacks: [/^save\/L01\//, /^read\/L01\/fwd/],
+  },
+  "kept activations of blocks whose inputs are put aside": {
+    units: "stage",
+    vram: true,
+    shape: ({ blocks }) => ({ offload: blocks.length, keep: 2, ring: 1 }),
+    shows: [/^saved\/L01\.mlp\/mb0@/, /^back\/L01\.mlp\/mb0$/, /^save\/L01\.mlp\/mb1$/, /^adapter\.device$/],
+  },
+  "a head in ram, and one in vram": {
+    units: "block",
+    vram: true,
+    shape: (units) => ({
+      pinned: [units.norm, headOf(units)[0]!, units.blocks[0]!],
+      ramPinned: [...units.blocks.slice(1), ...headOf(units).slice(1)],
+    }),
+    shows: [/^pin\/head\/0$/, /^ram\/pin\/L01$/, /^pin\/L00$/],
+    lacks: [/^read\/head\/0\//],
+  },
+};
+
+/** Ids of a step's instructions, and of all buffers. */
+function idsOf({ programs, buffers }: Plan): readonly string[] {
+  return [...programs["train-step"].steady, ...buffers].map(({ id }) => id);
+}
+
+describe.each(["accumulation", "odd", "bf16_shards"])("%s", (name) => {
+  it.each(Object.keys(ways))("gives the bits of everything resident with %s", async (key) => {
+    const { units, vram, shape, shows, lacks = [] } = ways[key]!;
+    const parity = await readCase(name);
+    const inputs = await caseInputs(parity, { microBatch: 1, ...(vram && { vram: 2 ** 34 }) });
+    const variant = buildVariants(inputs).find(({ unitSize }) => unitSize === units)!;
+    const plan = planWithShape(variant, shapeOf(variant, shape(variant.units)));
+    expect(verify(plan)).toEqual([]);
+    const ids = idsOf(plan);
+    for (const wanted of shows)
+      expect(
+        ids.filter((id) => wanted.test(id)),
+        `${wanted}`,
+      ).not.toEqual([]);
+    for (const unwanted of lacks) expect(ids.filter((id) => unwanted.test(id))).toEqual([]);
+    const resident = await runCase(parity, await caseInputs(parity), { steps: STEPS });
+    expect(bits(await runPlan(parity, inputs, plan, { steps: STEPS }))).toEqual(bits(resident));
   });
 });
