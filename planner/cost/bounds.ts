@@ -22,6 +22,7 @@ export interface WindowBound {
  * that exist when a touch begins.
  */
 export function windowBound(cycle: readonly Touched[], capacityAt: (touch: number) => number): WindowBound {
+  const numbered = numberUnits(cycle, capacityAt);
   let best: WindowBound = { bytes: 0, windows: [] };
   const tried = new Set<number>();
   // A best partition of the circle can be cut where one of its windows begins; the windows found tell where to look.
@@ -29,32 +30,45 @@ export function windowBound(cycle: readonly Touched[], capacityAt: (touch: numbe
     const rotation = rotations.shift()!;
     if (tried.has(rotation)) continue;
     tried.add(rotation);
-    const found = partition(cycle, rotation, capacityAt);
+    const found = partition(numbered, rotation);
     if (found.bytes > best.bytes) best = found;
     rotations.push(...found.windows.map(([start]) => start % cycle.length));
   }
   return best;
 }
 
-function partition(
-  cycle: readonly Touched[],
-  rotation: number,
-  capacityAt: (touch: number) => number,
-): WindowBound {
-  const count = cycle.length;
+/** A cycle in flat arrays, units numbered: every rotation looks at every pair of touches. */
+interface NumberedCycle {
+  readonly unit: Int32Array;
+  readonly bytes: Float64Array;
+  readonly capacity: Float64Array;
+}
+
+function numberUnits(cycle: readonly Touched[], capacityAt: (touch: number) => number): NumberedCycle {
+  const numbers = new Map<string, number>();
+  for (const { unit } of cycle) if (!numbers.has(unit)) numbers.set(unit, numbers.size);
+  return {
+    unit: Int32Array.from(cycle, ({ unit }) => numbers.get(unit)!),
+    bytes: Float64Array.from(cycle, ({ bytes }) => bytes),
+    capacity: Float64Array.from(cycle, (_, touch) => capacityAt(touch)),
+  };
+}
+
+function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number): WindowBound {
+  const count = unit.length;
   const best = new Array<number>(count + 1).fill(0);
   const from = new Array<number>(count + 1).fill(0);
+  /** The last `end` of a window in which each unit was seen. */
+  const seen = new Int32Array(count);
   for (let end = 1; end <= count; end++) {
-    const seen = new Set<string>();
     let distinct = 0;
     for (let start = end - 1; start >= 0; start--) {
       const touch = (start + rotation) % count;
-      const { unit, bytes } = cycle[touch]!;
-      if (!seen.has(unit)) {
-        seen.add(unit);
-        distinct += bytes;
+      if (seen[unit[touch]!] !== end) {
+        seen[unit[touch]!] = end;
+        distinct += bytes[touch]!;
       }
-      const total = best[start]! + Math.max(0, distinct - capacityAt(touch));
+      const total = best[start]! + Math.max(0, distinct - capacity[touch]!);
       if (total > best[end]!) [best[end], from[end]] = [total, start];
     }
     if (best[end - 1]! >= best[end]!) [best[end], from[end]] = [best[end - 1]!, end - 1];

@@ -1,11 +1,14 @@
 /**
- * Which bytes a task reads and writes. For a run the accesses are those of each op call, so that a wait can stand
+ * Which bytes a task reads and writes. For a run the accesses are those of its op calls, so that a wait can stand
  * before the first call that needs it instead of before the whole procedure.
+ *
+ * What a procedure does to its formals is worked out once; a run only adds the places that they are bound to. Formals
+ * of which one is written never share bytes, so each is looked at by itself.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
-import type { PlanProcedure, Range } from "../../schemas/plan.ts";
+import type { PlanCall, PlanProcedure, Range } from "../../schemas/plan.ts";
 import type { Task } from "./schedule.ts";
 
 export interface Access {
@@ -25,15 +28,21 @@ export interface EffectContext {
   /** Bytes that a gather writes. */
   readonly gatherBytes: (task: Extract<Task, { kind: "gather" }>) => number;
   /** Filled as procedures are met. */
-  readonly known: Map<string, readonly FormalAccess[]>;
+  readonly known: Map<string, Footprint>;
 }
 
-/** All accesses of a task in the order of its calls; a byte read and written shows up twice. */
+/**
+ * The first accesses of a task to each byte, in the order of its calls: the first call that reads it unless one before
+ * wrote it, and the first call that writes it. What comes later needs nothing that these do not.
+ */
 export function accessesOf(task: Task, context: EffectContext): readonly Access[] {
   const staging: Access = { buffer: "staging", start: 0, end: context.stagingBytes, write: true, call: 0 };
   switch (task.kind) {
     case "run":
-      return runAccesses(task, context);
+      return footprintOf(task.procedure, context).accesses.map(({ formal, start, end, write, call }) => {
+        const { buffer, offset } = task.bind[formal]!;
+        return { buffer, start: offset + start, end: offset + end, write, call };
+      });
     case "read":
       return [...task.parts.map((part) => access(task.to, part.at, part.bytes, true)), staging];
     case "gather":
@@ -52,132 +61,183 @@ export function accessesOf(task: Task, context: EffectContext): readonly Access[
   }
 }
 
-/** The buffers a task touches; what lifetimes need, without walking every call. */
-export function buffersOf(task: Task): readonly string[] {
+/** Calls back with every buffer that a task touches, perhaps more than once: lifetimes need no more. */
+export function forEachBuffer(task: Task, visit: (buffer: string) => void): void {
   switch (task.kind) {
     case "run":
-      return Object.values(task.bind).map(({ buffer }) => buffer);
+      for (const formal in task.bind) visit(task.bind[formal]!.buffer);
+      return;
     case "read":
-      return [task.to, "staging"];
+      visit(task.to);
+      visit("staging");
+      return;
     case "gather":
-      return [task.indices.buffer, task.to.buffer, "staging"];
+      visit(task.indices.buffer);
+      visit(task.to.buffer);
+      visit("staging");
+      return;
     case "copy":
-      return [task.from.buffer, task.to.buffer];
+      visit(task.from.buffer);
+      visit(task.to.buffer);
+      return;
     case "write":
-      return [task.from.buffer, "staging"];
+      visit(task.from.buffer);
+      visit("staging");
   }
-}
-
-function runAccesses(task: Extract<Task, { kind: "run" }>, context: EffectContext): readonly Access[] {
-  return formalAccesses(task.procedure, context).map(({ formal, start, end, write, call }) => {
-    const place = task.bind[formal]!;
-    return { buffer: place.buffer, start: place.offset + start, end: place.offset + end, write, call };
-  });
-}
-
-interface FormalAccess extends Omit<Access, "buffer"> {
-  readonly formal: string;
-}
-
-/** What a procedure's calls touch, relative to its formals; worked out once per procedure. */
-function formalAccesses(id: string, { procedures, known }: EffectContext): readonly FormalAccess[] {
-  const cached = known.get(id);
-  if (cached) return cached;
-  const procedure = procedures.get(id);
-  invariant(procedure, `procedure ${id} does not exist`);
-  const accesses = procedure.calls.flatMap((call, index) => {
-    const { operands } = getOp(call.op as OpName);
-    const touched = Object.entries(call.operands).flatMap(
-      ([name, { formal, offset, shape, dtype, accumulate }]) => {
-        const range = { formal, start: offset, end: offset + tensorBytes(shape, dtype), call: index };
-        const declared = operands[name]!.access;
-        return [
-          ...(declared !== "write" || accumulate ? [{ ...range, write: false }] : []),
-          ...(declared === "read" ? [] : [{ ...range, write: true }]),
-        ];
-      },
-    );
-    if (!call.workspace) return touched;
-    const { offset, bytes } = call.workspace;
-    return [...touched, { formal: "scratch", start: offset, end: offset + bytes, call: index, write: true }];
-  });
-  known.set(id, accesses);
-  return accesses;
-}
-
-function access(buffer: string, offset: number, bytes: number, write: boolean): Access {
-  return { buffer, start: offset, end: offset + bytes, write, call: 0 };
 }
 
 /**
  * What a task reads from outside and what it writes: sorted, merged ranges. A byte that one call writes and a later
  * call of the same task reads was not read from outside.
  */
-export function effectsOf(accesses: readonly Access[]): {
-  readonly reads: Range[];
-  readonly writes: Range[];
-} {
-  const written = new Map<string, Span[]>();
-  const reads = new Map<string, Span[]>();
-  for (const [, group] of groupByCall(accesses)) {
-    for (const access of group.filter(({ write }) => !write)) {
-      const outside = subtract(access, written.get(access.buffer) ?? []);
-      if (outside.length > 0)
-        reads.set(access.buffer, union([...(reads.get(access.buffer) ?? []), ...outside]));
-    }
-    for (const { buffer, start, end } of group.filter(({ write }) => write)) {
-      written.set(buffer, union([...(written.get(buffer) ?? []), { start, end }]));
-    }
+export function effectsOf(
+  task: Task,
+  context: EffectContext,
+): { readonly reads: Range[]; readonly writes: Range[] } {
+  if (task.kind === "run") {
+    const { reads, writes } = footprintOf(task.procedure, context);
+    return { reads: boundTo(task.bind, reads), writes: boundTo(task.bind, writes) };
   }
-  return { reads: rangesOf(reads), writes: rangesOf(written) };
+  const accesses = accessesOf(task, context);
+  return {
+    reads: merged(accesses.filter(({ write }) => !write).map(rangeOf)),
+    writes: merged(accesses.filter(({ write }) => write).map(rangeOf)),
+  };
 }
 
-/** Accesses grouped by op call, in the order of the calls. */
-export function groupByCall<Item extends { readonly call: number }>(
-  accesses: readonly Item[],
-): readonly (readonly [number, readonly Item[]])[] {
-  const groups = new Map<number, Item[]>();
-  for (const access of accesses) {
-    const group = groups.get(access.call);
-    if (group) group.push(access);
-    else groups.set(access.call, [access]);
-  }
-  return [...groups].sort(([a], [b]) => a - b);
+type Bind = Extract<Task, { kind: "run" }>["bind"];
+
+/** What a procedure's calls touch, relative to its formals. */
+export interface Footprint {
+  /** As `accessesOf` gives them. */
+  readonly accesses: readonly FormalAccess[];
+  /** Bytes that are read before any call wrote them. */
+  readonly reads: readonly FormalRange[];
+  readonly writes: readonly FormalRange[];
 }
 
-interface Span {
+interface FormalRange {
+  readonly formal: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** Sorted spans without overlaps; spans that touch become one. */
-function union(spans: readonly Span[]): Span[] {
-  const merged: { start: number; end: number }[] = [];
-  for (const { start, end } of spans.toSorted((a, b) => a.start - b.start)) {
-    const last = merged.at(-1);
-    if (last && start <= last.end) last.end = Math.max(last.end, end);
-    else if (end > start) merged.push({ start, end });
-  }
-  return merged;
+interface FormalAccess extends FormalRange {
+  readonly write: boolean;
+  readonly call: number;
 }
 
-/** The parts of `span` outside `holes`, which are sorted and disjoint. */
-function subtract({ start, end }: Span, holes: readonly Span[]): Span[] {
-  const left: Span[] = [];
-  let from = start;
-  for (const hole of holes) {
-    if (hole.end <= from || hole.start >= end) continue;
-    if (hole.start > from) left.push({ start: from, end: hole.start });
-    from = hole.end;
-  }
-  if (from < end) left.push({ start: from, end });
-  return left;
+function footprintOf(id: string, { procedures, known }: EffectContext): Footprint {
+  const cached = known.get(id);
+  if (cached) return cached;
+  const procedure = procedures.get(id);
+  invariant(procedure, `procedure ${id} does not exist`);
+  const segments = segmentsOf(procedure);
+  const reads = segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite);
+  const writes = segments.filter(({ firstWrite }) => firstWrite < NEVER);
+  const accesses = [
+    ...reads.map(({ firstRead: call, ...range }) => accessAt(range, call, false)),
+    ...writes.map(({ firstWrite: call, ...range }) => accessAt(range, call, true)),
+  ];
+  accesses.sort((a, b) => a.call - b.call);
+  const footprint: Footprint = { accesses, reads, writes };
+  known.set(id, footprint);
+  return footprint;
 }
 
-function rangesOf(spans: ReadonlyMap<string, readonly Span[]>): Range[] {
-  return [...spans.keys()]
-    .sort()
-    .flatMap((buffer) =>
-      spans.get(buffer)!.map(({ start, end }) => ({ buffer, offset: start, bytes: end - start })),
-    );
+function accessAt({ formal, start, end }: FormalRange, call: number, write: boolean): FormalAccess {
+  return { formal, start, end, call, write };
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** Bytes of a formal that the same calls touch first. */
+interface Segment extends FormalRange {
+  /** `NEVER` where none does. */
+  readonly firstRead: number;
+  readonly firstWrite: number;
+}
+
+/** The touched bytes of all formals, cut where their first accesses change. */
+function segmentsOf({ calls }: PlanProcedure): Segment[] {
+  const byFormal = new Map<string, Touch[]>();
+  for (const touch of calls.flatMap(touchesOf)) {
+    const known = byFormal.get(touch.formal);
+    if (known) known.push(touch);
+    else byFormal.set(touch.formal, [touch]);
+  }
+  return [...byFormal].flatMap(([formal, touches]) => {
+    const cuts = [...new Set(touches.flatMap(({ start, end }) => [start, end]))].sort((a, b) => a - b);
+    const firstReads = cuts.map(() => NEVER);
+    const firstWrites = cuts.map(() => NEVER);
+    for (const { start, end, call, read, write } of touches) {
+      for (let i = cuts.indexOf(start); cuts[i]! < end; i++) {
+        if (read) firstReads[i] = Math.min(firstReads[i]!, call);
+        if (write) firstWrites[i] = Math.min(firstWrites[i]!, call);
+      }
+    }
+    const segments: Segment[] = [];
+    for (let from = 0; from < cuts.length; ) {
+      const [firstRead, firstWrite] = [firstReads[from]!, firstWrites[from]!];
+      let to = from + 1;
+      while (firstReads[to] === firstRead && firstWrites[to] === firstWrite) to++;
+      const touched = firstRead < NEVER || firstWrite < NEVER;
+      if (touched) segments.push({ formal, start: cuts[from]!, end: cuts[to]!, firstRead, firstWrite });
+      from = to;
+    }
+    return segments;
+  });
+}
+
+interface Touch extends FormalAccess {
+  readonly read: boolean;
+}
+
+/** Operands and workspace of one call. */
+function touchesOf(call: PlanCall, index: number): Touch[] {
+  const { operands } = getOp(call.op as OpName);
+  const touches = Object.entries(call.operands).map(
+    ([name, { formal, offset, shape, dtype, accumulate }]): Touch => {
+      const { access: declared } = operands[name]!;
+      const read = declared !== "write" || accumulate === true;
+      const end = offset + tensorBytes(shape, dtype);
+      return { formal, start: offset, end, call: index, read, write: declared !== "read" };
+    },
+  );
+  if (!call.workspace) return touches;
+  const { offset, bytes } = call.workspace;
+  return [
+    ...touches,
+    { formal: "scratch", start: offset, end: offset + bytes, call: index, read: false, write: true },
+  ];
+}
+
+function access(buffer: string, offset: number, bytes: number, write: boolean): Access {
+  return { buffer, start: offset, end: offset + bytes, write, call: 0 };
+}
+
+function rangeOf({ buffer, start, end }: Access): Range {
+  return { buffer, offset: start, bytes: end - start };
+}
+
+function boundTo(bind: Bind, ranges: readonly FormalRange[]): Range[] {
+  return merged(
+    ranges.map(({ formal, start, end }) => {
+      const { buffer, offset } = bind[formal]!;
+      return { buffer, offset: offset + start, bytes: end - start };
+    }),
+  );
+}
+
+/** Sorted by buffer and offset; ranges that touch become one, empty ones are left out. */
+function merged(ranges: Range[]): Range[] {
+  ranges.sort((a, b) => (a.buffer === b.buffer ? a.offset - b.offset : a.buffer < b.buffer ? -1 : 1));
+  const result: Range[] = [];
+  for (const { buffer, offset, bytes } of ranges) {
+    const last = result.at(-1);
+    if (last?.buffer === buffer && offset <= last.offset + last.bytes) {
+      last.bytes = Math.max(last.bytes, offset + bytes - last.offset);
+    } else if (bytes > 0) result.push({ buffer, offset, bytes });
+  }
+  return result;
 }

@@ -30,7 +30,10 @@ export const OUTPUT_BYTES = 24;
 export class ValueTable {
   readonly #values = new Map<string, Value>();
 
-  /** Declares a value, or returns the one declared before; both must agree. */
+  /**
+   * Declares a value, or returns the one declared before; both must agree. The id that comes back is one and the same
+   * string for all who ask, so that maps find it without comparing letters.
+   */
   declare(
     id: string,
     arena: ArenaName,
@@ -39,7 +42,8 @@ export class ValueTable {
     program: ProgramName | null,
   ): string {
     const known = this.#values.get(id);
-    if (!known) this.#values.set(id, { id, arena, bytes, alignment: ALIGNMENT, holds, program });
+    if (known) return known.id;
+    this.#values.set(id, { id, arena, bytes, alignment: ALIGNMENT, holds, program });
     return id;
   }
 

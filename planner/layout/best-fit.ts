@@ -24,18 +24,22 @@ export function bestFit(blocks: readonly Block[], goal: number): Packing {
 function fillValleys(blocks: readonly Block[], overlaps: Overlaps, priority: Float64Array): Packing {
   const { cliques, first, last } = overlaps;
   const offsets = new Array<number>(blocks.length).fill(0);
-  const unplaced = blocks.map((_, index) => index).sort((a, b) => priority[b]! - priority[a]! || a - b);
+  /** The first `left` are the buffers without an offset, in the order of priority. */
+  const unplaced = Int32Array.from(blocks, (_, index) => index).sort(
+    (a, b) => priority[b]! - priority[a]! || a - b,
+  );
   const waiting = Int32Array.from(cliques, (members) => members.length);
   // A clique without unplaced members is a wall without end.
   const floor = new Float64Array(cliques.length);
   let height = 0;
-  while (unplaced.length > 0) {
+  for (let left = blocks.length; left > 0; ) {
     const from = lowestOf(floor);
     const bottom = floor[from]!;
     let to = from + 1;
     while (to < floor.length && floor[to] === bottom) to++;
-    const found = unplaced.findIndex((buffer) => from <= first[buffer]! && last[buffer]! < to);
-    if (found < 0) {
+    let found = 0;
+    while (found < left && (first[unplaced[found]!]! < from || to <= last[unplaced[found]!]!)) found++;
+    if (found === left) {
       const wall = Math.min(
         floor[from - 1] ?? Number.POSITIVE_INFINITY,
         floor[to] ?? Number.POSITIVE_INFINITY,
@@ -43,12 +47,14 @@ function fillValleys(blocks: readonly Block[], overlaps: Overlaps, priority: Flo
       floor.fill(wall, from, to);
       continue;
     }
-    const [buffer] = unplaced.splice(found, 1);
-    const { bytes, alignment } = blocks[buffer!]!;
-    offsets[buffer!] = alignUp(bottom, alignment);
-    const end = offsets[buffer!]! + bytes;
+    const buffer = unplaced[found]!;
+    unplaced.copyWithin(found, found + 1, left--);
+    const { bytes, alignment } = blocks[buffer]!;
+    const offset = alignUp(bottom, alignment);
+    const end = offset + bytes;
+    offsets[buffer] = offset;
     height = Math.max(height, end);
-    for (let clique = first[buffer!]!; clique <= last[buffer!]!; clique++) {
+    for (let clique = first[buffer]!; clique <= last[buffer]!; clique++) {
       waiting[clique]!--;
       floor[clique] = waiting[clique] === 0 ? Number.POSITIVE_INFINITY : end;
     }

@@ -16,15 +16,16 @@ export interface Packing {
 
 /** The largest sum of bytes alive at one moment: a lower bound of every packing. */
 export function maxLive(blocks: readonly Block[]): number {
-  const events = blocks.flatMap(({ start, end, bytes }) => [
-    { at: start, change: bytes },
-    { at: end, change: -bytes },
-  ]);
-  events.sort((a, b) => a.at - b.at || a.change - b.change);
+  const byStart = Array.from(blocks, (_, index) => index).sort((a, b) => blocks[a]!.start - blocks[b]!.start);
+  const byEnd = Array.from(blocks, (_, index) => index).sort((a, b) => blocks[a]!.end - blocks[b]!.end);
   let live = 0;
   let peak = 0;
-  for (const { change } of events) {
-    live += change;
+  let ended = 0;
+  for (const index of byStart) {
+    const { start, bytes } = blocks[index]!;
+    // At one moment what ends goes before what starts: lifetimes are half-open.
+    for (; blocks[byEnd[ended]!]!.end <= start; ended++) live -= blocks[byEnd[ended]!]!.bytes;
+    live += bytes;
     peak = Math.max(peak, live);
   }
   return peak;

@@ -28,32 +28,41 @@ function sortedBy(blocks: readonly Block[], order: Order): readonly number[] {
   return blocks.map((_, index) => index).sort((a, b) => order(blocks[a]!, blocks[b]!) || a - b);
 }
 
+/** Flat arrays: every block looks at most of those before it. */
 function firstFit(blocks: readonly Block[], order: readonly number[]): Packing {
-  const offsets = new Array<number>(blocks.length).fill(0);
-  const placed: { offset: number; block: Block }[] = [];
+  const starts = Float64Array.from(blocks, ({ start }) => start);
+  const ends = Float64Array.from(blocks, ({ end }) => end);
+  const offsets = new Float64Array(blocks.length);
+  const tops = new Float64Array(blocks.length);
+  /** The first `count` are the blocks that have an offset, from the lowest up. */
+  const placed = new Int32Array(blocks.length);
   let height = 0;
-  for (const index of order) {
-    const block = blocks[index]!;
+  order.forEach((index, count) => {
+    const { start, end, bytes, alignment } = blocks[index]!;
     let offset = 0;
-    for (const other of placed) {
-      if (other.block.end <= block.start || block.end <= other.block.start) continue;
-      if (offset + block.bytes <= other.offset) break;
-      offset = Math.max(offset, alignUp(other.offset + other.block.bytes, block.alignment));
+    for (let k = 0; k < count; k++) {
+      const other = placed[k]!;
+      if (ends[other]! <= start || end <= starts[other]!) continue;
+      if (offset + bytes <= offsets[other]!) break;
+      offset = Math.max(offset, alignUp(tops[other]!, alignment));
     }
     offsets[index] = offset;
-    insertByOffset(placed, { offset, block });
-    height = Math.max(height, offset + block.bytes);
-  }
-  return { offsets, height };
+    tops[index] = offset + bytes;
+    height = Math.max(height, offset + bytes);
+    insertByOffset(placed, count, index, offsets);
+  });
+  return { offsets: Array.from(offsets), height };
 }
 
-function insertByOffset<Item extends { offset: number }>(sorted: Item[], item: Item): void {
+/** Keeps the first `count` of `placed` sorted, and puts `index` behind those of the same offset. */
+function insertByOffset(placed: Int32Array, count: number, index: number, offsets: Float64Array): void {
   let low = 0;
-  let high = sorted.length;
+  let high = count;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (sorted[middle]!.offset <= item.offset) low = middle + 1;
+    if (offsets[placed[middle]!]! <= offsets[index]!) low = middle + 1;
     else high = middle;
   }
-  sorted.splice(low, 0, item);
+  placed.copyWithin(low + 1, low, count);
+  placed[low] = index;
 }

@@ -5,7 +5,7 @@ import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
 import { largestRow } from "../cost/pages.ts";
-import { accessesOf, type EffectContext, effectsOf } from "../ir/effects.ts";
+import { type EffectContext, effectsOf } from "../ir/effects.ts";
 import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
 import { at } from "../ir/values.ts";
@@ -21,12 +21,14 @@ export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Pr
 }
 
 function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: EffectContext): Instruction {
-  const accesses = accessesOf(task, context);
-  const common = { id: task.id, waits: [...waits], ...effectsOf(accesses) };
+  const { id } = task;
+  const common = { waits: [...waits], ...effectsOf(task, context) };
   const staging: Range = { buffer: "staging", offset: 0, bytes: context.stagingBytes };
   switch (task.kind) {
-    case "run":
-      return { ...task, ...common, bytes: 0, bind: { ...task.bind } };
+    case "run": {
+      const { kind, lane, procedure, bind, unit } = task;
+      return { kind, id, lane, procedure, bind: { ...bind }, unit, ...common, bytes: 0 };
+    }
     case "copy":
       return { ...task, ...common };
     case "write":
@@ -35,7 +37,7 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
       const { unit, evicts } = task;
       const segments = segmentsOf(task.to, inputs, task.parts);
       const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
-      return { kind: "read", lane: "disk", ...common, unit, evicts, bytes, segments, staging };
+      return { kind: "read", lane: "disk", id, ...common, unit, evicts, bytes, segments, staging };
     }
     case "gather": {
       const { file, offset, shape, storage, name } = tensorByName(inputs, task.tensor);
@@ -45,6 +47,7 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
       return {
         kind: "gather",
         lane: "disk",
+        id,
         ...common,
         bytes: count * largestRow({ offset, row_bytes, table_rows }),
         file,

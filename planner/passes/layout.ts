@@ -8,7 +8,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ArenaName, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
-import { buffersOf } from "../ir/effects.ts";
+import { forEachBuffer } from "../ir/effects.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { ArenaLayout, LaidOut, Programs, Rolled, Task, Value } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
@@ -52,11 +52,11 @@ function allLifetimes({ parts }: Rolled): Programs<ReadonlyMap<string, Lifetime>
 function lifetimesOf(tasks: readonly Task[]): ReadonlyMap<string, Lifetime> {
   const lifetimes = new Map<string, Lifetime>();
   tasks.forEach((task, index) => {
-    for (const buffer of buffersOf(task)) {
+    forEachBuffer(task, (buffer) => {
       const lifetime = lifetimes.get(buffer);
       if (lifetime) lifetime.end = index + 1;
       else lifetimes.set(buffer, { start: index, end: index + 1 });
-    }
+    });
   });
   return lifetimes;
 }

@@ -7,7 +7,6 @@
  * and their order per lane stay the same. Loads into slots that live only while the head runs stay behind the last
  * forward, whose memory they take: prefetch never raises a peak.
  */
-import { buffersOf } from "../ir/effects.ts";
 import type { Resident, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
@@ -18,9 +17,10 @@ export function prefetch(resident: Resident, units: Units): Resident {
   const passing = new Set(
     resident.values.flatMap(({ id, arena, program }) => (program !== null && arena === compute ? [id] : [])),
   );
+  const blocks = new Set(units.blocks);
   return {
     ...resident,
-    programs: mapPrograms(resident.programs, (tasks) => moveLoadsUp(tasks, passing, new Set(units.blocks))),
+    programs: mapPrograms(resident.programs, (tasks) => moveLoadsUp(tasks, passing, blocks)),
   };
 }
 
@@ -30,26 +30,41 @@ function moveLoadsUp(
   blocks: ReadonlySet<string>,
 ): readonly Task[] {
   const result: Task[] = [];
-  const touched = new Map(tasks.map((task) => [task, new Set(buffersOf(task))]));
   for (const task of tasks) {
-    const slots = loadSlots(task);
-    let position = result.length;
-    if (slots !== null) {
-      const passes = slots.some((slot) => passing.has(slot));
-      const stops = (earlier: Task) =>
-        (earlier.lane === task.lane && loadSlots(earlier) !== null) ||
-        slots.some((slot) => touched.get(earlier)!.has(slot)) ||
-        (passes && earlier.kind === "run" && earlier.unit !== null && blocks.has(earlier.unit));
-      while (position > 0 && !stops(result[position - 1]!)) position--;
+    const load = loadOf(task);
+    if (load === null) {
+      result.push(task);
+      continue;
     }
+    const passes = passing.has(load.to) || (load.from !== null && passing.has(load.from));
+    const stops = (earlier: Task) =>
+      (earlier.lane === task.lane && loadOf(earlier) !== null) ||
+      touchesWeights(earlier, load) ||
+      (passes && earlier.kind === "run" && earlier.unit !== null && blocks.has(earlier.unit));
+    let position = result.length;
+    while (position > 0 && !stops(result[position - 1]!)) position--;
     result.splice(position, 0, task);
   }
   return result;
 }
 
-/** The slots a load depends on; `null` for tasks that stay where they are. */
-function loadSlots(task: Task): readonly string[] | null {
-  if (task.kind === "read") return [task.to];
-  if (task.kind === "copy" && task.unit !== null) return [task.from.buffer, task.to.buffer];
+/** The places of weights that a load fills, and takes from where it is a copy. */
+interface Load {
+  readonly from: string | null;
+  readonly to: string;
+}
+
+/** `null` for tasks that stay where they are. */
+function loadOf(task: Task): Load | null {
+  if (task.kind === "read") return { from: null, to: task.to };
+  if (task.kind === "copy" && task.unit !== null) return { from: task.from.buffer, to: task.to.buffer };
   return null;
+}
+
+/** Whether a task touches a place of the load. Runs touch places of weights by their formal `weights` alone. */
+function touchesWeights(task: Task, { from, to }: Load): boolean {
+  const touches = (place: string | undefined) => place !== undefined && (place === from || place === to);
+  if (task.kind === "run") return touches(task.bind.weights?.buffer);
+  if (task.kind === "read") return touches(task.to);
+  return task.kind === "copy" && (touches(task.from.buffer) || touches(task.to.buffer));
 }

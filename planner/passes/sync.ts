@@ -8,25 +8,16 @@
  * 1989). Parts are separate runs of the engine: lanes are empty in between.
  */
 import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
-import { type Access, accessesOf, type EffectContext, groupByCall } from "../ir/effects.ts";
+import { type Access, accessesOf, type EffectContext } from "../ir/effects.ts";
 import type { LaidOut, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
 
+const LANES: readonly LaneName[] = ["disk", "h2d", "compute", "d2h", "host"];
+/** Stands for the task that touched a byte when none did. */
+const NOBODY = -1;
+
 /** For each lane, how many of its tasks are known to be finished. */
-type Clock = Record<LaneName, number>;
-
-interface Event {
-  readonly index: number;
-  readonly lane: LaneName;
-  /** Position in its lane, from 1. */
-  readonly position: number;
-}
-
-/** Atomic byte range of an arena with its last accesses. */
-interface Segment {
-  write: Event | null;
-  reads: Event[];
-}
+type Clock = number[];
 
 export function sync(laidOut: LaidOut, context: EffectContext): Synced {
   const buffers = new Map(laidOut.buffers.map((buffer) => [buffer.id, buffer]));
@@ -41,58 +32,69 @@ export function sync(laidOut: LaidOut, context: EffectContext): Synced {
   };
 }
 
+/** Tasks are their indices here, lanes their indices in `LANES`. */
 class Synchronizer {
   readonly #tasks: readonly Task[];
   readonly #accesses: readonly (readonly Located[])[];
-  readonly #arenas: Readonly<Record<ArenaName, SegmentMap>>;
+  readonly #arenas: Readonly<Record<ArenaName, Ledger>>;
+  /** Lane of each task, and its position there, from 1. */
+  readonly #lanes: Int32Array;
+  readonly #positions: Int32Array;
+  /** What is finished when a task is. */
   readonly #finished: Clock[] = [];
-  readonly #lanes: Clock = emptyClock();
-  readonly #latest = new Map<LaneName, Clock>();
 
   constructor(tasks: readonly Task[], buffers: ReadonlyMap<string, PlanBuffer>, context: EffectContext) {
     this.#tasks = tasks;
     this.#accesses = tasks.map((task) => accessesOf(task, context).map((access) => locate(access, buffers)));
-    const all = this.#accesses.flat();
-    this.#arenas = { ram: new SegmentMap(all, "ram"), vram: new SegmentMap(all, "vram") };
+    this.#lanes = Int32Array.from(tasks, ({ lane }) => LANES.indexOf(lane));
+    const counts = LANES.map(() => 0);
+    this.#positions = this.#lanes.map((lane) => ++counts[lane]!);
+    this.#arenas = {
+      ram: new Ledger(this.#accesses, "ram", this.#lanes),
+      vram: new Ledger(this.#accesses, "vram", this.#lanes),
+    };
   }
 
   run(): readonly SyncedTask[] {
-    return this.#tasks.map((task, index) => ({ task, waits: this.#synchronize(task, index) }));
+    const latest = LANES.map((): Clock => LANES.map(() => 0));
+    return this.#tasks.map((task, index) => {
+      const lane = this.#lanes[index]!;
+      const clock = [...latest[lane]!];
+      const waits = this.#synchronize(index, clock);
+      for (const access of this.#accesses[index]!) this.#arenas[access.arena].record(access, index);
+      clock[lane] = this.#positions[index]!;
+      this.#finished[index] = clock;
+      latest[lane] = clock;
+      return { task, waits };
+    });
   }
 
-  #synchronize(task: Task, index: number): readonly Wait[] {
-    const { lane } = task;
-    const clock: Clock = { ...(this.#latest.get(lane) ?? emptyClock()) };
-    const event: Event = { index, lane, position: this.#lanes[lane] + 1 };
+  /** The waits of a task; `clock` takes in what they imply. */
+  #synchronize(index: number, clock: Clock): readonly Wait[] {
+    const accesses = this.#accesses[index]!;
     const waits: Wait[] = [];
-    for (const [call, accesses] of groupByCall(this.#accesses[index]!)) {
-      const needed = new Map<LaneName, Event>();
-      for (const access of accesses) {
-        for (const segment of this.#arenas[access.arena].within(access)) {
-          const conflicts = access.write ? [...segment.reads, segment.write] : [segment.write];
-          for (const other of conflicts) {
-            if (!other || other.lane === lane || other.position <= clock[other.lane]) continue;
-            const known = needed.get(other.lane);
-            if (!known || known.position < other.position) needed.set(other.lane, other);
-          }
-        }
+    const needed = LANES.map(() => NOBODY);
+    const own = this.#lanes[index]!;
+    for (let next = 0; next < accesses.length; ) {
+      const { call } = accesses[next]!;
+      needed.fill(NOBODY);
+      for (; accesses[next]?.call === call; next++) {
+        const access = accesses[next]!;
+        this.#arenas[access.arena].conflicts(access, needed);
       }
+      const others = needed.filter((other, lane) => other !== NOBODY && lane !== own);
       // The latest task first: what it implies need not be waited for again.
-      for (const other of [...needed.values()].sort((a, b) => b.index - a.index)) {
-        if (other.position <= clock[other.lane]) continue;
-        waits.push({ on: this.#tasks[other.index]!.id, at: call });
-        merge(clock, this.#finished[other.index]!);
+      for (const other of others.sort((a, b) => b - a)) {
+        if (this.#positions[other]! <= clock[this.#lanes[other]!]!) continue;
+        waits.push({ on: this.#tasks[other]!.id, at: call });
+        merge(clock, this.#finished[other]!);
       }
     }
-    for (const access of this.#accesses[index]!) this.#arenas[access.arena].record(access, event);
-    this.#lanes[lane] = event.position;
-    clock[lane] = event.position;
-    this.#finished[index] = clock;
-    this.#latest.set(lane, clock);
     return waits;
   }
 }
 
+/** An access in arena bytes. */
 interface Located {
   readonly arena: ArenaName;
   readonly start: number;
@@ -102,48 +104,61 @@ interface Located {
 }
 
 function locate(access: Access, buffers: ReadonlyMap<string, PlanBuffer>): Located {
-  const buffer = buffers.get(access.buffer)!;
-  const { write, call } = access;
-  return {
-    arena: buffer.arena,
-    start: buffer.offset + access.start,
-    end: buffer.offset + access.end,
-    write,
-    call,
-  };
+  const { arena, offset } = buffers.get(access.buffer)!;
+  const { start, end, write, call } = access;
+  return { arena, start: offset + start, end: offset + end, write, call };
 }
 
-/** An arena cut at every boundary of any access. */
-class SegmentMap {
-  readonly #cuts: readonly number[];
-  readonly #segments: readonly Segment[];
+/**
+ * Who touched each byte of an arena last, its bytes cut into cells at every boundary of any access. Flat arrays: a
+ * step's tasks visit some hundred thousand cells.
+ */
+class Ledger {
+  /** Where each cell starts; it ends where the next one does. */
+  readonly #cuts: Float64Array;
+  readonly #writer: Int32Array;
+  /** Per cell and lane, the last reader since the last write. */
+  readonly #readers: Int32Array;
+  readonly #lanes: Int32Array;
 
-  constructor(accesses: readonly Located[], arena: ArenaName) {
+  constructor(accesses: readonly (readonly Located[])[], arena: ArenaName, lanes: Int32Array) {
     const cuts = new Set<number>();
-    for (const access of accesses) {
-      if (access.arena !== arena) continue;
-      cuts.add(access.start);
-      cuts.add(access.end);
+    for (const ofTask of accesses) {
+      for (const access of ofTask) if (access.arena === arena) cuts.add(access.start).add(access.end);
     }
-    this.#cuts = [...cuts].sort((a, b) => a - b);
-    this.#segments = this.#cuts.map(() => ({ write: null, reads: [] }));
+    this.#cuts = Float64Array.from(cuts).sort();
+    this.#writer = new Int32Array(cuts.size).fill(NOBODY);
+    this.#readers = new Int32Array(cuts.size * LANES.length).fill(NOBODY);
+    this.#lanes = lanes;
   }
 
-  within({ start, end }: Located): readonly Segment[] {
-    return this.#segments.slice(this.#find(start), this.#find(end));
-  }
-
-  record(access: Located, event: Event): void {
-    for (const segment of this.within(access)) {
-      if (access.write) {
-        segment.write = event;
-        segment.reads = segment.reads.filter((read) => read === event);
-      } else if (!segment.reads.includes(event)) {
-        segment.reads = [...segment.reads.filter((read) => read.lane !== event.lane), event];
+  /** Raises `latest`, per lane, to the last task that the access must come after. */
+  conflicts({ start, end, write }: Located, latest: number[]): void {
+    for (let cell = this.#find(start); this.#cuts[cell]! < end; cell++) {
+      const writer = this.#writer[cell]!;
+      if (writer !== NOBODY) {
+        const lane = this.#lanes[writer]!;
+        latest[lane] = Math.max(latest[lane]!, writer);
+      }
+      if (!write) continue;
+      for (let lane = 0; lane < LANES.length; lane++) {
+        const reader = this.#readers[cell * LANES.length + lane]!;
+        latest[lane] = Math.max(latest[lane]!, reader);
       }
     }
   }
 
+  record({ start, end, write }: Located, task: number): void {
+    for (let cell = this.#find(start); this.#cuts[cell]! < end; cell++) {
+      const readers = cell * LANES.length;
+      if (write) {
+        this.#writer[cell] = task;
+        this.#readers.fill(NOBODY, readers, readers + LANES.length);
+      } else this.#readers[readers + this.#lanes[task]!] = task;
+    }
+  }
+
+  /** The cell that starts at `cut`. */
   #find(cut: number): number {
     let low = 0;
     let high = this.#cuts.length;
@@ -156,10 +171,6 @@ class SegmentMap {
   }
 }
 
-function emptyClock(): Clock {
-  return { disk: 0, h2d: 0, compute: 0, d2h: 0, host: 0 };
-}
-
 function merge(into: Clock, other: Clock): void {
-  for (const lane of Object.keys(into) as LaneName[]) into[lane] = Math.max(into[lane], other[lane]);
+  for (let lane = 0; lane < LANES.length; lane++) into[lane] = Math.max(into[lane]!, other[lane]!);
 }
