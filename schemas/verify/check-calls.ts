@@ -7,7 +7,7 @@ import { findOp } from "../ops/index.ts";
 import type { PlanCall, PlanProcedure } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { intersects } from "./intervals.ts";
-import { callAccesses, scratchFormal, summarizeProcedure } from "./procedure-summary.ts";
+import { callAccesses, type ProcedureSummary, scratchFormal } from "./procedure-summary.ts";
 
 type Code =
   | "verify.call-shape"
@@ -30,7 +30,8 @@ export const checkCalls = defineCheck({
     "verify.dtype",
     "verify.flops",
   ],
-  run({ plan }, report) {
+  run(index, report) {
+    const { plan } = index;
     plan.procedures.forEach((procedure, i) => {
       let flops = 0;
       procedure.calls.forEach((call, j) => {
@@ -48,7 +49,7 @@ export const checkCalls = defineCheck({
           `${procedure.id}: its calls are ${flops} operations, not ${procedure.flops}`,
         );
       }
-      definedBeforeUse(procedure, `procedures[${i}]`, report);
+      definedBeforeUse(procedure, index.summary(procedure), `procedures[${i}]`, report);
     });
   },
 });
@@ -158,9 +159,13 @@ function accesses(
 }
 
 /** Scratch, and what the signature calls written, may be read only where an earlier call of the procedure wrote. */
-function definedBeforeUse(procedure: PlanProcedure, path: string, report: Report<Code>): void {
+function definedBeforeUse(
+  procedure: PlanProcedure,
+  { segments, torn }: ProcedureSummary,
+  path: string,
+  report: Report<Code>,
+): void {
   const access = new Map(procedure.formals.map((formal) => [formal.name, formal.access]));
-  const { segments, torn } = summarizeProcedure(procedure);
   for (const { call, operand } of torn) {
     report(
       "verify.call-view",

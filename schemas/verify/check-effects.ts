@@ -4,7 +4,6 @@
  */
 import type { Instruction, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { effectsOf } from "./effects.ts";
 import { intersects } from "./intervals.ts";
 import { largestPagedRow } from "./paged-row.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
@@ -15,7 +14,7 @@ export const checkEffects = defineCheck({
   codes: ["verify.effects", "verify.bytes"],
   run(index, report) {
     for (const { instruction, path } of index.steps) {
-      const expected = effectsOf(index, instruction);
+      const expected = index.effects(instruction);
       for (const key of ["reads", "writes"] as const) {
         if (!sameRanges(instruction[key], expected[key])) {
           report(

@@ -10,7 +10,6 @@ import { gradNorm } from "../ops/grad-norm.ts";
 import { squareSum } from "../ops/square-sum.ts";
 import type { PlanCall, PlanParameter, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { effectsOf } from "./effects.ts";
 import { mergeIntervals, totalBytes } from "./intervals.ts";
 import { f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
@@ -218,7 +217,7 @@ function frozenElsewhere(index: PlanIndex, owners: ParameterMap, report: Report<
       instruction.kind === "run" &&
       index.procedure(instruction.procedure).calls.every(({ op }) => op === adamw.name);
     if (updates) continue;
-    for (const { buffer, offset, bytes } of effectsOf(index, instruction).writes) {
+    for (const { buffer, offset, bytes } of index.effects(instruction).writes) {
       const hit = owners
         .within(buffer, offset, offset + bytes)
         .find((own) => own.key !== "gradient" && !own.replica);

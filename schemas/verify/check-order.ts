@@ -10,7 +10,6 @@
  */
 import type { LaneName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { effectsOf } from "./effects.ts";
 import { type ArenaRange, type PlanIndex, partNames, programNames, type Step } from "./plan-index.ts";
 
 const laneNames: readonly LaneName[] = ["disk", "h2d", "compute", "d2h", "host"];
@@ -117,7 +116,7 @@ function touchesOf(index: PlanIndex, { instruction }: Step): Touch[] {
       return { ...index.locate({ buffer, offset: offset + start }, end - start), firstRead, firstWrite };
     });
   }
-  const { reads, writes } = effectsOf(index, instruction);
+  const { reads, writes } = index.effects(instruction);
   const never = Number.POSITIVE_INFINITY;
   return [
     ...reads.map((range) => ({ ...index.locate(range, range.bytes), firstRead: 0, firstWrite: never })),

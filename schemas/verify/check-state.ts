@@ -5,7 +5,6 @@
 import { tensorBytes } from "../ops/define-op.ts";
 import type { Place, PlanSink } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { effectsOf } from "./effects.ts";
 import { intersects, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
 import { f32Bytes, parameterKeys } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex } from "./plan-index.ts";
@@ -74,9 +73,9 @@ function inputsAreKept(index: PlanIndex, report: Report<"verify.state">): void {
     ...index.locate(at, bytes),
   }));
   for (const { instruction, path } of index.steps) {
-    const written: ArenaRange[] = effectsOf(index, instruction).writes.map((range) =>
-      index.locate(range, range.bytes),
-    );
+    const written: ArenaRange[] = index
+      .effects(instruction)
+      .writes.map((range) => index.locate(range, range.bytes));
     for (const range of written) {
       const hit = inputs.find((input) => input.arena === range.arena && intersects(input, range));
       if (hit) report("verify.state", path, `${instruction.id} overwrites ${hit.name}`);

@@ -20,7 +20,10 @@ export const checkStructure = defineCheck({
     const known = knownIds(plan);
     const expect = expecting(known, report);
     staticReferences(plan, expect);
-    for (const step of index.steps) instructionReferences(plan, step, expect, report);
+    const formals = new Map(
+      plan.procedures.map(({ id, formals: all }) => [id, new Set(all.map(({ name }) => name))]),
+    );
+    for (const step of index.steps) instructionReferences(formals, step, expect, report);
     if (allBuffersKnown(plan, known)) for (const step of index.steps) lanes(index, step, report);
   },
 });
@@ -123,10 +126,13 @@ function staticReferences(plan: Plan, expect: Expect): void {
   });
 }
 
-function instructionReferences(plan: Plan, step: Step, expect: Expect, report: Report<Code>): void {
+/** Names of the formals of each procedure. */
+type Formals = ReadonlyMap<string, ReadonlySet<string>>;
+
+function instructionReferences(formals: Formals, step: Step, expect: Expect, report: Report<Code>): void {
   const { instruction, path } = step;
-  for (const { buffer } of [...instruction.reads, ...instruction.writes]) {
-    expect("buffer", buffer, `${path}.reads/writes`);
+  for (const ranges of [instruction.reads, instruction.writes]) {
+    for (const { buffer } of ranges) expect("buffer", buffer, `${path}.reads/writes`);
   }
   for (const { buffer } of placesOf(instruction)) expect("buffer", buffer, path);
   switch (instruction.kind) {
@@ -150,16 +156,15 @@ function instructionReferences(plan: Plan, step: Step, expect: Expect, report: R
       break;
     case "run":
       if (instruction.unit !== null) expect("unit", instruction.unit, `${path}.unit`);
-      if (expect("procedure", instruction.procedure, `${path}.procedure`)) binding(plan, step, report);
+      if (expect("procedure", instruction.procedure, `${path}.procedure`))
+        binding(formals.get(instruction.procedure)!, step, report);
       break;
   }
 }
 
 /** Every formal is bound, nothing else is, and exactly the procedures with weights name a unit. */
-function binding(plan: Plan, { instruction, path }: Step, report: Report<Code>): void {
+function binding(formals: ReadonlySet<string>, { instruction, path }: Step, report: Report<Code>): void {
   if (instruction.kind !== "run") return;
-  const procedure = plan.procedures.find(({ id }) => id === instruction.procedure);
-  const formals = new Set(procedure?.formals.map(({ name }) => name));
   const bound = new Set(Object.keys(instruction.bind));
   const wrong = (name: string, problem: string) =>
     report("verify.binding", `${path}.bind`, `${instruction.id}: formal \`${name}\` ${problem}`);

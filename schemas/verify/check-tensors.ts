@@ -5,7 +5,7 @@
 import { tensorBytes } from "../ops/define-op.ts";
 import type { Plan, PlanTensor, PlanUnit } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
+import { type Interval, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
 import type { PlanIndex } from "./plan-index.ts";
 
 export const checkTensors = defineCheck({
@@ -43,8 +43,9 @@ export const checkUnits = defineCheck({
     plan.units.forEach((unit, i) => {
       parts(index, unit, `units[${i}]`, report);
     });
+    const holders = holdersOf(plan);
     plan.tensors.forEach((tensor, i) => {
-      coverage(plan, tensor, `tensors[${i}]`, report);
+      coverage(plan, holders, tensor, `tensors[${i}]`, report);
     });
   },
 });
@@ -71,14 +72,39 @@ function rolesOf(plan: Plan, kind: PlanUnit["kind"]): PlanTensor["role"][] {
   return [tied ? "embedding" : kind];
 }
 
-function coverage(plan: Plan, tensor: PlanTensor, path: string, report: Report<"verify.unit">): void {
+interface Held extends Interval {
+  readonly unit: string;
+}
+
+/** Which bytes of each tensor the units of a kind hold, under `kind tensor`. */
+function holdersOf(plan: Plan): ReadonlyMap<string, readonly Held[]> {
+  const holders = new Map<string, Held[]>();
+  for (const { id: unit, kind, parts } of plan.units) {
+    for (const { tensor, from, bytes } of parts) {
+      const key = holderKey(kind, tensor);
+      const held = { start: from, end: from + bytes, unit };
+      const others = holders.get(key);
+      if (others) others.push(held);
+      else holders.set(key, [held]);
+    }
+  }
+  return holders;
+}
+
+function holderKey(kind: PlanUnit["kind"], tensor: string): string {
+  return `${kind} ${tensor}`;
+}
+
+function coverage(
+  plan: Plan,
+  holders: ReadonlyMap<string, readonly Held[]>,
+  tensor: PlanTensor,
+  path: string,
+  report: Report<"verify.unit">,
+): void {
   for (const kind of ["block", "norm", "head", "embedding"] as const) {
     if (!rolesOf(plan, kind).includes(tensor.role)) continue;
-    const taken = plan.units
-      .filter((unit) => unit.kind === kind)
-      .flatMap((unit) => unit.parts.map((part) => ({ ...part, unit: unit.id })))
-      .filter((part) => part.tensor === tensor.name)
-      .map(({ from, bytes, unit }) => ({ start: from, end: from + bytes, unit }));
+    const taken = holders.get(holderKey(kind, tensor.name)) ?? [];
     // The embedding is gathered row by row unless a unit makes it resident.
     if (kind === "embedding" && taken.length === 0) continue;
     for (const [a, b] of overlappingPairs(taken)) {

@@ -9,7 +9,6 @@
  *   included.
  */
 import type { Instruction, Place, Range } from "../plan.ts";
-import { mergeIntervals } from "./intervals.ts";
 import type { PlanIndex } from "./plan-index.ts";
 
 export interface Effects {
@@ -43,18 +42,15 @@ function rawEffects(index: PlanIndex, instruction: Instruction): Effects {
       return { reads: [instruction.from], writes: [instruction.staging] };
     case "run": {
       const { segments } = index.summary(index.procedure(instruction.procedure));
-      const touched = segments.map(({ formal, start, end, exposed, firstWrite }) => {
+      const reads: Range[] = [];
+      const writes: Range[] = [];
+      for (const { formal, start, end, exposed, firstWrite } of segments) {
         const { buffer, offset } = instruction.bind[formal]!;
-        return {
-          exposed,
-          written: firstWrite < Number.POSITIVE_INFINITY,
-          range: at({ buffer, offset: offset + start }, end - start),
-        };
-      });
-      return {
-        reads: touched.filter(({ exposed }) => exposed).map(({ range }) => range),
-        writes: touched.filter(({ written }) => written).map(({ range }) => range),
-      };
+        const range = { buffer, offset: offset + start, bytes: end - start };
+        if (exposed) reads.push(range);
+        if (firstWrite < Number.POSITIVE_INFINITY) writes.push(range);
+      }
+      return { reads, writes };
     }
   }
 }
@@ -69,12 +65,15 @@ function at({ buffer, offset }: Place, bytes: number): Range {
 }
 
 function canonicalRanges(ranges: readonly Range[]): Range[] {
-  const buffers = [...new Set(ranges.map(({ buffer }) => buffer))].sort();
-  return buffers.flatMap((buffer) =>
-    mergeIntervals(
-      ranges
-        .filter((range) => range.buffer === buffer)
-        .map(({ offset, bytes }) => ({ start: offset, end: offset + bytes })),
-    ).map(({ start, end }) => ({ buffer, offset: start, bytes: end - start })),
-  );
+  const sorted = ranges
+    .filter(({ bytes }) => bytes > 0)
+    .sort((a, b) => (a.buffer === b.buffer ? a.offset - b.offset : a.buffer < b.buffer ? -1 : 1));
+  const canonical: Range[] = [];
+  for (const { buffer, offset, bytes } of sorted) {
+    const last = canonical.at(-1);
+    if (last?.buffer === buffer && offset <= last.offset + last.bytes) {
+      last.bytes = Math.max(last.bytes, offset + bytes - last.offset);
+    } else canonical.push({ buffer, offset, bytes });
+  }
+  return canonical;
 }

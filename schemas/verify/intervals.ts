@@ -53,6 +53,12 @@ export class IntervalMap<T> {
   assign(start: number, end: number, value: T | undefined): void {
     if (start >= end) return;
     const first = this.#firstEndingAfter(start);
+    const known = this.#pieces[first];
+    // What is written again and again is mostly written as a whole: nothing has to move.
+    if (value !== undefined && known?.start === start && known.end === end) {
+      this.#pieces[first] = { start, end, value };
+      return;
+    }
     let last = first;
     const replacement: Piece<T>[] = [];
     let tail: Piece<T> | undefined;

@@ -135,23 +135,24 @@ export class Memory {
   }
 
   #run(instruction: Extract<Instruction, { kind: "run" }>, read: Reader, write: Writer): void {
-    const procedure = this.#index.procedure(instruction.procedure);
-    const { segments } = this.#index.summary(procedure);
-    // What happens in scratch is the procedure's own affair, and nothing of it is left.
-    const scratch = procedure.formals.filter(({ access }) => access === "scratch");
-    const shared = segments.filter(({ formal }) => !scratch.some(({ name }) => name === formal));
-    const located = shared.map((segment) => {
-      const { buffer, offset } = instruction.bind[segment.formal]!;
-      const place = { buffer, offset: offset + segment.start };
-      return { ...segment, buffer, range: this.#index.locate(place, segment.end - segment.start) };
-    });
-    for (const { exposed, expects, buffer, range } of located) if (exposed) read(buffer, range, expects);
-    for (const { start, leaves, value, firstWrite, buffer, range } of located) {
-      const base = range.start - start;
-      if (leaves !== null && value !== null) {
-        write(buffer, range, leaves, { start: base + value.start, end: base + value.end });
+    const { shared, scratch } = this.#index.summary(this.#index.procedure(instruction.procedure));
+    for (const { name, exposed } of shared) {
+      if (exposed.length === 0) continue;
+      const { buffer } = instruction.bind[name]!;
+      const { arena, start: base } = this.#index.locate(instruction.bind[name]!, 0);
+      for (const { start, end, expects } of exposed) {
+        read(buffer, { arena, start: base + start, end: base + end }, expects);
       }
-      if (leaves === null && firstWrite !== Number.POSITIVE_INFINITY) this.#clear(range);
+    }
+    for (const { name, written } of shared) {
+      if (written.length === 0) continue;
+      const { buffer } = instruction.bind[name]!;
+      const { arena, start: base } = this.#index.locate(instruction.bind[name]!, 0);
+      for (const { start, end, leaves, value } of written) {
+        const range = { arena, start: base + start, end: base + end };
+        if (leaves === null || value === null) this.#clear(range);
+        else write(buffer, range, leaves, { start: base + value.start, end: base + value.end });
+      }
     }
     for (const { name, bytes } of scratch) this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
   }

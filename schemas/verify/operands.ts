@@ -19,7 +19,6 @@ import { weightsFormal } from "./procedure-summary.ts";
 export function importFaults(index: PlanIndex, memory: Memory, owners: ParameterMap, step: Step): string[] {
   const { instruction } = step;
   if (instruction.kind !== "run") return [];
-  const inputs = new Set(index.stepInputs.map(({ name }) => name));
   const faults: string[] = [];
   for (const { formal, start, end, operand } of index.summary(index.procedure(instruction.procedure))
     .imports) {
@@ -27,15 +26,14 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     const { buffer, offset } = instruction.bind[formal]!;
     const range = index.locate({ buffer, offset: offset + start }, end - start);
     const contents = memory.contents(range).flatMap(({ value }) => value ?? []);
-    const read = new Set(contents.map(({ input }) => input?.name));
-    const expected = inputs.has(operand) ? operand : undefined;
-    for (const name of read) {
+    const expected = index.isStepInput(operand) ? operand : undefined;
+    for (const name of new Set(contents.map(({ input }) => input?.name))) {
       if (name === expected) continue;
       faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
     }
-    const values = contents.map(({ value }) => value);
-    const several = values.some((one) => one.start !== values[0]!.start || one.end !== values[0]!.end);
-    if (several && values.some((one) => !covers(range, one))) {
+    const first = contents[0]?.value;
+    const several = contents.some(({ value }) => value.start !== first!.start || value.end !== first!.end);
+    if (several && contents.some(({ value }) => !covers(range, value))) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);
     }
     for (const { key, parameter, ...own } of owners.within(buffer, offset + start, offset + end)) {

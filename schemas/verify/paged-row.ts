@@ -27,10 +27,22 @@ export function largestPagedRows(table: Table, count: number): number {
 /** How many rows of the table move how many bytes, the largest first. */
 function rowSizes({ offset, row_bytes, table_rows }: Table): [number, number][] {
   const sizes = new Map<number, number>();
-  for (let row = 0; row < table_rows; row++) {
-    const start = (offset + row * row_bytes) % pageBytes;
+  const starts = rowStarts(offset, row_bytes, table_rows);
+  starts.forEach((start, row) => {
     const bytes = Math.ceil((start + row_bytes) / pageBytes) * pageBytes;
-    sizes.set(bytes, (sizes.get(bytes) ?? 0) + 1);
-  }
+    const alike = Math.ceil((table_rows - row) / starts.length);
+    sizes.set(bytes, (sizes.get(bytes) ?? 0) + alike);
+  });
   return [...sizes].sort(([a], [b]) => b - a);
+}
+
+/** Where the rows begin inside their pages, up to the row with which that repeats. */
+function rowStarts(offset: number, rowBytes: number, rows: number): number[] {
+  const starts = [offset % pageBytes];
+  for (let row = 1; row < rows; row++) {
+    const start = (offset + row * rowBytes) % pageBytes;
+    if (start === starts[0]) break;
+    starts.push(start);
+  }
+  return starts;
 }

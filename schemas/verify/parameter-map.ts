@@ -31,9 +31,9 @@ export class ParameterMap {
   }
 
   /** Parameters with a byte in the range [start, end) of a buffer. */
-  within(buffer: string, start: number, end: number): ParameterBytes[] {
-    const pieces = this.#buffers.get(buffer)?.pieces(start, end) ?? [];
-    return pieces.flatMap(({ value }) => value ?? []);
+  within(buffer: string, start: number, end: number): readonly ParameterBytes[] {
+    const map = this.#buffers.get(buffer);
+    return map === undefined ? [] : map.pieces(start, end).flatMap(({ value }) => value ?? []);
   }
 
   #replicas(plan: Plan): [string, ParameterBytes][] {

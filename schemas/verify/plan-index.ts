@@ -15,6 +15,7 @@ import type {
   PlanUnit,
   ProgramName,
 } from "../plan.ts";
+import { type Effects, effectsOf } from "./effects.ts";
 import type { Interval } from "./intervals.ts";
 import { type ProcedureSummary, summarizeProcedure } from "./procedure-summary.ts";
 
@@ -48,14 +49,20 @@ export interface HostInput {
 
 export class PlanIndex {
   readonly plan: Plan;
+  /** All programs in serial order, one after the other. */
+  readonly steps: readonly Step[];
+  readonly constants: readonly HostInput[];
+  readonly stepInputs: readonly HostInput[];
   readonly #buffers: ReadonlyMap<string, PlanBuffer>;
   readonly #units: ReadonlyMap<string, PlanUnit>;
   readonly #tensors: ReadonlyMap<string, PlanTensor>;
   readonly #procedures: ReadonlyMap<string, PlanProcedure>;
-  readonly #steps: ReadonlyMap<ProgramName, readonly Step[]>;
+  readonly #programs: ReadonlyMap<ProgramName, readonly Step[]>;
   readonly #summaries = new Map<PlanProcedure, ProcedureSummary>();
+  readonly #stepInputs: ReadonlySet<string>;
+  readonly #effects = new Map<Instruction, Effects>();
   readonly #parts = new Map<string, readonly Step[]>();
-  readonly #born: ReadonlyMap<string, readonly PlanBuffer[]>;
+  readonly #born: ReadonlyMap<ProgramName, ReadonlyMap<number, readonly PlanBuffer[]>>;
 
   constructor(plan: Plan) {
     this.plan = plan;
@@ -63,7 +70,15 @@ export class PlanIndex {
     this.#units = new Map(plan.units.map((unit) => [unit.id, unit]));
     this.#tensors = new Map(plan.tensors.map((tensor) => [tensor.name, tensor]));
     this.#procedures = new Map(plan.procedures.map((procedure) => [procedure.id, procedure]));
-    this.#steps = new Map(programNames.map((program) => [program, stepsOf(plan, program)]));
+    this.#programs = new Map(programNames.map((program) => [program, stepsOf(plan, program)]));
+    this.steps = programNames.flatMap((name) => this.program(name));
+    this.constants = plan.constants.map(({ at, dtype, values }, i) => {
+      return { name: `constant ${i}`, at, bytes: tensorBytes([values.length], dtype), dtype };
+    });
+    this.stepInputs = plan.step_inputs.map(({ name, at, shape, dtype }) => {
+      return { name, at, bytes: tensorBytes(shape, dtype), dtype };
+    });
+    this.#stepInputs = new Set(plan.step_inputs.map(({ name }) => name));
     for (const program of programNames) {
       for (const part of partNames) {
         this.#parts.set(
@@ -72,13 +87,7 @@ export class PlanIndex {
         );
       }
     }
-    const born = new Map<string, PlanBuffer[]>();
-    for (const buffer of plan.buffers) {
-      if (!buffer.lifetime) continue;
-      const key = `${buffer.lifetime.program}:${buffer.lifetime.start}`;
-      born.set(key, [...(born.get(key) ?? []), buffer]);
-    }
-    this.#born = born;
+    this.#born = new Map(programNames.map((program) => [program, buffersByBirth(plan, program)]));
   }
 
   buffer(id: string): PlanBuffer {
@@ -99,38 +108,33 @@ export class PlanIndex {
 
   /** The whole program in serial order. */
   program(name: ProgramName): readonly Step[] {
-    return known(this.#steps.get(name), "program", name);
+    return known(this.#programs.get(name), "program", name);
   }
 
   part(name: ProgramName, part: PartName): readonly Step[] {
     return known(this.#parts.get(`${name}.${part}`), "part", part);
   }
 
-  get steps(): readonly Step[] {
-    return programNames.flatMap((name) => this.program(name));
-  }
-
   /** Buffers whose lifetime begins at a serial position. */
   buffersBornAt(program: ProgramName, position: number): readonly PlanBuffer[] {
-    return this.#born.get(`${program}:${position}`) ?? [];
+    return this.#born.get(program)?.get(position) ?? [];
   }
 
-  get constants(): HostInput[] {
-    return this.plan.constants.map(({ at, dtype, values }, i) => {
-      return { name: `constant ${i}`, at, bytes: tensorBytes([values.length], dtype), dtype };
-    });
-  }
-
-  get stepInputs(): HostInput[] {
-    return this.plan.step_inputs.map(({ name, at, shape, dtype }) => {
-      return { name, at, bytes: tensorBytes(shape, dtype), dtype };
-    });
+  isStepInput(name: string): boolean {
+    return this.#stepInputs.has(name);
   }
 
   summary(procedure: PlanProcedure): ProcedureSummary {
     const summary = this.#summaries.get(procedure) ?? summarizeProcedure(procedure);
     this.#summaries.set(procedure, summary);
     return summary;
+  }
+
+  /** What an instruction really reads and writes; several checks ask. */
+  effects(instruction: Instruction): Effects {
+    const effects = this.#effects.get(instruction) ?? effectsOf(this, instruction);
+    this.#effects.set(instruction, effects);
+    return effects;
   }
 
   /** Arena bytes of `bytes` bytes from a place on. */
@@ -154,6 +158,17 @@ function stepsOf(plan: Plan, program: ProgramName): Step[] {
     });
   }
   return steps;
+}
+
+function buffersByBirth(plan: Plan, program: ProgramName): ReadonlyMap<number, readonly PlanBuffer[]> {
+  const born = new Map<number, PlanBuffer[]>();
+  for (const buffer of plan.buffers) {
+    if (buffer.lifetime?.program !== program) continue;
+    const twins = born.get(buffer.lifetime.start);
+    if (twins) twins.push(buffer);
+    else born.set(buffer.lifetime.start, [buffer]);
+  }
+  return born;
 }
 
 function known<T>(value: T | undefined, kind: string, id: string): T {

@@ -55,6 +55,14 @@ export interface ProcedureSummary {
   /** Calls that read several values at once, one of them only in part: no tensor looks like that. */
   readonly torn: readonly { readonly call: number; readonly operand: string }[];
   readonly segments: readonly Segment[];
+  /** What happens in scratch is the procedure's own affair, and nothing of it is left. */
+  readonly scratch: readonly { readonly name: string; readonly bytes: number }[];
+  /** The other formals: what a run reads of them from outside, and what it writes. */
+  readonly shared: readonly {
+    readonly name: string;
+    readonly exposed: readonly Segment[];
+    readonly written: readonly Segment[];
+  }[];
   /** For each formal the strictest dtype alignment among its operands. */
   readonly alignment: ReadonlyMap<string, number>;
 }
@@ -136,7 +144,15 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
       alignment.set(formal, Math.max(alignment.get(formal) ?? 1, dtypeBytes[dtype]));
     }
   }
-  return { segments: [...segments.values()].flat(), imports, torn, alignment };
+  const shared = procedure.formals
+    .filter(({ access }) => access !== "scratch")
+    .map(({ name }) => ({
+      name,
+      exposed: segments.get(name)!.filter(({ exposed }) => exposed),
+      written: segments.get(name)!.filter(({ firstWrite }) => firstWrite < Number.POSITIVE_INFINITY),
+    }));
+  const scratch = procedure.formals.filter(({ access }) => access === "scratch");
+  return { segments: [...segments.values()].flat(), scratch, shared, imports, torn, alignment };
 }
 
 function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
