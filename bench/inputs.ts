@@ -10,8 +10,10 @@ import { type Inputs, numericsFor } from "../schemas/inputs.ts";
 import { opTableHash } from "../schemas/op-table.ts";
 import type { Recipe } from "../schemas/recipe.ts";
 
+/** `name`: a shipped profile, or a path to one. */
 export function loadHardware(name: string): HardwareProfile {
-  const file = join(import.meta.dirname, `../recipes/hardware/${name}.yaml`);
+  const shipped = join(import.meta.dirname, `../recipes/hardware/${name}.yaml`);
+  const file = name.endsWith(".yaml") ? name : shipped;
   const { profile, diagnostics } = parseHardware(readFileSync(file, "utf8"), { file });
   if (!profile) throw new Error(JSON.stringify(diagnostics));
   return profile;

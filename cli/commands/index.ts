@@ -3,10 +3,11 @@ import type { CommandModule } from "../context.ts";
 import * as dataset from "./dataset.ts";
 import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
+import * as explain from "./explain.ts";
 import * as merge from "./merge.ts";
 import * as plan from "./plan.ts";
-import * as probe from "./probe.ts";
 import * as prepare from "./prepare.ts";
+import * as probe from "./probe.ts";
 import * as pull from "./pull.ts";
 import * as push from "./push.ts";
 import * as replay from "./replay.ts";
@@ -24,6 +25,7 @@ export const commands: readonly CommandModule[] = [
   exec,
   replay,
   trace,
+  explain,
   probe,
   dataset,
   merge,

@@ -14,6 +14,8 @@ import { timeCalls } from "./time-calls.ts";
 export type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
 
 export interface Effort {
+  /** Passes through all calls: as many as begin within `seconds`, and at least as many as `passes`. */
+  readonly seconds: number;
   readonly passes: number;
   /** In each pass. */
   readonly rounds: number;
@@ -26,11 +28,14 @@ export async function measureCalls(
   groups: readonly (readonly PlanCall[])[],
   options: Effort & { readonly threads: number; readonly onProgress: (share: number) => void },
 ): Promise<readonly MeasuredCall[]> {
-  const { passes, rounds, threads, onProgress } = options;
+  const { seconds, passes, rounds, threads, onProgress } = options;
   const times = groups.map((calls) => calls.map((): number[] => []));
-  for (let pass = 0; pass < passes; pass++) {
+  const began = performance.now();
+  const elapsed = (): number => (performance.now() - began) / 1000;
+  for (let pass = 0; pass < passes || elapsed() < seconds; pass++) {
     for (const [index, calls] of groups.entries()) {
-      onProgress((pass * groups.length + index) / (passes * groups.length));
+      const least = (pass + index / groups.length) / passes;
+      onProgress(Math.min(least, elapsed() / seconds, 1));
       const timed = await timeCalls(calls, { threads, rounds });
       timed.forEach((own, call) => {
         times[index]![call]!.push(...own);

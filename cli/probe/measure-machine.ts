@@ -7,14 +7,19 @@ import type { PlanCall } from "../../schemas/plan.ts";
 import { bytes } from "../../schemas/units.ts";
 import { type Effort, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
 import { measureTransfers } from "./measure-transfers.ts";
-import { sampleGroups } from "./sample-models.ts";
+import { SAMPLE_SHAPES, type SampleShape, sampleGroups } from "./sample-models.ts";
 import type { TransferSizes } from "./transfer-plan.ts";
+
+export interface ProbeEffort extends Effort {
+  readonly shapes: readonly SampleShape[];
+  readonly transfers: TransferSizes;
+}
 
 export interface ProbeOptions {
   /** Whose disk is measured. */
   readonly directory: string;
   readonly threads: number;
-  readonly effort: "quick" | "thorough";
+  readonly effort: ProbeEffort;
   /** Calls that are timed besides those of the made-up models. */
   readonly calls: readonly PlanCall[];
   readonly onProgress: (text: string) => void;
@@ -24,20 +29,31 @@ const MEBIBYTE = 2 ** 20;
 /** Node, its heap and the engine's threads, rounded up. */
 const RESERVE = 256 * MEBIBYTE;
 
-const EFFORTS: Readonly<Record<ProbeOptions["effort"], Effort & { readonly transfers: TransferSizes }>> = {
-  quick: { passes: 2, rounds: 2, transfers: { count: 8, bytes: 16 * MEBIBYTE, rows: 256 } },
-  thorough: { passes: 8, rounds: 3, transfers: { count: 64, bytes: 16 * MEBIBYTE, rows: 2048 } },
+export const EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
+  quick: {
+    seconds: 10,
+    passes: 2,
+    rounds: 2,
+    shapes: SAMPLE_SHAPES.slice(0, -1),
+    transfers: { count: 8, bytes: 16 * MEBIBYTE, rows: 256 },
+  },
+  thorough: {
+    seconds: 100,
+    passes: 3,
+    rounds: 2,
+    shapes: SAMPLE_SHAPES,
+    transfers: { count: 64, bytes: 16 * MEBIBYTE, rows: 2048 },
+  },
 };
 
 export const defaultThreads = (): number => availableParallelism();
 
 export async function measureMachine(options: ProbeOptions): Promise<HardwareProfile> {
-  const { directory, threads, calls: own, onProgress } = options;
-  const { transfers: sizes, ...effort } = EFFORTS[options.effort];
+  const { directory, threads, calls: own, effort, onProgress } = options;
   onProgress("disk and copies");
-  const { disk, h2d, d2h } = await measureTransfers(directory, sizes);
+  const { disk, h2d, d2h } = await measureTransfers(directory, effort.transfers);
   onProgress("compiling what is timed");
-  const samples = sampleGroups(unmeasured(threads), options.effort);
+  const samples = sampleGroups(effort.shapes, unmeasured(threads));
   const groups = own.length === 0 ? samples : [...samples, own];
   const calls = await measureCalls(groups, {
     ...effort,

@@ -29,10 +29,10 @@ interface SampleModel {
   readonly batchSize: number;
 }
 
-type Shape = Omit<SampleModel, "storage" | "precision">;
+export type SampleShape = Omit<SampleModel, "storage" | "precision">;
 
 /** From what fits in the second cache to a layer of a model of a billion parameters, and short and long sequences. */
-const SHAPES: readonly Shape[] = [
+export const SAMPLE_SHAPES: readonly SampleShape[] = [
   {
     hidden: 256,
     inner: 704,
@@ -84,7 +84,6 @@ const SHAPES: readonly Shape[] = [
     batchSize: 1,
   },
 ];
-const QUICK_SHAPES = 4;
 const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
   { storage: "F32", precision: "f32" },
   { storage: "BF16", precision: "bf16" },
@@ -92,10 +91,9 @@ const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
 
 /** The calls of the made-up models, a group for each. */
 export function sampleGroups(
+  shapes: readonly SampleShape[],
   hardware: HardwareProfile,
-  effort: "quick" | "thorough",
 ): readonly (readonly PlanCall[])[] {
-  const shapes = effort === "quick" ? SHAPES.slice(0, QUICK_SHAPES) : SHAPES;
   return shapes.flatMap((shape) => NUMBERS.map((numbers) => sampleCalls({ ...shape, ...numbers }, hardware)));
 }
 

@@ -15,6 +15,7 @@ const READS_IN_FLIGHT = 4;
 const SECOND = 1e9;
 
 export interface CostModel {
+  readonly call: (call: PlanCall, lane: "compute" | "host") => number;
   /** Nanoseconds of one run of a procedure. */
   readonly run: (procedure: string, lane: "compute" | "host") => number;
   readonly instruction: (instruction: Instruction) => number;
@@ -31,7 +32,8 @@ export function costModel(procedures: readonly PlanProcedure[], hardware: Hardwa
     known.set(key, ns);
     return ns;
   };
-  return { run, instruction: (instruction) => instructionNs(instruction, run, hardware) };
+  const call = (own: PlanCall, lane: "compute" | "host"): number => costs[lane](own);
+  return { call, run, instruction: (instruction) => instructionNs(instruction, run, hardware) };
 }
 
 /** Nanoseconds for bytes over a link that never pauses. */

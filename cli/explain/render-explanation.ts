@@ -1,0 +1,73 @@
+/** An explanation as tables for people. */
+import { formatNanoseconds } from "../../schemas/units.ts";
+import { formatTable } from "../render/table.ts";
+import type { OpTotal } from "./calibrate.ts";
+import type { ComparedTime, Explanation } from "./compare-times.ts";
+
+export function renderExplanation(explanation: Explanation, ops: readonly OpTotal[], worst: number): string {
+  const { step, steps, lanes, groups, program } = explanation;
+  const offenders = worstOf(explanation, worst);
+  const sections = [
+    [
+      "Step",
+      ...formatTable(
+        [HEADER, [`traced ${program}`, "", ...times(step)], ...medians(explanation)],
+        "llr",
+        "  ",
+      ),
+    ],
+    ...(steps === null ? [] : [["Drift", `  ${driftText(steps)}`]]),
+    ["Lanes, at work", ...table(lanes.map((lane) => [lane.lane, "", ...times(lane)]))],
+    ["What it did", ...table(groups.map((group) => [group.name, `${group.count} ×`, ...times(group)]))],
+    [
+      "Ops of the compute lane, measured as its procedures imply",
+      ...table(
+        ops.map(({ op, predicted_ns, fitted_ns }) => [
+          op,
+          "",
+          ...times({ predicted_ns, measured_ns: fitted_ns }),
+        ]),
+      ),
+    ],
+    [
+      "Furthest from their prediction",
+      ...table(offenders.map((one) => [one.instruction.id, one.instruction.lane, ...times(one)])),
+    ],
+  ];
+  return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
+}
+
+/** Instructions by how many nanoseconds the prediction missed them. */
+export function worstOf({ instructions }: Explanation, count: number): Explanation["instructions"] {
+  const miss = ({ predicted_ns, measured_ns }: ComparedTime): number => Math.abs(measured_ns - predicted_ns);
+  return instructions.toSorted((a, b) => miss(b) - miss(a)).slice(0, count);
+}
+
+const HEADER = ["", "", "predicted", "measured", "measured is"];
+
+const table = (rows: readonly (readonly string[])[]): string[] => formatTable([HEADER, ...rows], "llr", "  ");
+
+function medians({ step, steps }: Explanation): string[][] {
+  if (steps === null) return [];
+  const { predicted_ns } = step;
+  return [[`median of ${steps.count}`, "", ...times({ predicted_ns, measured_ns: steps.median_ns })]];
+}
+
+function times({ predicted_ns, measured_ns }: ComparedTime): string[] {
+  return [
+    formatNanoseconds(predicted_ns),
+    formatNanoseconds(measured_ns),
+    signed(measured_ns / predicted_ns - 1),
+  ];
+}
+
+/** `+12.3 %` of a share. */
+function signed(share: number): string {
+  const percent = (100 * share).toFixed(1);
+  return `${Number(percent) > 0 ? "+" : ""}${percent} %`;
+}
+
+function driftText({ first_third_ns, last_third_ns }: NonNullable<Explanation["steps"]>): string {
+  const change = signed(last_third_ns / first_third_ns - 1);
+  return `first third ${formatNanoseconds(first_third_ns)} a step, last third ${formatNanoseconds(last_third_ns)} (${change})`;
+}

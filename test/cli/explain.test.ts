@@ -1,0 +1,141 @@
+/** `lema explain`: measured times are made from predicted ones here, so that what it must find is known. */
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { calibrate, opTotals } from "../../cli/explain/calibrate.ts";
+import { compareTimes } from "../../cli/explain/compare-times.ts";
+import { costModel } from "../../planner/cost/duration.ts";
+import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
+import { jsonText } from "../../runtime/files.ts";
+import { parseHardware } from "../../schemas/hardware.ts";
+import type { Instruction, Plan } from "../../schemas/plan.ts";
+import type { Metric, RunTrace } from "../../schemas/run.ts";
+import { makeFiles, makePlan } from "../runtime/small-run.ts";
+import { lema } from "./run-in-process.ts";
+
+let cwd: string;
+let plan: Plan;
+beforeAll(async () => {
+  cwd = mkdtempSync(join(tmpdir(), "lema-explain-"));
+  await makeFiles(cwd);
+  plan = await makePlan(cwd, { smallest: true });
+});
+
+/** A trace in which every instruction took its predicted time × `factor`, and waited besides. */
+function traceWith(factor: (instruction: Instruction) => number): RunTrace {
+  const instructions = simulatePlan(plan).timeline.map(({ instruction: own, start, end }) => {
+    const waited = 1000;
+    const taken = (end - start) * factor(own) + waited;
+    return { id: own.id, lane: own.lane, start, end: start + taken, waited };
+  });
+  return { program: "train-step", instructions };
+}
+
+const slower = ({ lane }: Instruction): number => (lane === "disk" ? 4 : 2);
+
+const steps = (seconds: readonly number[]): Metric[] =>
+  seconds.map((own, index) => ({ ...STEP, step: index + 1, seconds: own }));
+const STEP = { loss: 1, grad_norm: 1, lr: 1e-3, tokens: 10, adapter: `sha256:${"0".repeat(64)}` };
+
+it("totals by lane and by what was done, waiting left out", () => {
+  const { lanes, groups, instructions } = compareTimes(plan, traceWith(slower), []);
+  const ratio = Object.fromEntries(
+    lanes.map(({ lane, predicted_ns, measured_ns }) => [lane, measured_ns / predicted_ns]),
+  );
+  expect(ratio.compute).toBeCloseTo(2, 3);
+  expect(ratio.disk).toBeCloseTo(4, 3);
+  const count = groups.reduce((sum, group) => sum + group.count, 0);
+  expect(count).toBe(instructions.length);
+  expect(count).toBe(plan.programs["train-step"].steady.length);
+});
+
+it("leaves out what never ended", () => {
+  const trace = traceWith(slower);
+  const [first, ...rest] = trace.instructions;
+  const { instructions } = compareTimes(
+    plan,
+    { ...trace, instructions: [{ ...first!, end: null }, ...rest] },
+    [],
+  );
+  expect(instructions.map(({ instruction }) => instruction.id)).not.toContain(first!.id);
+  expect(instructions).toHaveLength(rest.length);
+});
+
+it("drift is the last third of the steps beside the first", () => {
+  const drifting = compareTimes(plan, traceWith(slower), steps([1, 1, 1, 2, 2, 2, 3, 3, 3]));
+  expect(drifting.steps).toEqual({ count: 9, median_ns: 2e9, first_third_ns: 1e9, last_third_ns: 3e9 });
+  const validation = { step: 9, eval_loss: 1 };
+  expect(compareTimes(plan, traceWith(slower), [...steps([1, 1]), validation]).steps).toBeNull();
+});
+
+it("a calibrated profile predicts the run, and calibrating is deterministic", () => {
+  const explanation = compareTimes(plan, traceWith(slower), []);
+  const profile = calibrate(plan, explanation);
+  expect(calibrate(plan, explanation)).toEqual(profile);
+  const before = costModel(plan.procedures, plan.meta.hardware as never);
+  const after = costModel(plan.procedures, profile);
+  for (const { instruction } of explanation.instructions) {
+    if (instruction.kind === "run") {
+      expect(after.instruction(instruction) / before.instruction(instruction)).toBeCloseTo(2, 1);
+    }
+  }
+  expect(profile.disk.bandwidth).toBeLessThan(
+    (plan.meta.hardware.disk as { bandwidth: number }).bandwidth / 2,
+  );
+});
+
+it.each(["linear", "adamw"])(
+  "finds that %s is slower than the others from procedures that mix them",
+  (slowOp) => {
+    const { call } = costModel(plan.procedures, plan.meta.hardware as never);
+    const factor = (instruction: Instruction): number => {
+      if (instruction.kind !== "run") return 1;
+      const { calls } = plan.procedures.find(({ id }) => id === instruction.procedure)!;
+      const times = calls.map((own) => ({ op: own.op, ns: call(own, "compute") }));
+      const sum = (of: typeof times): number => of.reduce((total, { ns }) => total + ns, 0);
+      return (sum(times) + 5 * sum(times.filter(({ op }) => op === slowOp))) / sum(times);
+    };
+    const totals = opTotals(plan, compareTimes(plan, traceWith(factor), []));
+    const ratios = totals.map(({ op, predicted_ns, fitted_ns }) => ({ op, ratio: fitted_ns / predicted_ns }));
+    const slowest = ratios.reduce((most, own) => (own.ratio > most.ratio ? own : most));
+    expect(slowest.op).toBe(slowOp);
+  },
+);
+
+it("prints tables, or JSON, and writes a profile to plan from", async () => {
+  const run = join(cwd, "run");
+  recordRun(run);
+  const text = await lema(["explain", "run", "--worst", "3", "--profile", "tuned.yaml"], { cwd });
+  expect(text.exit).toBe(0);
+  for (const title of ["Step", "Drift", "Lanes, at work", "What it did", "Furthest from their prediction"]) {
+    expect(text.stdout).toContain(`${title}\n`);
+  }
+  expect(text.stdout).toMatch(/compute .* \+100\.0 %/);
+  expect(text.stdout.split("Furthest from their prediction\n")[1]!.trimEnd().split("\n")).toHaveLength(4);
+  const { profile, diagnostics } = parseHardware(readFileSync(join(cwd, "tuned.yaml"), "utf8"), {
+    file: "tuned",
+  });
+  expect(diagnostics).toEqual([]);
+  expect(profile!.name).toBe("test, calibrated");
+
+  const json = await lema(["explain", "run", "--json"], { cwd });
+  const facts = JSON.parse(json.stdout) as { plan_id: string; instructions: unknown[]; worst: string[] };
+  expect(facts.plan_id).toBe(plan.plan_id);
+  expect(facts.instructions).toHaveLength(plan.programs["train-step"].steady.length);
+  expect(facts.worst).toHaveLength(10);
+});
+
+it("says what is missing where a run was not traced", async () => {
+  const { exit, stderr } = await lema(["explain", "model"], { cwd });
+  expect(exit).toBe(1);
+  expect(stderr).toContain("plan.json");
+});
+
+function recordRun(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "plan.json"), jsonText(plan));
+  writeFileSync(join(directory, "trace.json"), jsonText(traceWith(slower)));
+  const rows = steps([1, 1, 1, 2, 2, 2, 3, 3, 3]).map((row) => `${JSON.stringify(row)}\n`);
+  writeFileSync(join(directory, "metrics.jsonl"), rows.join(""));
+}

@@ -1,0 +1,153 @@
+/** `lema probe`: what it times, and that what it writes is a profile that plans are made from. No time is asserted. */
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { beforeAll, expect, it } from "vitest";
+import { probedProfilePath } from "../../cli/load-recipe.ts";
+import { type MeasuredCall, matrixRate, memoryBandwidth, mergeAlike } from "../../cli/probe/measure-calls.ts";
+import { measureMachine, type ProbeEffort } from "../../cli/probe/measure-machine.ts";
+import { median, quantile } from "../../cli/probe/median.ts";
+import { profileText } from "../../cli/probe/profile-text.ts";
+import { SAMPLE_SHAPES } from "../../cli/probe/sample-models.ts";
+import { callWork } from "../../planner/cost/call-work.ts";
+import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
+import { ops } from "../../schemas/ops/index.ts";
+import type { Plan } from "../../schemas/plan.ts";
+import { lema } from "./run-in-process.ts";
+import { makeSmallTraining, planText } from "./small-training.ts";
+
+const LEAST: ProbeEffort = {
+  seconds: 0,
+  passes: 1,
+  rounds: 1,
+  shapes: SAMPLE_SHAPES.slice(0, 1),
+  transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
+};
+
+let directory: string;
+let profile: HardwareProfile;
+const progress: string[] = [];
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "lema-probe-"));
+  profile = await measureMachine({
+    directory,
+    threads: 2,
+    effort: LEAST,
+    calls: [],
+    onProgress: (text) => progress.push(text),
+  });
+});
+
+it("times every op of a training step, products in both dtypes", async () => {
+  const cwd = await makeSmallTraining();
+  await lema(["plan", "recipe.yaml"], { cwd });
+  const { procedures } = JSON.parse(planText(cwd)) as Plan;
+  const used = new Set(procedures.flatMap((procedure) => procedure.calls.map(({ op }) => op)));
+  const calls = profile.compute.calls!;
+  expect(new Set(calls.map(({ op }) => op))).toEqual(used);
+  for (const { name, productOperand } of ops.filter((op) => used.has(op.name))) {
+    const dtypes = new Set(calls.filter(({ op }) => op === name).map((call) => call.product));
+    expect(dtypes).toEqual(new Set(productOperand === undefined ? [undefined] : ["f32", "bf16"]));
+  }
+});
+
+it("says how far it is, and leaves nothing behind", () => {
+  expect(progress[0]).toBe("disk and copies");
+  expect(progress.at(-1)).toMatch(/^timing ops \d+ %$/);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+it("writes a profile that reads back as it was measured, rates to four digits", () => {
+  const text = profileText(profile, "a note");
+  expect(text).toMatch(/^# a note\n/);
+  expect(text).toBe(profileText(profile, "a note"));
+  const { profile: read, diagnostics } = parseHardware(text, { file: "probed.yaml" });
+  expect(diagnostics).toEqual([]);
+  expect(read!.compute.calls).toEqual(profile.compute.calls);
+  expect(read!.memory).toEqual(profile.memory);
+  expect(read!.compute.threads).toBe(2);
+  for (const [found, measured] of [
+    [read!.compute.matrix_rate.bf16!, profile.compute.matrix_rate.bf16!],
+    [read!.disk.bandwidth, profile.disk.bandwidth],
+    [read!.links!.d2h_bandwidth, profile.links!.d2h_bandwidth],
+  ] as const) {
+    expect(Math.abs(found / measured - 1)).toBeLessThan(1e-3);
+  }
+});
+
+it("is the machine of `hardware: auto`, and the same profile gives the same plan", async () => {
+  const cwd = await makeSmallTraining();
+  const env = { HOME: cwd };
+  const path = probedProfilePath(env);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, profileText(profile, "a note"));
+  const plan = () =>
+    lema(["plan", "recipe.yaml", "--set", "hardware=auto", "--dry-run", "--json"], { cwd, env });
+  const first = await plan();
+  expect(first).toMatchObject({ exit: 0, stderr: "" });
+  expect(await plan()).toEqual(first);
+});
+
+it("refuses a directory that does not exist", async () => {
+  const { exit, stderr } = await lema(["probe", "--quick", "--directory", "nowhere"], { cwd: directory });
+  expect(exit).toBe(1);
+  expect(stderr).toContain("nowhere");
+});
+
+it("refuses a profile that times an op that does not exist", () => {
+  const text = profileText(profile, "a note").replace("op: adamw", "op: adam");
+  const { diagnostics } = parseHardware(text, { file: "probed.yaml" });
+  expect(diagnostics.map(({ code }) => code)).toEqual(["hardware.invalid-profile"]);
+});
+
+const WORK = { op: "linear", product: "f32", flops: 2000, read: 10, written: 20 } as const;
+const call = (change: Partial<MeasuredCall>): MeasuredCall => ({ ...WORK, ns: 10, ...change });
+
+it("calls of the same work are one, in one order whatever the order they were timed in", () => {
+  const work = { ...WORK };
+  const other = { ...WORK, op: "add", product: null } as const;
+  const timed = [
+    { work, ns: 10 },
+    { work: other, ns: 7 },
+    { work, ns: 20 },
+  ];
+  const merged = mergeAlike(timed);
+  expect(merged).toEqual([
+    { op: "add", flops: 2000, read: 10, written: 20, ns: 7 },
+    { ...WORK, ns: 15 },
+  ]);
+  expect(mergeAlike(timed.toReversed())).toEqual(merged);
+});
+
+it("derives rates from the calls: the fastest product, the longest stream", () => {
+  const calls = [call({ ns: 10 }), call({ ns: 5 }), call({ product: "bf16", ns: 4 })];
+  expect(matrixRate(calls, "f32")).toBe(400e9);
+  expect(matrixRate(calls, "bf16")).toBe(500e9);
+  const stream = (read: number, ns: number): MeasuredCall => ({
+    op: "add",
+    flops: 1,
+    read,
+    written: read / 2,
+    ns,
+  });
+  expect(memoryBandwidth([stream(20, 1), stream(2000, 100)])).toBe(30e9);
+});
+
+it("takes medians and quartiles as they are defined", () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(quantile([1, 2, 3, 4, 5], 0.25)).toBe(2);
+  expect(quantile([7], 0.25)).toBe(7);
+});
+
+it("a device's product runs in the narrower factor's dtype, a cpu widens it", () => {
+  const operand = (dtype: "f32" | "f16", shape: number[]) => ({ formal: "f", offset: 0, shape, dtype });
+  const linear = {
+    op: "linear",
+    operands: { x: operand("f32", [1, 2, 4]), w: operand("f16", [8, 4]), y: operand("f32", [1, 2, 8]) },
+    attributes: { alpha: 1, row_tile: 2, column_tile: 8 },
+    workspace: null,
+  };
+  expect(callWork(linear, "cuda").product).toBe("f16");
+  expect(callWork(linear, "cpu").product).toBe("f32");
+});
