@@ -17,10 +17,11 @@ export function planWithShape(variant: Variant, shape: Shape): Plan {
   const programs = emit(inputs, sync(laidOut, context), context);
   const bounds = boundTraffic(laidOut, units, programs);
   const predictions = simulate(programs, laidOut.procedures, inputs.hardware);
-  return seal({ inputs, units, laidOut, programs, predictions, bounds, decisions: [] });
+  const given = { name: "shape", chosen: "as given", reason: "", recipe_path: null, alternatives: [] };
+  return seal({ inputs, units, laidOut, programs, predictions, bounds, decisions: [given] });
 }
 
-/** A shape that differs from the widest floor in the given ways; the head's chunks may be pinned by name `head`. */
+/** A shape that differs from the widest floor in the given ways. */
 export function shapeOf(variant: Variant, { microBatch = 1, ...changes }: Partial<Shape>): Shape {
   return { ...widestFloor(variant, microBatch), ...changes };
 }

@@ -8,10 +8,10 @@ import { verify } from "../../../schemas/verify/index.ts";
 import { mutate, type Site } from "./mutator.ts";
 import { mutators } from "./mutators.ts";
 import { allUnorderedPairs, redeclare, weightsInPlace } from "./naive.ts";
-import { tightPlan } from "./plans.ts";
+import { mixedPlan, shownByMixedPlan, tightPlan } from "./plans.ts";
 
 /** Sites of one mutator that are tried on one plan. */
-const sitesTried = 4;
+const sitesTried = 3;
 
 function thinned(sites: readonly Site[]): Site[] {
   const stride = Math.max(1, sites.length / sitesTried);
@@ -19,12 +19,13 @@ function thinned(sites: readonly Site[]): Site[] {
 }
 
 describe.each([
-  { tiers: "two tiers", tightest: "ram" },
-  { tiers: "three tiers", tightest: "vram" },
-] as const)("a plan over $tiers", ({ tightest }) => {
+  { name: "over two tiers", make: () => tightPlan("ram") },
+  { name: "over three tiers", make: () => tightPlan("vram") },
+  { name: "with all ways to save memory at once", make: mixedPlan },
+])("a plan $name", ({ make }) => {
   let plan: Plan;
   beforeAll(() => {
-    plan = tightPlan(tightest);
+    plan = make();
   });
 
   it("verifies", () => {
@@ -53,8 +54,14 @@ describe.each([
   });
 });
 
+it("takes apart a plan that does everything at once", () => {
+  const { programs, buffers } = mixedPlan();
+  const ids = [...programs["train-step"].steady, ...buffers].map(({ id }) => id);
+  expect(shownByMixedPlan.filter((shown) => !ids.some((id) => shown.test(id)))).toEqual([]);
+});
+
 it("tries every mutator, and hundreds of mutants", () => {
-  const plans = [tightPlan("ram"), tightPlan("vram")];
+  const plans = [tightPlan("ram"), tightPlan("vram"), mixedPlan()];
   const tried = mutators.map(({ name, sites }) => {
     return { name, sites: plans.reduce((sum, plan) => sum + thinned(sites(plan)).length, 0) };
   });

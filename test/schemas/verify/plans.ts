@@ -1,6 +1,9 @@
-/** Small real plans to take apart: everything streams through two slots, in two and in three tiers. */
+/** Small real plans to take apart: everything streams, in two and in three tiers, and all ways to save memory at once. */
 import { compile } from "../../../planner/compile.ts";
+import { buildVariants } from "../../../planner/ir/variants.ts";
+import { smallestMemory } from "../../../planner/smallest-memory.ts";
 import type { Plan } from "../../../schemas/plan.ts";
+import { planWithShape, shapeOf } from "../../planner/plan-with-shape.ts";
 import { type ToyOptions, toyInputs } from "../../planner/toy.ts";
 
 const small: ToyOptions = {
@@ -15,9 +18,42 @@ const small: ToyOptions = {
 
 /** The plan in the least memory, so that units take turns in as few slots as there can be. */
 export function tightPlan(tier: "ram" | "vram"): Plan {
-  const { diagnostics } = compile(toyInputs({ ...small, [tier]: 1 }));
-  const least = /at least (\d+) bytes/.exec(diagnostics.map(({ summary }) => summary).join("\n"))?.[1];
-  const { plan, diagnostics: problems } = compile(toyInputs({ ...small, [tier]: Number(least) }));
+  const least = smallestMemory(toyInputs({ ...small, [tier]: 2 ** 30 }))[tier]!.total;
+  const { plan, diagnostics: problems } = compile(toyInputs({ ...small, [tier]: least }));
   if (!plan) throw new Error(problems.map(({ code, summary }) => `${code}: ${summary}`).join("\n"));
   return JSON.parse(JSON.stringify(plan)) as Plan;
 }
+
+/**
+ * Stages of blocks of which some stay in vram, some in ram, and the others pass through it; two of three blocks' inputs
+ * wait in ram, the adapter streams, and the last stages keep their activations.
+ */
+export function mixedPlan(): Plan {
+  const variant = buildVariants(toyInputs({ ...small, vram: 2 ** 30 }))[1]!;
+  const { blocks, norm } = variant.units;
+  const shape = shapeOf(variant, {
+    ring: 1,
+    pinned: [norm, blocks[3]!],
+    ramPinned: [blocks[2]!, "head/0"],
+    passing: 1,
+    offload: 4,
+    adapter: "streamed",
+    keep: 3,
+  });
+  return JSON.parse(JSON.stringify(planWithShape(variant, shape))) as Plan;
+}
+
+/** Ids in a plan that show what it does: of the step's instructions and of all buffers. */
+export const shownByMixedPlan: readonly RegExp[] = [
+  /^fwd\/L00\.mlp\/mb0$/,
+  /^save\/L01\.mlp\/mb1$/,
+  /^back\/L00\.attention\/mb0$/,
+  /^copy\/adapter\/L01\.\w+\/up$/,
+  /^copy\/adapter\/L02\.\w+\/down$/,
+  /^saved\/L02\.mlp\/mb0/,
+  /^pin\/L01\.mlp$/,
+  /^ram\/pin\/L01\.attention$/,
+  /^ram\/pin\/head\/0$/,
+  /^ram\/pass\/0@train-step$/,
+  /^slot\/head\/0@train-step$/,
+];
