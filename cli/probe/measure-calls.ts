@@ -1,14 +1,14 @@
 /**
  * Times of the op calls of made-up models, and the rates that follow from them.
  *
- * Other work on the machine only ever adds time, so a call's time is the lower quartile of its rounds, and the rounds
- * are spread over passes through all models: a busy second touches few of them.
+ * A step is the sum of many calls, so a call's time is the median of its rounds and not the best of them. The rounds are
+ * spread over passes through all models: a busy second touches few of them.
  */
 import { type CallWork, callWork } from "../../planner/cost/call-work.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall } from "../../schemas/plan.ts";
-import { quantile } from "./median.ts";
+import { median } from "./median.ts";
 import { timeCalls } from "./time-calls.ts";
 
 export type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
@@ -20,8 +20,6 @@ export interface Effort {
   /** In each pass. */
   readonly rounds: number;
 }
-
-const QUARTILE = 0.25;
 
 /** `groups`: calls that are timed together, small beside small, so that each finds the caches as a step of its size does. */
 export async function measureCalls(
@@ -45,7 +43,7 @@ export async function measureCalls(
   const all = groups.flatMap((calls, index) =>
     calls.map((call, at) => ({
       work: callWork(call, "cpu"),
-      ns: Math.max(1, Math.round(quantile(times[index]![at]!, QUARTILE))),
+      ns: Math.max(1, Math.round(median(times[index]![at]!))),
     })),
   );
   return mergeAlike(all);

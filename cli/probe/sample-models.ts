@@ -29,7 +29,10 @@ interface SampleModel {
   readonly batchSize: number;
 }
 
-export type SampleShape = Omit<SampleModel, "storage" | "precision">;
+export interface SampleShape extends Omit<SampleModel, "storage" | "precision" | "batchSize"> {
+  /** Small ones are what tight budgets run: there a weight is packed for few rows. */
+  readonly batchSizes: readonly number[];
+}
 
 /** From what fits in the second cache to a layer of a model of a billion parameters, and short and long sequences. */
 export const SAMPLE_SHAPES: readonly SampleShape[] = [
@@ -41,7 +44,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
     vocabulary: 512,
     rank: 8,
     sequenceLength: 64,
-    batchSize: 8,
+    batchSizes: [1, 8],
   },
   {
     hidden: 512,
@@ -51,7 +54,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
     vocabulary: 2048,
     rank: 8,
     sequenceLength: 128,
-    batchSize: 4,
+    batchSizes: [1, 4],
   },
   {
     hidden: 768,
@@ -61,7 +64,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
     vocabulary: 8192,
     rank: 16,
     sequenceLength: 256,
-    batchSize: 4,
+    batchSizes: [1, 4],
   },
   {
     hidden: 1536,
@@ -71,7 +74,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
     vocabulary: 16384,
     rank: 16,
     sequenceLength: 512,
-    batchSize: 4,
+    batchSizes: [1, 4],
   },
   {
     hidden: 2048,
@@ -81,7 +84,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
     vocabulary: 32000,
     rank: 64,
     sequenceLength: 1024,
-    batchSize: 1,
+    batchSizes: [1],
   },
 ];
 const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
@@ -94,7 +97,11 @@ export function sampleGroups(
   shapes: readonly SampleShape[],
   hardware: HardwareProfile,
 ): readonly (readonly PlanCall[])[] {
-  return shapes.flatMap((shape) => NUMBERS.map((numbers) => sampleCalls({ ...shape, ...numbers }, hardware)));
+  return shapes.flatMap(({ batchSizes, ...shape }) =>
+    batchSizes.flatMap((batchSize) =>
+      NUMBERS.map((numbers) => sampleCalls({ ...shape, ...numbers, batchSize }, hardware)),
+    ),
+  );
 }
 
 function sampleCalls(model: SampleModel, hardware: HardwareProfile): readonly PlanCall[] {

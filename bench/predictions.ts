@@ -1,0 +1,94 @@
+/**
+ * How well a probed profile predicts: measures the machine with `lema probe`, plans the quickstart and the bench model
+ * for three budgets each from that profile alone, then runs them and compares the median step with the prediction.
+ *
+ *   npx tsx bench/predictions.ts --model DIR [--profile FILE] [--out bench/results/predictions.json]
+ *
+ * `--model`: the bench model, as `bench/run.ts` makes it. `--profile`: one that `lema probe` wrote, instead of probing.
+ * `--conditions`: what else the machine did, for the record.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { runCli } from "../cli/main.ts";
+import { median } from "../cli/probe/median.ts";
+import { makeQuickstartFiles, QUICKSTART_DIRECTORY } from "../scripts/quickstart-files.ts";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string" },
+    profile: { type: "string" },
+    steps: { type: "string", default: "5" },
+    conditions: { type: "string", default: "" },
+    out: { type: "string", default: join(import.meta.dirname, "results/predictions.json") },
+  },
+});
+if (values.model === undefined) throw new Error("--model is missing");
+
+const directory = mkdtempSync(join(tmpdir(), "lema-predictions-"));
+const profile = values.profile ?? (await probed());
+await makeQuickstartFiles(directory);
+const MEBIBYTE = 2 ** 20;
+const cases = [
+  ...[40, 64, 160].map((arena) => ({
+    name: `quickstart, f32, arena ${arena} MiB`,
+    model: join(directory, QUICKSTART_DIRECTORY, "model"),
+    arena,
+    shape: ["--precision", "f32", "--batch", "8", "--length", "64", "--rank", "8"],
+    steps: 40,
+  })),
+  ...[350, 1024, 4096].map((arena) => ({
+    name: `bench model, bf16, arena ${arena} MiB`,
+    model: values.model!,
+    arena,
+    shape: ["--precision", "bf16"],
+    steps: Number(values.steps),
+  })),
+];
+const rows = cases.map(({ name, model, arena, shape, steps }) => {
+  const load = loadavg()[0]!;
+  const { predicted_seconds, seconds } = stepsOf([
+    ...["--model", model, "--arena", String(arena * MEBIBYTE), "--hardware", profile],
+    ...[...shape, "--steps", String(steps)],
+  ]);
+  const measured = median(seconds);
+  const error = predicted_seconds / measured - 1;
+  console.log(
+    `${name}: predicted ${predicted_seconds.toFixed(3)} s, median ${measured.toFixed(3)} s (${(100 * error).toFixed(1)} %), load ${load.toFixed(1)}`,
+  );
+  return {
+    name,
+    predicted_seconds,
+    measured_seconds: measured,
+    error,
+    fastest_seconds: Math.min(...seconds),
+    seconds,
+    load,
+  };
+});
+const command = "npx tsx bench/predictions.ts --model DIR";
+writeFileSync(
+  values.out,
+  `${JSON.stringify({ command, cpu: cpus()[0]!.model, conditions: values.conditions, rows }, null, 2)}\n`,
+);
+rmSync(directory, { recursive: true });
+
+async function probed(): Promise<string> {
+  const file = join(directory, "hardware.yaml");
+  const io = { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: directory };
+  if ((await runCli(["probe", "--out", file, "--directory", directory], io)) !== 0)
+    throw new Error("probe failed");
+  return file;
+}
+
+/** Every case in a process of its own, as a run has. */
+function stepsOf(argv: readonly string[]): { predicted_seconds: number; seconds: number[] } {
+  const script = join(import.meta.dirname, "lema-steps.ts");
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", script, ...argv], {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout) as { predicted_seconds: number; seconds: number[] };
+}
