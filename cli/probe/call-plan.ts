@@ -1,6 +1,6 @@
 /**
  * A plan that runs op calls one by one, so that the engine itself times them: each call is a procedure and an
- * instruction of its own, in the order given, `rounds` times.
+ * instruction of its own, in the order given.
  *
  * Operands lie in regions of one dtype that all calls share: what one call leaves in the caches the next one finds, as
  * in a step, and no float is ever read as another dtype. What is only read stays as it was written at the start.
@@ -20,7 +20,7 @@ export interface CallPlan {
   readonly sources: readonly { readonly buffer: string; readonly bytes: number; readonly dtype: DType }[];
 }
 
-export function callPlan(calls: readonly PlanCall[], threads: number, rounds: number): CallPlan {
+export function callPlan(calls: readonly PlanCall[], threads: number): CallPlan {
   const regions = new Regions();
   const procedures: PlanProcedure[] = [];
   const binds: Record<string, Place>[] = [];
@@ -45,22 +45,20 @@ export function callPlan(calls: readonly PlanCall[], threads: number, rounds: nu
     procedures.push({ id: `call/${index}`, formals, calls: [{ ...call, operands, workspace }], flops: 0 });
     binds.push(bind);
   });
-  const steady = Array.from({ length: rounds }, (_, round) =>
-    procedures.map(({ id: procedure }, index): Instruction => {
-      return {
-        kind: "run",
-        lane: "compute",
-        id: `${procedure}/round/${round}`,
-        waits: [],
-        reads: [],
-        writes: [],
-        bytes: 0,
-        procedure,
-        bind: binds[index]!,
-        unit: null,
-      };
-    }),
-  ).flat();
+  const steady = procedures.map(({ id }, index): Instruction => {
+    return {
+      kind: "run",
+      lane: "compute",
+      id,
+      waits: [],
+      reads: [],
+      writes: [],
+      bytes: 0,
+      procedure: id,
+      bind: binds[index]!,
+      unit: null,
+    };
+  });
   const { buffers, end } = regions.layOut();
   const none = { prologue: [], steady: [], epilogue: [] };
   return {

@@ -17,8 +17,8 @@ export interface Effort {
   /** Passes through all calls: as many as begin within `seconds`, and at least as many as `passes`. */
   readonly seconds: number;
   readonly passes: number;
-  /** In each pass. */
-  readonly rounds: number;
+  /** How long the calls of one model are repeated in a pass. */
+  readonly dwell: number;
 }
 
 /** `groups`: calls that are timed together, small beside small, so that each finds the caches as a step of its size does. */
@@ -26,7 +26,7 @@ export async function measureCalls(
   groups: readonly (readonly PlanCall[])[],
   options: Effort & { readonly threads: number; readonly onProgress: (share: number) => void },
 ): Promise<readonly MeasuredCall[]> {
-  const { seconds, passes, rounds, threads, onProgress } = options;
+  const { seconds, passes, dwell, threads, onProgress } = options;
   const times = groups.map((calls) => calls.map((): number[] => []));
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
@@ -34,7 +34,7 @@ export async function measureCalls(
     for (const [index, calls] of groups.entries()) {
       const least = (pass + index / groups.length) / passes;
       onProgress(Math.min(least, elapsed() / seconds, 1));
-      const timed = await timeCalls(calls, { threads, rounds });
+      const timed = await timeCalls(calls, { threads, seconds: dwell });
       timed.forEach((own, call) => {
         times[index]![call]!.push(...own);
       });

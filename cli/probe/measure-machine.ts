@@ -32,15 +32,15 @@ const RESERVE = 256 * MEBIBYTE;
 export const EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
   quick: {
     seconds: 10,
-    passes: 2,
-    rounds: 2,
+    passes: 1,
+    dwell: 0.4,
     shapes: SAMPLE_SHAPES.slice(0, -1),
     transfers: { count: 8, bytes: 16 * MEBIBYTE, rows: 256 },
   },
   thorough: {
     seconds: 100,
     passes: 3,
-    rounds: 2,
+    dwell: 0.4,
     shapes: SAMPLE_SHAPES,
     transfers: { count: 64, bytes: 16 * MEBIBYTE, rows: 2048 },
   },

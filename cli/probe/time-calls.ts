@@ -4,29 +4,29 @@ import type { DType } from "../../schemas/ops/define-op.ts";
 import type { PlanCall } from "../../schemas/plan.ts";
 import { type CallPlan, callPlan } from "./call-plan.ts";
 
-/** The first round is not counted: it touches memory for the first time. */
-const WARM_UP = 1;
-
-/** Nanoseconds of every round, call by call. */
+/**
+ * Nanoseconds of every round, call by call: one round to touch the memory and to let the threads find their cores, then
+ * as many as begin within `seconds`.
+ */
 export async function timeCalls(
   calls: readonly PlanCall[],
-  { threads, rounds }: { readonly threads: number; readonly rounds: number },
+  { threads, seconds }: { readonly threads: number; readonly seconds: number },
 ): Promise<readonly (readonly number[])[]> {
-  const { plan, sources } = callPlan(calls, threads, rounds + WARM_UP);
+  const { plan, sources } = callPlan(calls, threads);
   const engine = openEngine({ backend: "cpu", serialLanes: false, diskThrottle: null });
+  const times = calls.map((): number[] => []);
   try {
     await engine.load(plan, new Map());
     for (const source of sources) {
       engine.writeTensor({ buffer: source.buffer, offset: 0 }, plausibleBytes(source));
     }
-    await engine.run({ program: "train-step", part: "steady" });
-    const spans = engine.trace();
-    return calls.map((_, index) =>
-      spans
-        .filter((_, position) => position % calls.length === index)
-        .slice(WARM_UP)
-        .map(({ start, end }) => end! - start),
-    );
+    const began = performance.now();
+    for (let round = 0; round <= 1 || performance.now() - began < 1000 * seconds; round++) {
+      await engine.run({ program: "train-step", part: "steady" });
+      if (round === 0) continue;
+      for (const [index, { start, end }] of engine.trace().entries()) times[index]!.push(end! - start);
+    }
+    return times;
   } finally {
     engine.close();
   }

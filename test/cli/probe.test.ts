@@ -19,7 +19,7 @@ import { makeSmallTraining, planText } from "./small-training.ts";
 const LEAST: ProbeEffort = {
   seconds: 0,
   passes: 1,
-  rounds: 1,
+  dwell: 0,
   shapes: SAMPLE_SHAPES.slice(0, 1),
   transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
 };
