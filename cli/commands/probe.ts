@@ -12,7 +12,7 @@ import { readInputs } from "../../workflow/read-inputs.ts";
 import { type CommandContext, positive } from "../context.ts";
 import { loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
-import { defaultThreads, measureMachine } from "../probe/measure-machine.ts";
+import { defaultThreads, EFFORTS, measureMachine } from "../probe/measure-machine.ts";
 import { profileText } from "../probe/profile-text.ts";
 import { callsOf } from "../probe/sample-models.ts";
 import { StatusLine } from "../render/status-line.ts";
@@ -48,7 +48,7 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
     const profile = await measureMachine({
       directory: resolve(io.cwd, options.directory),
       threads: options.threads ?? defaultThreads(),
-      effort: options.quick ? "quick" : "thorough",
+      effort: EFFORTS[options.quick ? "quick" : "thorough"],
       calls,
       onProgress: (text) => status.show(`measuring: ${text}`),
     });

@@ -7,8 +7,9 @@
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ArenaName, Plan } from "../../schemas/plan.ts";
-import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import { alignUp, formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { LaidOut, Shape } from "../ir/schedule.ts";
+import { PAGE } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates } from "../shape/candidates.ts";
 import { microBatches } from "../shape/floors.ts";
@@ -68,8 +69,11 @@ function laidOutWithin(candidate: Candidate): { candidate: Candidate; laidOut: L
   for (let correction = 0; correction < CORRECTIONS; correction++) {
     const laidOut = realize(tried.variant, tried.shape);
     if (fits(inputs, laidOut)) return { candidate: tried, laidOut };
-    const over = (tier: ArenaName) =>
-      Math.max(0, laidOut.arenas[tier].bytes - arenaBudget(inputs, tier).arena);
+    // Arenas are whole pages, and less room than another unit takes changes nothing: each time a larger step back.
+    const over = (tier: ArenaName) => {
+      const bytes = Math.max(0, laidOut.arenas[tier].bytes - arenaBudget(inputs, tier).arena);
+      return alignUp(bytes, PAGE) * 2 ** correction;
+    };
     tried = tried.within({ ram: over("ram"), vram: over("vram") });
   }
   return undefined;

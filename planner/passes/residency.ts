@@ -5,8 +5,8 @@
  * Guarantees: the `weights` formal of every task is bound to a place that holds its unit; per class of units, loads are
  * as few as its slots allow (Belady); every program starts and ends in the same residency. With a vram tier, ram keeps
  * some of the units that vram loads, and the others pass through it tensor by tensor: a kept unit saves both its reads
- * in a step, which no policy can better, since vram asks for each of them twice, far apart. The head's chunks wait in slots that live only while the head runs: they take
- * no room from the blocks, which never run at the same time.
+ * in a step. The head's chunks wait in slots that live only while the head runs: they take no room from the blocks,
+ * which never run at the same time.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ProgramName, Residency } from "../../schemas/plan.ts";

@@ -176,6 +176,11 @@ describe("feasible and choose-shape", () => {
     }
   });
 
+  it("steps back from a layout that is a few bytes too large until another shape results", () => {
+    const options = { layers: 3, hidden: 24, vocabulary: 109, batch: 1, length: 1 };
+    expect(compile(toyInputs({ ...options, ram: 228_972 })).diagnostics).toEqual([]);
+  });
+
   it("always fits, and more memory never makes the step longer", () => {
     const minimum = realize(whole(toyInputs()), smallestShape(whole(toyInputs()))).arenas.ram.bytes;
     let best = Number.POSITIVE_INFINITY;
