@@ -146,13 +146,17 @@ function addProduct(values: Float32Array, first: number, { rank, scaling, a, b }
   }
 }
 
-function checkRange(values: Float32Array, { tensor, target, path }: Job): void {
+/** Throws `weights.non-finite` and `weights.overflow`. */
+export function checkRange(
+  values: Float32Array,
+  { tensor, target, path }: Pick<Job, "tensor" | "target" | "path">,
+): void {
   const limit = LIMITS[target];
   for (const value of values) {
     if (Math.abs(value) < limit) continue;
     if (!Number.isFinite(value)) refuse("weights.non-finite", path, `${tensor.name} holds NaN or infinity`);
     const what = `${tensor.name} holds ${value}, which ${NAMES[target]} cannot hold`;
-    refuse("weights.overflow", path, what, "merge with --dtype bf16 or f32");
+    refuse("weights.overflow", path, what, "choose a wider type: bf16 or f32");
   }
 }
 

@@ -223,6 +223,12 @@ export const diagnosticCodes = declared({
     doc: "The disk has too little room for what is to be written.",
   },
 
+  "export.tokenizer": {
+    kind: "user",
+    exit: 1,
+    doc: "The engine that a model is exported for would run its tokenizer differently.",
+  },
+
   // The Hugging Face Hub
   "hub.bad-endpoint": {
     kind: "user",

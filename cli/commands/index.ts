@@ -4,6 +4,7 @@ import * as dataset from "./dataset.ts";
 import * as diff from "./diff.ts";
 import * as exec from "./exec.ts";
 import * as explain from "./explain.ts";
+import * as exportModel from "./export.ts";
 import * as merge from "./merge.ts";
 import * as plan from "./plan.ts";
 import * as prepare from "./prepare.ts";
@@ -29,6 +30,7 @@ export const commands: readonly CommandModule[] = [
   probe,
   dataset,
   merge,
+  exportModel,
   prepare,
   pull,
   push,

@@ -24,28 +24,32 @@ PROMPTS = 3
 LEAD = 1e-3
 
 
-def generate(model: torch.nn.Module, prompt: list[int]) -> list[int] | None:
+def generate(
+    model: torch.nn.Module, prompt: list[int], count: int = NEW_TOKENS, lead: float = LEAD
+) -> list[int] | None:
     """The greedy continuation, or None where some step is a close call."""
     tokens, cache, fed = [], None, prompt
     with torch.no_grad():
-        while len(tokens) < NEW_TOKENS:
+        while len(tokens) < count:
             result = model(input_ids=torch.tensor([fed]), past_key_values=cache, use_cache=True)
             cache = result.past_key_values
             best = result.logits[0, -1].topk(2)
-            if best.values[0] - best.values[1] < LEAD:
+            if best.values[0] - best.values[1] < lead:
                 return None
             fed = [best.indices[0].item()]
             tokens += fed
     return tokens
 
 
-def continuations(model: torch.nn.Module, vocabulary: int, seed: int) -> list[dict[str, list[int]]]:
+def continuations(
+    model: torch.nn.Module, vocabulary: int, seed: int, count: int = NEW_TOKENS, lead: float = LEAD
+) -> list[dict[str, list[int]]]:
     rng = torch.Generator().manual_seed(seed)
     found: list[dict[str, list[int]]] = []
     while len(found) < PROMPTS:
         length = PROMPT_LENGTHS[len(found) % len(PROMPT_LENGTHS)]
         prompt = torch.randint(3, vocabulary, (length,), generator=rng).tolist()
-        tokens = generate(model, prompt)
+        tokens = generate(model, prompt, count, lead)
         if tokens is not None:
             found.append({"prompt": prompt, "tokens": tokens})
     return found

@@ -24,6 +24,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+import generation
 from cases import write_json
 from precision import relative
 
@@ -42,6 +43,10 @@ VARIANTS = {
         rank_pattern={r"(up|gate)_proj": 1}, alpha_pattern={"o_proj": 16})),
     "layers": ("tied", dict(r=3, lora_alpha=5, target_modules=["k_proj", "up_proj"], layers_to_transform=[1])),
 }
+# Greedy tokens of merged models whose weights are rounded to float16: what an engine that stores them so must give. It
+# also computes in float16, so a step counts only where the best logit leads by more than that moves.
+GREEDY_CASES = ("base", "gqa_head_dim", "rope_linear", "rope_llama3", "tied")
+GREEDY = dict(seed=2, count=48, lead=0.05)
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -64,6 +69,15 @@ def write_variant(directory: Path, name: str) -> None:
     merged = exact_merge(PARITY / model / "model", directory / "adapter")
     save_file({key: value.float().contiguous() for key, value in merged.items()}, directory / "merged.safetensors",
               {"format": "pt"})
+
+
+def write_greedy(path: Path) -> None:
+    golden = {}
+    for name in GREEDY_CASES:
+        model = training.load(PARITY / name / "model", PARITY / name / "adapter", "f32").merge_and_unload()
+        model = model.half().float().eval()
+        golden[name] = generation.continuations(model, model.config.vocab_size, **GREEDY)
+    path.write_text(json.dumps(golden) + "\n")
 
 
 def load_base(model: Path, dtype: torch.dtype) -> torch.nn.Module:
@@ -159,6 +173,11 @@ def main() -> int:
                 for file in ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "merged.safetensors"):
                     if (directory / file).read_bytes() != (GOLDEN / name / file).read_bytes():
                         problems.append(f"{name}/{file} is not what PEFT gives")
+        with tempfile.TemporaryDirectory() as scratch:
+            path = (GOLDEN if arguments.write else Path(scratch)) / "greedy_f16.json"
+            write_greedy(path)
+            if path.read_bytes() != (GOLDEN / "greedy_f16.json").read_bytes():
+                problems.append("greedy_f16.json is not what Transformers gives")
     for problem in problems:
         print(f"FAIL {problem}", file=sys.stderr)
     return 1 if problems else 0
