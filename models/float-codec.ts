@@ -13,7 +13,7 @@ export function decodeFloats(bytes: Uint8Array, dtype: FloatDType): Float32Array
   const { buffer } = new Uint8Array(bytes);
   if (dtype === "f32") return new Float32Array(buffer);
   const halves = new Uint16Array(buffer);
-  const bits = new Uint32Array(halves.length);
+  const bits = new Int32Array(halves.length);
   const widen = dtype === "bf16" ? widenBF16 : widenF16;
   for (let index = 0; index < halves.length; index++) bits[index] = widen(halves[index]!);
   return new Float32Array(bits.buffer);
@@ -22,10 +22,14 @@ export function decodeFloats(bytes: Uint8Array, dtype: FloatDType): Float32Array
 /** float32 → dense little-endian elements. */
 export function encodeFloats(values: Float32Array, dtype: FloatDType): Uint8Array {
   invariant(new Uint8Array(Uint16Array.of(1).buffer)[0] === 1, "lema runs on little-endian machines only");
-  const bits = new Uint32Array(values.slice().buffer);
+  // Signed, because engines keep no unsigned integers of 32 bits: those become doubles.
+  const bits = new Int32Array(values.slice().buffer);
   if (dtype === "f32") return new Uint8Array(bits.buffer);
   const narrow = dtype === "bf16" ? narrowBF16 : narrowF16;
-  return new Uint8Array(Uint16Array.from(bits, narrow).buffer);
+  // A loop: `Uint16Array.from` calls through an iterator and takes ten times as long.
+  const halves = new Uint16Array(bits.length);
+  for (let index = 0; index < bits.length; index++) halves[index] = narrow(bits[index]!);
+  return new Uint8Array(halves.buffer);
 }
 
 function widenBF16(half: number): number {

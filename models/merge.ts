@@ -6,6 +6,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { invariant } from "../schemas/diagnostic.ts";
+import { alignUp } from "../schemas/units.ts";
 import type { AdapterModules, LoraModule } from "./adapter-modules.ts";
 import type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
 import { decodeFloats, encodeFloats, type FloatDType } from "./float-codec.ts";
@@ -110,39 +111,56 @@ async function* pieces(job: Job, onBytes: MergeOptions["onBytes"]): AsyncGenerat
   }
 }
 
+/** The factors in float64, with zeros up to a multiple of `LANES` ranks. */
 interface Factors {
-  readonly rank: number;
+  readonly ranks: number;
   readonly scaling: number;
-  readonly a: Float32Array;
-  readonly b: Float32Array;
+  /** [ranks, inputs] */
+  readonly a: Float64Array;
+  /** [outputs, ranks] */
+  readonly b: Float64Array;
 }
+
+/** Ranks in one pass over a row: it is read and written once for all of them. */
+const LANES = 4;
 
 async function readFactors({ rank, scaling, a, b }: LoraModule, path: string): Promise<Factors> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, "r");
-    return { rank, scaling, a: await readFactor(file, a, path), b: await readFactor(file, b, path) };
+    const ranks = alignUp(rank, LANES);
+    const [outputs, inputs] = [b.shape[0]!, a.shape[1]!];
+    const wideA = new Float64Array(ranks * inputs);
+    wideA.set(await readFactor(file, a, path));
+    const wideB = new Float64Array(outputs * ranks);
+    const values = await readFactor(file, b, path);
+    for (let row = 0; row < outputs; row++)
+      wideB.set(values.subarray(row * rank, (row + 1) * rank), row * ranks);
+    return { ranks, scaling, a: wideA, b: wideB };
   } finally {
     await file?.close();
   }
 }
 
 /**
- * values [n, inputs] += scaling · B[first … first + n, rank] · A [rank, inputs]. Products and sums are exact or rounded
+ * values [n, inputs] += scaling · B[first … first + n, ranks] · A [ranks, inputs]. Products are exact, sums are rounded
  * to float64, the result to float32.
  */
-function addProduct(values: Float32Array, first: number, { rank, scaling, a, b }: Factors): void {
-  const inputs = a.length / rank;
+function addProduct(values: Float32Array, first: number, { ranks, scaling, a, b }: Factors): void {
+  const inputs = a.length / ranks;
   const sum = new Float64Array(inputs);
   for (let row = 0; row < values.length / inputs; row++) {
     sum.fill(0);
-    for (let r = 0; r < rank; r++) {
-      const factor = b[(first + row) * rank + r]!;
-      const from = r * inputs;
-      for (let i = 0; i < inputs; i++) sum[i]! += factor * a[from + i]!;
+    for (let rank = 0; rank < ranks; rank += LANES) {
+      const at = (first + row) * ranks + rank;
+      const [b0, b1, b2, b3] = [b[at]!, b[at + 1]!, b[at + 2]!, b[at + 3]!];
+      const a0 = rank * inputs;
+      const [a1, a2, a3] = [a0 + inputs, a0 + 2 * inputs, a0 + 3 * inputs];
+      for (let i = 0; i < inputs; i++)
+        sum[i]! += b0 * a[a0 + i]! + b1 * a[a1 + i]! + b2 * a[a2 + i]! + b3 * a[a3 + i]!;
     }
-    const at = row * inputs;
-    for (let i = 0; i < inputs; i++) values[at + i]! += scaling * sum[i]!;
+    const begin = row * inputs;
+    for (let i = 0; i < inputs; i++) values[begin + i]! += scaling * sum[i]!;
   }
 }
 
@@ -152,7 +170,8 @@ export function checkRange(
   { tensor, target, path }: Pick<Job, "tensor" | "target" | "path">,
 ): void {
   const limit = LIMITS[target];
-  for (const value of values) {
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
     if (Math.abs(value) < limit) continue;
     if (!Number.isFinite(value)) refuse("weights.non-finite", path, `${tensor.name} holds NaN or infinity`);
     const what = `${tensor.name} holds ${value}, which ${NAMES[target]} cannot hold`;
