@@ -11,15 +11,14 @@ import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall, PlanProcedure, Range } from "../../schemas/plan.ts";
 import type { Task } from "./schedule.ts";
 
-export interface Access {
-  readonly buffer: string;
-  /** [start, end) inside the buffer. */
-  readonly start: number;
-  readonly end: number;
-  readonly write: boolean;
-  /** Call of the procedure that touches it; 0 for other tasks. */
-  readonly call: number;
-}
+/** Takes bytes [start, end) of a buffer, and the call of the procedure that touches them; 0 for other tasks. */
+export type AccessVisitor = (
+  buffer: string,
+  start: number,
+  end: number,
+  write: boolean,
+  call: number,
+) => void;
 
 export interface EffectContext {
   readonly procedures: ReadonlyMap<string, PlanProcedure>;
@@ -33,31 +32,35 @@ export interface EffectContext {
 
 /**
  * The first accesses of a task to each byte, in the order of its calls: the first call that reads it unless one before
- * wrote it, and the first call that writes it. What comes later needs nothing that these do not.
+ * wrote it, and the first call that writes it. What comes later needs nothing that these do not. Visited, not listed: a
+ * step has some ten thousand of them.
  */
-export function accessesOf(task: Task, context: EffectContext): readonly Access[] {
-  const staging: Access = { buffer: "staging", start: 0, end: context.stagingBytes, write: true, call: 0 };
+export function forEachAccess(task: Task, context: EffectContext, visit: AccessVisitor): void {
+  const touch = (buffer: string, offset: number, bytes: number, write: boolean) =>
+    visit(buffer, offset, offset + bytes, write, 0);
   switch (task.kind) {
     case "run":
-      return footprintOf(task.procedure, context).accesses.map(({ formal, start, end, write, call }) => {
+      for (const { formal, start, end, write, call } of footprintOf(task.procedure, context).accesses) {
         const { buffer, offset } = task.bind[formal]!;
-        return { buffer, start: offset + start, end: offset + end, write, call };
-      });
+        visit(buffer, offset + start, offset + end, write, call);
+      }
+      return;
     case "read":
-      return [...task.parts.map((part) => access(task.to, part.at, part.bytes, true)), staging];
+      for (const part of task.parts) touch(task.to, part.at, part.bytes, true);
+      touch("staging", 0, context.stagingBytes, true);
+      return;
     case "gather":
-      return [
-        access(task.indices.buffer, task.indices.offset, task.indices.bytes, false),
-        access(task.to.buffer, task.to.offset, context.gatherBytes(task), true),
-        staging,
-      ];
+      touch(task.indices.buffer, task.indices.offset, task.indices.bytes, false);
+      touch(task.to.buffer, task.to.offset, context.gatherBytes(task), true);
+      touch("staging", 0, context.stagingBytes, true);
+      return;
     case "copy":
-      return [
-        access(task.from.buffer, task.from.offset, task.bytes, false),
-        access(task.to.buffer, task.to.offset, task.bytes, true),
-      ];
+      touch(task.from.buffer, task.from.offset, task.bytes, false);
+      touch(task.to.buffer, task.to.offset, task.bytes, true);
+      return;
     case "write":
-      return [access(task.from.buffer, task.from.offset, task.from.bytes, false), staging];
+      touch(task.from.buffer, task.from.offset, task.from.bytes, false);
+      touch("staging", 0, context.stagingBytes, true);
   }
 }
 
@@ -90,26 +93,31 @@ export function forEachBuffer(task: Task, visit: (buffer: string) => void): void
  * What a task reads from outside and what it writes: sorted, merged ranges. A byte that one call writes and a later
  * call of the same task reads was not read from outside.
  */
-export function effectsOf(
-  task: Task,
-  context: EffectContext,
-): { readonly reads: Range[]; readonly writes: Range[] } {
+export interface Effects {
+  readonly reads: Range[];
+  readonly writes: Range[];
+}
+
+export function effectsOf(task: Task, context: EffectContext): Effects {
+  const reads: Range[] = [];
+  const writes: Range[] = [];
   if (task.kind === "run") {
-    const { reads, writes } = footprintOf(task.procedure, context);
-    return { reads: boundTo(task.bind, reads), writes: boundTo(task.bind, writes) };
+    const footprint = footprintOf(task.procedure, context);
+    for (const range of footprint.reads) reads.push(boundTo(task.bind, range));
+    for (const range of footprint.writes) writes.push(boundTo(task.bind, range));
+  } else {
+    forEachAccess(task, context, (buffer, start, end, write) => {
+      (write ? writes : reads).push({ buffer, offset: start, bytes: end - start });
+    });
   }
-  const accesses = accessesOf(task, context);
-  return {
-    reads: merged(accesses.filter(({ write }) => !write).map(rangeOf)),
-    writes: merged(accesses.filter(({ write }) => write).map(rangeOf)),
-  };
+  return { reads: merged(reads), writes: merged(writes) };
 }
 
 type Bind = Extract<Task, { kind: "run" }>["bind"];
 
 /** What a procedure's calls touch, relative to its formals. */
 export interface Footprint {
-  /** As `accessesOf` gives them. */
+  /** In the order in which `forEachAccess` visits them. */
   readonly accesses: readonly FormalAccess[];
   /** Bytes that are read before any call wrote them. */
   readonly reads: readonly FormalRange[];
@@ -212,21 +220,9 @@ function touchesOf(call: PlanCall, index: number): Touch[] {
   ];
 }
 
-function access(buffer: string, offset: number, bytes: number, write: boolean): Access {
-  return { buffer, start: offset, end: offset + bytes, write, call: 0 };
-}
-
-function rangeOf({ buffer, start, end }: Access): Range {
-  return { buffer, offset: start, bytes: end - start };
-}
-
-function boundTo(bind: Bind, ranges: readonly FormalRange[]): Range[] {
-  return merged(
-    ranges.map(({ formal, start, end }) => {
-      const { buffer, offset } = bind[formal]!;
-      return { buffer, offset: offset + start, bytes: end - start };
-    }),
-  );
+function boundTo(bind: Bind, { formal, start, end }: FormalRange): Range {
+  const { buffer, offset } = bind[formal]!;
+  return { buffer, offset: offset + start, bytes: end - start };
 }
 
 /** Sorted by buffer and offset; ranges that touch become one, empty ones are left out. */

@@ -14,7 +14,7 @@ import { type Graph, GraphBuilder, type GraphCall, type GraphValue } from "../..
 import type { Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { PlanProcedure } from "../../schemas/plan.ts";
-import { differentiate, gradientName, STREAM_GRADIENT } from "./differentiate.ts";
+import { type Differentiated, differentiate, gradientName, STREAM_GRADIENT } from "./differentiate.ts";
 import {
   ALIGNMENT,
   buildProcedure,
@@ -37,11 +37,29 @@ export interface Procedures {
 export interface ProcedureShape {
   readonly microBatch: number;
   readonly embedding: Shape["embedding"];
-  /** Whether some blocks keep their activations. */
-  readonly saving: boolean;
 }
 
-export function buildProcedures(inputs: Inputs, units: Units, shape: ProcedureShape): Procedures {
+/** What does not depend on the shape: the derivatives of all graphs. */
+export interface Derivatives {
+  readonly blocks: readonly Differentiated[];
+  readonly norm: Differentiated;
+}
+
+export function differentiateAll({ model }: Inputs): Derivatives {
+  const ends = { input: "x", output: "y" };
+  return {
+    blocks: model.graphs.map((graph) => differentiate(graph, ends)),
+    norm: differentiate(model.norm.graph, ends),
+  };
+}
+
+/** Procedures that a plan does not use are left out of it. */
+export function buildProcedures(
+  inputs: Inputs,
+  units: Units,
+  derivatives: Derivatives,
+  shape: ProcedureShape,
+): Procedures {
   const { model, hardware } = inputs;
   const common = { batch: shape.microBatch, threads: hardware.compute.threads ?? 1 };
   const build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) =>
@@ -52,7 +70,7 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: ProcedureSh
     const name = units.graphNames[index]!;
     const adapter = units.adapters[index]!;
     const regions = { weights: units.weights[index]!, adapter, gradient: adapter };
-    const { values, recompute, backward } = differentiate(graph, { input: "x", output: "y" });
+    const { values, recompute, backward } = derivatives.blocks[index]!;
     const kept = savedValues(values, graph.calls, backward);
     const region = layoutRegion(
       kept.map((value) => ({ name: value.name, bytes: valueBytes(value, shape.microBatch) })),
@@ -62,13 +80,9 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: ProcedureSh
     all.push(
       build(`${name}.forward`, { ...graph, ...regions }),
       build(`${name}.backward`, { values, calls: [...recompute, ...backward], ...regions }),
+      build(`${name}.forward.saving`, { ...graph, ...regions, saved: region }),
+      build(`${name}.backward.saved`, { values, calls: backward, ...regions, saved: region }),
     );
-    if (shape.saving) {
-      all.push(
-        build(`${name}.forward.saving`, { ...graph, ...regions, saved: region }),
-        build(`${name}.backward.saved`, { values, calls: backward, ...regions, saved: region }),
-      );
-    }
     if (adapter.bytes > 0) {
       for (const [work, call] of adapterGraphs(inputs, adapter)) all.push(build(`${name}.${work}`, call));
     }
@@ -83,7 +97,7 @@ export function buildProcedures(inputs: Inputs, units: Units, shape: ProcedureSh
       );
     });
   }
-  all.push(build("head.finish", { ...headFinish(inputs), weights: units.normWeights }));
+  all.push(build("head.finish", { ...headFinish(inputs, derivatives.norm), weights: units.normWeights }));
   all.push(build("head.finish.loss", headFinishLoss(inputs)));
   all.push(build("step.loss", stepLoss(inputs)));
   const parameters = model.blocks.reduce((sum, block) => sum + block.parameters.length, 0);
@@ -178,14 +192,16 @@ function finishCall(g: GraphBuilder, inputs: Inputs, gradient: boolean): void {
 }
 
 /** Loss and its gradient, carried back through the final norm into the residual stream. */
-function headFinish(inputs: Inputs): {
+function headFinish(
+  inputs: Inputs,
+  norm: Differentiated,
+): {
   values: Readonly<Record<string, GraphValue>>;
   calls: readonly GraphCall[];
 } {
   const g = new GraphBuilder();
   finishCall(g, inputs, true);
   const finish = g.finish();
-  const norm = differentiate(inputs.model.norm.graph, { input: "x", output: "y" });
   return {
     values: { ...norm.values, ...finish.values },
     calls: [...finish.calls, ...norm.recompute, ...norm.backward],

@@ -16,6 +16,7 @@ export class TaskWriter {
   readonly #procedures: ReadonlyMap<string, PlanProcedure>;
   #program: ProgramName = "train-step";
   #tasks: Task[] = [];
+  readonly #scratches = new Map<string, ValuePlace>();
 
   constructor(arena: ArenaName, procedures: readonly PlanProcedure[]) {
     this.arena = arena;
@@ -29,6 +30,7 @@ export class TaskWriter {
   begin(program: ProgramName): void {
     this.#program = program;
     this.#tasks = [];
+    this.#scratches.clear();
   }
 
   end(): readonly Task[] {
@@ -89,7 +91,11 @@ export class TaskWriter {
 
   /** One scratch buffer per procedure, alive while the program still runs it: phases share its bytes. */
   #scratch(procedure: string, lane: "compute" | "host", bytes: number): ValuePlace {
+    const known = this.#scratches.get(procedure);
+    if (known) return known;
     const arena = lane === "host" ? "ram" : this.arena;
-    return at(this.value(`scratch/${procedure}`, bytes, "scratch", arena));
+    const place = at(this.value(`scratch/${procedure}`, bytes, "scratch", arena));
+    this.#scratches.set(procedure, place);
+    return place;
   }
 }

@@ -3,7 +3,7 @@
  * its units, and remembers the procedures of each micro-batch, which many candidate shapes share.
  */
 import type { Inputs } from "../../schemas/inputs.ts";
-import { buildProcedures, type Procedures } from "./procedures.ts";
+import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "./procedures.ts";
 import type { Shape, UnitSize } from "./schedule.ts";
 import { splitBlocks } from "./split-blocks.ts";
 import { buildUnits, type Units } from "./units.ts";
@@ -12,6 +12,7 @@ export class Variant {
   readonly unitSize: UnitSize;
   readonly inputs: Inputs;
   readonly units: Units;
+  #derivatives: Derivatives | undefined;
   readonly #procedures = new Map<string, Procedures>();
 
   constructor(unitSize: UnitSize, inputs: Inputs) {
@@ -20,12 +21,12 @@ export class Variant {
     this.units = buildUnits(inputs);
   }
 
-  procedures({ microBatch, embedding, keep }: Pick<Shape, "microBatch" | "embedding" | "keep">): Procedures {
-    const saving = keep > 0;
-    const key = `${microBatch} ${embedding} ${saving}`;
+  procedures({ microBatch, embedding }: Shape): Procedures {
+    const key = `${microBatch} ${embedding}`;
     const known = this.#procedures.get(key);
     if (known) return known;
-    const built = buildProcedures(this.inputs, this.units, { microBatch, embedding, saving });
+    this.#derivatives ??= differentiateAll(this.inputs);
+    const built = buildProcedures(this.inputs, this.units, this.#derivatives, { microBatch, embedding });
     this.#procedures.set(key, built);
     return built;
   }

@@ -28,41 +28,62 @@ function sortedBy(blocks: readonly Block[], order: Order): readonly number[] {
   return blocks.map((_, index) => index).sort((a, b) => order(blocks[a]!, blocks[b]!) || a - b);
 }
 
-/** Flat arrays: every block looks at most of those before it. */
 function firstFit(blocks: readonly Block[], order: readonly number[]): Packing {
-  const starts = Float64Array.from(blocks, ({ start }) => start);
-  const ends = Float64Array.from(blocks, ({ end }) => end);
-  const offsets = new Float64Array(blocks.length);
-  const tops = new Float64Array(blocks.length);
-  /** The first `count` are the blocks that have an offset, from the lowest up. */
-  const placed = new Int32Array(blocks.length);
+  const offsets = new Array<number>(blocks.length).fill(0);
+  const placed = new Placed(blocks.length);
   let height = 0;
-  order.forEach((index, count) => {
-    const { start, end, bytes, alignment } = blocks[index]!;
-    let offset = 0;
-    for (let k = 0; k < count; k++) {
-      const other = placed[k]!;
-      if (ends[other]! <= start || end <= starts[other]!) continue;
-      if (offset + bytes <= offsets[other]!) break;
-      offset = Math.max(offset, alignUp(tops[other]!, alignment));
-    }
+  for (const index of order) {
+    const block = blocks[index]!;
+    const offset = placed.lowest(block);
+    placed.insert(block, offset);
     offsets[index] = offset;
-    tops[index] = offset + bytes;
-    height = Math.max(height, offset + bytes);
-    insertByOffset(placed, count, index, offsets);
-  });
-  return { offsets: Array.from(offsets), height };
+    height = Math.max(height, offset + block.bytes);
+  }
+  return { offsets, height };
 }
 
-/** Keeps the first `count` of `placed` sorted, and puts `index` behind those of the same offset. */
-function insertByOffset(placed: Int32Array, count: number, index: number, offsets: Float64Array): void {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (offsets[placed[middle]!]! <= offsets[index]!) low = middle + 1;
-    else high = middle;
+/** Blocks that have an offset, from the lowest up. Flat arrays: every block looks at most of those before it. */
+class Placed {
+  readonly #starts: Float64Array;
+  readonly #ends: Float64Array;
+  readonly #bottoms: Float64Array;
+  readonly #tops: Float64Array;
+  #count = 0;
+
+  constructor(capacity: number) {
+    this.#starts = new Float64Array(capacity);
+    this.#ends = new Float64Array(capacity);
+    this.#bottoms = new Float64Array(capacity);
+    this.#tops = new Float64Array(capacity);
   }
-  placed.copyWithin(low + 1, low, count);
-  placed[low] = index;
+
+  /** The lowest offset at which the block meets none of them. */
+  lowest({ start, end, bytes, alignment }: Block): number {
+    let offset = 0;
+    for (let k = 0; k < this.#count; k++) {
+      if (this.#ends[k]! <= start || end <= this.#starts[k]!) continue;
+      if (offset + bytes <= this.#bottoms[k]!) break;
+      offset = Math.max(offset, alignUp(this.#tops[k]!, alignment));
+    }
+    return offset;
+  }
+
+  /** Behind those of the same offset. */
+  insert({ start, end, bytes }: Block, offset: number): void {
+    let low = 0;
+    let high = this.#count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#bottoms[middle]! <= offset) low = middle + 1;
+      else high = middle;
+    }
+    for (const array of [this.#starts, this.#ends, this.#bottoms, this.#tops]) {
+      array.copyWithin(low + 1, low, this.#count);
+    }
+    this.#starts[low] = start;
+    this.#ends[low] = end;
+    this.#bottoms[low] = offset;
+    this.#tops[low] = offset + bytes;
+    this.#count++;
+  }
 }

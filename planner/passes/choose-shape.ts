@@ -35,7 +35,9 @@ export function chooseShape(variants: readonly Variant[]): ChosenShape {
   );
   const finalists = bestOfEachKind(ranked).flatMap((candidate) => {
     const laidOut = laidOutWithin(candidate);
-    return laidOut ? [{ ...laidOut, time: simulateCandidate(candidate.variant, laidOut.laidOut) }] : [];
+    if (!laidOut) return [];
+    // The layout is not kept: those of all finalists together would fill the memory.
+    return [{ candidate: laidOut.candidate, time: simulateCandidate(candidate.variant, laidOut.laidOut) }];
   });
   invariant(finalists.length > 0, "no candidate fits, although a floor does");
   const fastest = Math.min(...finalists.map(({ time }) => time));

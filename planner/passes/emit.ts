@@ -1,18 +1,19 @@
 /**
  * emit: tasks with addresses and waits become instructions: byte ranges, file segments, effects and byte counts.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { Inputs, InputTensor } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
 import { largestRow } from "../cost/pages.ts";
-import { type EffectContext, effectsOf } from "../ir/effects.ts";
+import { type EffectContext, type Effects, effectsOf } from "../ir/effects.ts";
 import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
-import { tensorByName } from "../ir/units.ts";
 import { at } from "../ir/values.ts";
 import { mapPrograms } from "./residency.ts";
 
 export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Programs<PlanProgram> {
-  const part = (tasks: readonly SyncedTask[]) => tasks.map((task) => instructionOf(task, inputs, context));
+  const tensors = tensorsOf(inputs);
+  const part = (tasks: readonly SyncedTask[]) =>
+    tasks.map((one) => instructionOf(one, tensors, context.stagingBytes, effectsOf(one.task, context)));
   return mapPrograms(synced.synced, ({ prologue, steady, epilogue }) => ({
     prologue: part(prologue),
     steady: part(steady),
@@ -20,10 +21,31 @@ export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Pr
   }));
 }
 
-function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: EffectContext): Instruction {
+/** Instructions that say nothing of their effects: all that the simulator asks for. */
+export function emitForTiming(
+  inputs: Inputs,
+  tasks: readonly SyncedTask[],
+  { stagingBytes }: EffectContext,
+): readonly Instruction[] {
+  const tensors = tensorsOf(inputs);
+  return tasks.map((one) => instructionOf(one, tensors, stagingBytes, { reads: [], writes: [] }));
+}
+
+type Tensors = ReadonlyMap<string, InputTensor>;
+
+function tensorsOf({ model }: Inputs): Tensors {
+  return new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
+}
+
+function instructionOf(
+  { task, waits }: SyncedTask,
+  tensors: Tensors,
+  stagingBytes: number,
+  effects: Effects,
+): Instruction {
   const { id } = task;
-  const common = { waits: [...waits], ...effectsOf(task, context) };
-  const staging: Range = { buffer: "staging", offset: 0, bytes: context.stagingBytes };
+  const common = { waits: [...waits], ...effects };
+  const staging: Range = { buffer: "staging", offset: 0, bytes: stagingBytes };
   switch (task.kind) {
     case "run": {
       const { kind, lane, procedure, bind, unit } = task;
@@ -35,12 +57,12 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
       return { ...task, ...common, bytes: task.from.bytes, staging };
     case "read": {
       const { unit, evicts } = task;
-      const segments = segmentsOf(task.to, inputs, task.parts);
+      const segments = segmentsOf(task.to, tensors, task.parts);
       const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
       return { kind: "read", lane: "disk", id, ...common, unit, evicts, bytes, segments, staging };
     }
     case "gather": {
-      const { file, offset, shape, storage, name } = tensorByName(inputs, task.tensor);
+      const { file, offset, shape, storage, name } = tensors.get(task.tensor)!;
       const [table_rows, width] = shape as readonly [number, number];
       const row_bytes = width * dtypeBytes[storage];
       const count = task.indices.bytes / dtypeBytes.i32;
@@ -65,9 +87,9 @@ function instructionOf({ task, waits }: SyncedTask, inputs: Inputs, context: Eff
 
 type Segment = Extract<Instruction, { kind: "read" }>["segments"][number];
 
-function segmentsOf(buffer: string, inputs: Inputs, parts: ReadTask["parts"]): Segment[] {
+function segmentsOf(buffer: string, tensors: Tensors, parts: ReadTask["parts"]): Segment[] {
   return parts.map((part) => {
-    const { file, offset, name } = tensorByName(inputs, part.tensor);
+    const { file, offset, name } = tensors.get(part.tensor)!;
     const to = at(buffer, part.at);
     return { file, offset: offset + part.from, bytes: part.bytes, tensor: name, from: part.from, to };
   });

@@ -10,7 +10,7 @@ import type { ArenaName, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
 import { forEachBuffer } from "../ir/effects.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
-import type { ArenaLayout, LaidOut, Programs, Rolled, Task, Value } from "../ir/schedule.ts";
+import type { ArenaLayout, LaidOut, Programs, Rolled, Task, TaskParts, Value } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
 import { type Block, maxLive, pack } from "../layout/pack.ts";
 import { mapPrograms } from "./residency.ts";
@@ -35,11 +35,36 @@ export function fullest(rolled: Rolled): Readonly<Record<ArenaName, number>> {
     const here = rolled.values.filter((value) => value.arena === name && value.bytes > 0);
     const { end } = stack(here.filter(({ program }) => program === null));
     const tallest = Object.values(
-      mapPrograms(lifetimes, (known, program) => maxLive(blocksOf(here, program, known))),
+      mapPrograms(lifetimes, (known, program) =>
+        mostAlive(
+          here.filter((value) => value.program === program),
+          known,
+          rolled.parts[program],
+        ),
+      ),
     );
     return alignUp(alignUp(end, ALIGNMENT) + Math.max(...tallest), PAGE);
   };
   return { ram: arena("ram"), vram: arena("vram") };
+}
+
+/** The largest sum of bytes of the values alive at one of a program's tasks. */
+function mostAlive(
+  values: readonly Value[],
+  lifetimes: ReadonlyMap<string, Lifetime>,
+  { prologue, steady, epilogue }: TaskParts,
+): number {
+  const change = new Float64Array(prologue.length + steady.length + epilogue.length + 1);
+  for (const { id, bytes } of values) {
+    const { start, end } = lifetimeOf(id, lifetimes);
+    change[start]! += bytes;
+    change[end]! -= bytes;
+  }
+  let alive = 0;
+  return change.reduce((most, bytes) => {
+    alive += bytes;
+    return Math.max(most, alive);
+  }, 0);
 }
 
 function allLifetimes({ parts }: Rolled): Programs<ReadonlyMap<string, Lifetime>> {
@@ -108,11 +133,16 @@ function blocksOf(
 ): readonly Block[] {
   return values
     .filter((value) => value.program === program)
-    .map((value) => {
-      const lifetime = lifetimes.get(value.id);
-      invariant(lifetime, `${value.id} is never used`);
-      return { ...lifetime, bytes: value.bytes, alignment: value.alignment };
+    .map(({ id, bytes, alignment }) => {
+      const { start, end } = lifetimeOf(id, lifetimes);
+      return { start, end, bytes, alignment };
     });
+}
+
+function lifetimeOf(id: string, lifetimes: ReadonlyMap<string, Lifetime>): Lifetime {
+  const lifetime = lifetimes.get(id);
+  invariant(lifetime, `${id} is never used`);
+  return lifetime;
 }
 
 function bufferOf(value: Value, offset: number, lifetime: PlanBuffer["lifetime"]): PlanBuffer {

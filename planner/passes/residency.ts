@@ -11,7 +11,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ProgramName, Residency } from "../../schemas/plan.ts";
 import { type Load, replace, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
-import type { Expanded, Programs, Resident, Shape, Task } from "../ir/schedule.ts";
+import type { Expanded, Programs, Resident, Shape, Task, ValuePlace } from "../ir/schedule.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
 import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
 import { WeightPlaces } from "../ir/weight-places.ts";
@@ -158,25 +158,28 @@ function bindWeights(
   touches: readonly Touch[],
 ): readonly Task[] {
   const starts = new Set(touches.map(({ firstTask }) => firstTask));
-  let place = "";
+  let streamed: ValuePlace | undefined;
   return tasks.map((task, index) => {
     if (task.kind !== "run" || task.unit === null) return task;
-    if (pinned.has(task.unit)) return { ...task, bind: { ...task.bind, weights: at(pinnedSlot(task.unit)) } };
-    if (starts.has(index)) place = places.get(index)!;
-    return { ...task, bind: { ...task.bind, weights: at(place) } };
+    if (starts.has(index)) streamed = at(places.get(index)!);
+    const weights = pinned.has(task.unit) ? at(pinnedSlot(task.unit)) : streamed!;
+    return { ...task, bind: { ...task.bind, weights } };
   });
 }
 
+/** `loads` are sorted by the task that they stand before. */
 function insertLoads(
   tasks: readonly Task[],
   loads: readonly { readonly before: number; readonly tasks: readonly Task[] }[],
 ): readonly Task[] {
-  const before = new Map<number, readonly Task[]>();
-  for (const load of loads) before.set(load.before, [...(before.get(load.before) ?? []), ...load.tasks]);
-  return [
-    ...tasks.flatMap((task, index) => [...(before.get(index) ?? []), task]),
-    ...(before.get(tasks.length) ?? []),
-  ];
+  const result: Task[] = [];
+  let at = 0;
+  for (const load of loads) {
+    while (at < load.before) result.push(tasks[at++]!);
+    result.push(...load.tasks);
+  }
+  while (at < tasks.length) result.push(tasks[at++]!);
+  return result;
 }
 
 export function mapPrograms<From, To>(

@@ -8,7 +8,7 @@
  * 1989). Parts are separate runs of the engine: lanes are empty in between.
  */
 import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
-import { type Access, accessesOf, type EffectContext } from "../ir/effects.ts";
+import { type EffectContext, forEachAccess } from "../ir/effects.ts";
 import type { LaidOut, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
 
@@ -35,8 +35,8 @@ export function sync(laidOut: LaidOut, context: EffectContext): Synced {
 /** Tasks are their indices here, lanes their indices in `LANES`. */
 class Synchronizer {
   readonly #tasks: readonly Task[];
-  readonly #accesses: readonly (readonly Located[])[];
-  readonly #arenas: Readonly<Record<ArenaName, Ledger>>;
+  readonly #accesses: Accesses;
+  readonly #ledgers: Readonly<Record<ArenaName, Ledger>>;
   /** Lane of each task, and its position there, from 1. */
   readonly #lanes: Int32Array;
   readonly #positions: Int32Array;
@@ -45,11 +45,11 @@ class Synchronizer {
 
   constructor(tasks: readonly Task[], buffers: ReadonlyMap<string, PlanBuffer>, context: EffectContext) {
     this.#tasks = tasks;
-    this.#accesses = tasks.map((task) => accessesOf(task, context).map((access) => locate(access, buffers)));
     this.#lanes = Int32Array.from(tasks, ({ lane }) => LANES.indexOf(lane));
     const counts = LANES.map(() => 0);
     this.#positions = this.#lanes.map((lane) => ++counts[lane]!);
-    this.#arenas = {
+    this.#accesses = accessesOf(tasks, buffers, context);
+    this.#ledgers = {
       ram: new Ledger(this.#accesses, "ram", this.#lanes),
       vram: new Ledger(this.#accesses, "vram", this.#lanes),
     };
@@ -61,7 +61,6 @@ class Synchronizer {
       const lane = this.#lanes[index]!;
       const clock = [...latest[lane]!];
       const waits = this.#synchronize(index, clock);
-      for (const access of this.#accesses[index]!) this.#arenas[access.arena].record(access, index);
       clock[lane] = this.#positions[index]!;
       this.#finished[index] = clock;
       latest[lane] = clock;
@@ -71,16 +70,16 @@ class Synchronizer {
 
   /** The waits of a task; `clock` takes in what they imply. */
   #synchronize(index: number, clock: Clock): readonly Wait[] {
-    const accesses = this.#accesses[index]!;
+    const { first, arena, call: calls } = this.#accesses;
     const waits: Wait[] = [];
-    const needed = LANES.map(() => NOBODY);
     const own = this.#lanes[index]!;
-    for (let next = 0; next < accesses.length; ) {
-      const { call } = accesses[next]!;
+    const needed = LANES.map(() => NOBODY);
+    const end = first[index + 1]!;
+    for (let access = first[index]!; access < end; ) {
+      const call = calls[access]!;
       needed.fill(NOBODY);
-      for (; accesses[next]?.call === call; next++) {
-        const access = accesses[next]!;
-        this.#arenas[access.arena].conflicts(access, needed);
+      for (; access < end && calls[access] === call; access++) {
+        this.#ledgers[arena[access]!].record(access, index, needed);
       }
       const others = needed.filter((other, lane) => other !== NOBODY && lane !== own);
       // The latest task first: what it implies need not be waited for again.
@@ -94,66 +93,77 @@ class Synchronizer {
   }
 }
 
-/** An access in arena bytes. */
-interface Located {
-  readonly arena: ArenaName;
-  readonly start: number;
-  readonly end: number;
-  readonly write: boolean;
-  readonly call: number;
+/** All accesses in serial order, one array a property: no object for each of some ten thousand. */
+interface Accesses {
+  /** Where the accesses of each task begin; one more than tasks. */
+  readonly first: number[];
+  readonly arena: ArenaName[];
+  /** Arena bytes [start, end). */
+  readonly start: number[];
+  readonly end: number[];
+  readonly write: boolean[];
+  readonly call: number[];
 }
 
-function locate(access: Access, buffers: ReadonlyMap<string, PlanBuffer>): Located {
-  const { arena, offset } = buffers.get(access.buffer)!;
-  const { start, end, write, call } = access;
-  return { arena, start: offset + start, end: offset + end, write, call };
+function accessesOf(
+  tasks: readonly Task[],
+  buffers: ReadonlyMap<string, PlanBuffer>,
+  context: EffectContext,
+): Accesses {
+  const all: Accesses = { first: [0], arena: [], start: [], end: [], write: [], call: [] };
+  for (const task of tasks) {
+    forEachAccess(task, context, (buffer, start, end, write, call) => {
+      const { arena, offset } = buffers.get(buffer)!;
+      all.arena.push(arena);
+      all.start.push(offset + start);
+      all.end.push(offset + end);
+      all.write.push(write);
+      all.call.push(call);
+    });
+    all.first.push(all.start.length);
+  }
+  return all;
 }
 
-/**
- * Who touched each byte of an arena last, its bytes cut into cells at every boundary of any access. Flat arrays: a
- * step's tasks visit some hundred thousand cells.
- */
+/** Who touched each byte of an arena last, its bytes cut into cells at every boundary of any access. */
 class Ledger {
+  readonly #accesses: Accesses;
+  readonly #lanes: Int32Array;
   /** Where each cell starts; it ends where the next one does. */
   readonly #cuts: Float64Array;
   readonly #writer: Int32Array;
-  /** Per cell and lane, the last reader since the last write. */
+  /** Per cell and lane, the last reader. One before the last write changes nothing: the writer waited for it. */
   readonly #readers: Int32Array;
-  readonly #lanes: Int32Array;
 
-  constructor(accesses: readonly (readonly Located[])[], arena: ArenaName, lanes: Int32Array) {
+  constructor(accesses: Accesses, arena: ArenaName, lanes: Int32Array) {
     const cuts = new Set<number>();
-    for (const ofTask of accesses) {
-      for (const access of ofTask) if (access.arena === arena) cuts.add(access.start).add(access.end);
-    }
+    accesses.start.forEach((start, access) => {
+      if (accesses.arena[access] === arena) cuts.add(start).add(accesses.end[access]!);
+    });
+    this.#accesses = accesses;
+    this.#lanes = lanes;
     this.#cuts = Float64Array.from(cuts).sort();
     this.#writer = new Int32Array(cuts.size).fill(NOBODY);
     this.#readers = new Int32Array(cuts.size * LANES.length).fill(NOBODY);
-    this.#lanes = lanes;
   }
 
-  /** Raises `latest`, per lane, to the last task that the access must come after. */
-  conflicts({ start, end, write }: Located, latest: number[]): void {
-    for (let cell = this.#find(start); this.#cuts[cell]! < end; cell++) {
+  /** Notes a task's access, and raises `needed`, per lane, to the last task that it must come after. */
+  record(access: number, task: number, needed: number[]): void {
+    const { start, end, write } = this.#accesses;
+    const to = end[access]!;
+    const writes = write[access]!;
+    for (let cell = this.#find(start[access]!); this.#cuts[cell]! < to; cell++) {
+      const readers = cell * LANES.length;
       const writer = this.#writer[cell]!;
       if (writer !== NOBODY) {
         const lane = this.#lanes[writer]!;
-        latest[lane] = Math.max(latest[lane]!, writer);
+        needed[lane] = Math.max(needed[lane]!, writer);
       }
-      if (!write) continue;
-      for (let lane = 0; lane < LANES.length; lane++) {
-        const reader = this.#readers[cell * LANES.length + lane]!;
-        latest[lane] = Math.max(latest[lane]!, reader);
-      }
-    }
-  }
-
-  record({ start, end, write }: Located, task: number): void {
-    for (let cell = this.#find(start); this.#cuts[cell]! < end; cell++) {
-      const readers = cell * LANES.length;
-      if (write) {
+      if (writes) {
+        for (let lane = 0; lane < LANES.length; lane++) {
+          needed[lane] = Math.max(needed[lane]!, this.#readers[readers + lane]!);
+        }
         this.#writer[cell] = task;
-        this.#readers.fill(NOBODY, readers, readers + LANES.length);
       } else this.#readers[readers + this.#lanes[task]!] = task;
     }
   }
