@@ -88,25 +88,13 @@ class Interpreter {
     this.#parameterIsRight(use);
     const { step, buffer, start, end, arena, content, dtype } = use;
     const { instruction, path } = step;
-    const range = `${arena}[${start}, ${end})`;
+    const what = () => `${instruction.id} reads ${arena}[${start}, ${end}) of ${buffer}`;
     if (!content) {
-      this.#tell(
-        "verify.undefined-read",
-        path,
-        `${instruction.id} reads ${range} of ${buffer}, which nobody wrote`,
-      );
+      this.#tell("verify.undefined-read", path, `${what()}, which nobody wrote`);
     } else if (content.buffer !== buffer) {
-      this.#tell(
-        "verify.undefined-read",
-        path,
-        `${instruction.id} reads ${range} of ${buffer}, which holds ${content.buffer}`,
-      );
+      this.#tell("verify.undefined-read", path, `${what()}, which holds ${content.buffer}`);
     } else if (dtype !== null && dtype !== content.dtype) {
-      this.#tell(
-        "verify.dtype",
-        path,
-        `${instruction.id} reads ${range} of ${buffer} as ${dtype}, which holds ${content.dtype}`,
-      );
+      this.#tell("verify.dtype", path, `${what()} as ${dtype}, which holds ${content.dtype}`);
     } else if (content.weight && !bindsWeightsAt(step, buffer)) {
       this.#tell(
         "verify.contents",
@@ -118,6 +106,7 @@ class Interpreter {
 
   /** A unit reads its own parameters, and a replica of one only while it equals the parameter. */
   #parameterIsRight({ step, buffer, start, end, content }: Use): void {
+    if (!this.#owners.knows(buffer)) return;
     const { instruction, path } = step;
     const base = this.#index.buffer(buffer).offset;
     for (const found of this.#owners.within(buffer, start - base, end - base)) {

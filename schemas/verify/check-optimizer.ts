@@ -8,24 +8,25 @@ import { adamw } from "../ops/adamw.ts";
 import { fill } from "../ops/fill.ts";
 import { gradNorm } from "../ops/grad-norm.ts";
 import { squareSum } from "../ops/square-sum.ts";
-import type { PlanCall, PlanParameter, Range } from "../plan.ts";
+import type { Place, PlanCall, PlanParameter, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { mergeIntervals, totalBytes } from "./intervals.ts";
 import { f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
-import { callAccesses } from "./procedure-summary.ts";
+import type { CallAccess } from "./procedure-summary.ts";
 
 interface Operand extends Range {
   readonly reads: boolean;
   readonly writes: boolean;
 }
 
-/** A call, or a copy (`call` is null), with its operands in buffer bytes; they are numbered through the step. */
+/** A call, or a copy (`call` is null), and where its operands are; they are numbered through the step. */
 interface LocatedCall {
   readonly ordinal: number;
   readonly step: Step;
   readonly call: PlanCall | null;
-  readonly operands: ReadonlyMap<string, Operand>;
+  readonly accesses: readonly CallAccess[];
+  readonly bind: Readonly<Record<string, Place>>;
 }
 
 /** One operand of one call that touches a parameter's gradient or value. */
@@ -73,33 +74,45 @@ function locateCalls(index: PlanIndex): LocatedCall[] {
     const { instruction } = step;
     if (instruction.kind === "copy" && instruction.unit === null) {
       const { from, to, bytes } = instruction;
-      const operands = new Map([
-        ["from", { ...from, bytes, reads: true, writes: false }],
-        ["to", { ...to, bytes, reads: false, writes: true }],
-      ]);
-      located.push({ ordinal: located.length, step, call: null, operands });
+      const whole = { start: 0, end: bytes, dtype: null };
+      const accesses = [
+        { ...whole, name: "from", formal: "from", reads: true, writes: false },
+        { ...whole, name: "to", formal: "to", reads: false, writes: true },
+      ];
+      located.push({ ordinal: located.length, step, call: null, accesses, bind: { from, to } });
     }
     if (instruction.kind !== "run") continue;
-    for (const call of index.procedure(instruction.procedure).calls) {
-      const operands = new Map<string, Operand>();
-      for (const { name, formal, start, end, reads, writes } of callAccesses(call)) {
-        const { buffer, offset } = instruction.bind[formal]!;
-        operands.set(name, { buffer, offset: offset + start, bytes: end - start, reads, writes });
-      }
-      located.push({ ordinal: located.length, step, call, operands });
+    const procedure = index.procedure(instruction.procedure);
+    const { calls } = index.summary(procedure);
+    for (const [i, call] of procedure.calls.entries()) {
+      const { bind } = instruction;
+      located.push({ ordinal: located.length, step, call, accesses: calls[i]!, bind });
     }
   }
   return located;
 }
 
+function operandOf({ bind }: LocatedCall, { formal, start, end, reads, writes }: CallAccess): Operand {
+  const { buffer, offset } = bind[formal]!;
+  return { buffer, offset: offset + start, bytes: end - start, reads, writes };
+}
+
+function operandNamed(located: LocatedCall, name: string): Operand | undefined {
+  const access = located.accesses.find((one) => one.name === name);
+  return access && operandOf(located, access);
+}
+
 function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap): Map<PlanParameter, Event[]> {
   const events = new Map<PlanParameter, Event[]>();
   for (const located of calls) {
-    for (const [operand, range] of located.operands) {
+    for (const access of located.accesses) {
+      // Few calls touch a parameter: the others are not even located.
+      if (!owners.knows(located.bind[access.formal]!.buffer)) continue;
+      const range = operandOf(located, access);
       for (const own of owners.within(range.buffer, range.offset, range.offset + range.bytes)) {
         const list = events.get(own.parameter) ?? [];
         events.set(own.parameter, list);
-        list.push({ located, operand, range, own });
+        list.push({ located, operand: access.name, range, own });
       }
     }
   }
@@ -112,11 +125,11 @@ function everySumCounts(
   norm: LocatedCall,
   report: Report<"verify.optimizer">,
 ): void {
-  const squares = norm.operands.get("squares");
+  const squares = operandNamed(norm, "squares");
   const sums = calls.filter(({ call }) => call?.op === squareSum.name);
-  const counted = sums.flatMap(({ ordinal, operands }) => {
-    const y = operands.get("y");
-    return squares && y && ordinal < norm.ordinal && within(squares, y)
+  const counted = sums.flatMap((sum) => {
+    const y = operandNamed(sum, "y");
+    return squares && y && sum.ordinal < norm.ordinal && within(squares, y)
       ? [{ start: y.offset, end: y.offset + y.bytes }]
       : [];
   });
@@ -138,7 +151,7 @@ function followGradient(
   // The buffers in which the gradient stands: where it was zeroed, then also where it was copied.
   const holders = new Set<string>();
   for (const { located, operand, range, own } of events) {
-    const { call, step, ordinal, operands } = located;
+    const { call, step, ordinal } = located;
     const { instruction } = step;
     const { buffer } = range;
     const whole = range.offset <= own.start && own.end <= range.offset + range.bytes;
@@ -172,12 +185,12 @@ function followGradient(
     } else if (call.op === adamw.name && operand === "grad") {
       if (stage !== "measured" || ordinal < norm.ordinal)
         wrong(`${instruction.id} comes before the global norm`);
-      if (!holders.has(buffer) || !appliesTo(parameter, own, operands)) {
+      if (!holders.has(buffer) || !appliesTo(parameter, own, located)) {
         wrong(`${instruction.id} does not apply its gradient to it`);
       }
-      if (!sameRange(operands.get("clip"), norm.operands.get("clip")))
+      if (!sameRange(operandNamed(located, "clip"), operandNamed(norm, "clip")))
         wrong(`${instruction.id} takes another clip`);
-      if (!sameRange(operands.get("skip"), norm.operands.get("skip")))
+      if (!sameRange(operandNamed(located, "skip"), operandNamed(norm, "skip")))
         wrong(`${instruction.id} takes another skip`);
       stage = "applied";
     } else {
@@ -189,20 +202,16 @@ function followGradient(
 }
 
 /** The update's operands lie over value, gradient and moments at the same distance from each. */
-function appliesTo(
-  parameter: PlanParameter,
-  gradient: ParameterBytes,
-  operands: LocatedCall["operands"],
-): boolean {
+function appliesTo(parameter: PlanParameter, gradient: ParameterBytes, update: LocatedCall): boolean {
   const bytes = f32Bytes(parameter.shape);
   const distance = (operand: string, place: { buffer: string; offset: number }) => {
-    const range = operands.get(operand);
+    const range = operandNamed(update, operand);
     return range && within(range, { ...place, bytes }) ? place.offset - range.offset : undefined;
   };
   const first = distance("param", parameter.value);
   return (
     first !== undefined &&
-    gradient.start - operands.get("grad")!.offset === first &&
+    gradient.start - operandNamed(update, "grad")!.offset === first &&
     distance("first_moment", parameter.first_moment) === first &&
     distance("second_moment", parameter.second_moment) === first
   );

@@ -8,17 +8,27 @@
  * range and lane the last reader and the last writer are enough, because a lane ends its instructions in order.
  * Waits point backwards in serial order, so there are no cycles.
  */
-import type { LaneName } from "../plan.ts";
+import type { ArenaName, LaneName, Place } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { type ArenaRange, type PlanIndex, partNames, programNames, type Step } from "./plan-index.ts";
+import { type PlanIndex, partNames, programNames, type Step } from "./plan-index.ts";
 
 const laneNames: readonly LaneName[] = ["disk", "h2d", "compute", "d2h", "host"];
 const none = -1;
+const never = Number.POSITIVE_INFINITY;
 
-/** A byte range that an instruction touches, with the first of its calls that reads and that writes it. */
-interface Touch extends ArenaRange {
-  readonly firstRead: number;
-  readonly firstWrite: number;
+/**
+ * What the instructions of a part touch, in serial order; one array a property, because a part has some ten thousand
+ * touches.
+ */
+interface Touches {
+  /** Where the touches of each instruction begin; one more than instructions. */
+  readonly first: number[];
+  readonly arena: ArenaName[];
+  readonly start: number[];
+  readonly end: number[];
+  /** The first calls of the instruction that read and write it; infinite when none does. */
+  readonly firstRead: number[];
+  readonly firstWrite: number[];
 }
 
 export const checkOrder = defineCheck({
@@ -60,8 +70,8 @@ interface Clock {
 }
 
 function races(index: PlanIndex, steps: readonly Step[], report: Report<"verify.race">): void {
-  const touches = steps.map((step) => touchesOf(index, step));
-  const ledger = new Ledger(touches.flat());
+  const touches = touchesOf(index, steps);
+  const ledgers = { ram: new Ledger(touches, "ram"), vram: new Ledger(touches, "vram") };
   const byLane: Step[][] = laneNames.map(() => []);
   const endOf = new Map<string, readonly number[]>();
   const laneEnd: (readonly number[])[] = laneNames.map(() => laneNames.map(() => none));
@@ -71,8 +81,9 @@ function races(index: PlanIndex, steps: readonly Step[], report: Report<"verify.
     const ordinal = byLane[lane]!.push(step) - 1;
     const clocks = clocksOf(step, laneEnd[lane]!, endOf);
     const seen = new Set<Step>();
-    for (const touch of touches[i]!) {
-      ledger.conflicts(touch, lane, clocks, (otherLane, other) => {
+    for (let touch = touches.first[i]!; touch < touches.first[i + 1]!; touch++) {
+      const arena = touches.arena[touch]!;
+      ledgers[arena].record(touch, lane, ordinal, clocks, (otherLane, other) => {
         const earlier = byLane[otherLane]![other]!;
         if (seen.has(earlier)) return;
         seen.add(earlier);
@@ -80,11 +91,10 @@ function races(index: PlanIndex, steps: readonly Step[], report: Report<"verify.
           "verify.race",
           path,
           `${instruction.id} (${instruction.lane}) does not wait for ${earlier.instruction.id} (${earlier.instruction.lane})`,
-          `both touch ${touch.arena}[${touch.start}, ${touch.end}), one writing`,
+          `both touch ${arena}[${touches.start[touch]}, ${touches.end[touch]}), one writing`,
         );
       });
     }
-    for (const touch of touches[i]!) ledger.record(touch, lane, ordinal);
     const ended = [...clocks.at(-1)!.ended];
     ended[lane] = ordinal;
     laneEnd[lane] = ended;
@@ -108,79 +118,95 @@ function clocksOf(
   return clocks;
 }
 
-function touchesOf(index: PlanIndex, { instruction }: Step): Touch[] {
-  if (instruction.kind === "run") {
-    const { segments } = index.summary(index.procedure(instruction.procedure));
-    return segments.map(({ formal, start, end, firstRead, firstWrite }) => {
-      const { buffer, offset } = instruction.bind[formal]!;
-      return { ...index.locate({ buffer, offset: offset + start }, end - start), firstRead, firstWrite };
-    });
+function touchesOf(index: PlanIndex, steps: readonly Step[]): Touches {
+  const all: Touches = { first: [0], arena: [], start: [], end: [], firstRead: [], firstWrite: [] };
+  const touch = (place: Place, bytes: number, firstRead: number, firstWrite: number) => {
+    const { arena, start, end } = index.locate(place, bytes);
+    all.arena.push(arena);
+    all.start.push(start);
+    all.end.push(end);
+    all.firstRead.push(firstRead);
+    all.firstWrite.push(firstWrite);
+  };
+  for (const { instruction } of steps) {
+    if (instruction.kind === "run") {
+      const { segments } = index.summary(index.procedure(instruction.procedure));
+      for (const { formal, start, end, firstRead, firstWrite } of segments) {
+        const { buffer, offset } = instruction.bind[formal]!;
+        touch({ buffer, offset: offset + start }, end - start, firstRead, firstWrite);
+      }
+    } else {
+      const { reads, writes } = index.effects(instruction);
+      for (const range of reads) touch(range, range.bytes, 0, never);
+      for (const range of writes) touch(range, range.bytes, never, 0);
+    }
+    all.first.push(all.arena.length);
   }
-  const { reads, writes } = index.effects(instruction);
-  const never = Number.POSITIVE_INFINITY;
-  return [
-    ...reads.map((range) => ({ ...index.locate(range, range.bytes), firstRead: 0, firstWrite: never })),
-    ...writes.map((range) => ({ ...index.locate(range, range.bytes), firstRead: never, firstWrite: 0 })),
-  ];
+  return all;
 }
 
-/** Last reader and last writer per byte and lane; bytes are grouped into cells between all the ends that occur. */
+/**
+ * Last reader and last writer per byte and lane of an arena; bytes are grouped into cells between all the ends that
+ * occur.
+ */
 class Ledger {
-  readonly #points: Readonly<Record<"ram" | "vram", Float64Array>>;
-  readonly #readers: Readonly<Record<"ram" | "vram", Int32Array>>;
-  readonly #writers: Readonly<Record<"ram" | "vram", Int32Array>>;
+  readonly #touches: Touches;
+  /** Where each cell starts; it ends where the next one does. */
+  readonly #points: Float64Array;
+  readonly #readers: Int32Array;
+  readonly #writers: Int32Array;
 
-  constructor(touches: readonly Touch[]) {
-    const points = (arena: "ram" | "vram") =>
-      Float64Array.from(
-        new Set(touches.flatMap((touch) => (touch.arena === arena ? [touch.start, touch.end] : []))),
-      ).sort();
-    this.#points = { ram: points("ram"), vram: points("vram") };
-    const cells = (arena: "ram" | "vram") =>
-      new Int32Array(this.#points[arena].length * laneNames.length).fill(none);
-    this.#readers = { ram: cells("ram"), vram: cells("vram") };
-    this.#writers = { ram: cells("ram"), vram: cells("vram") };
+  constructor(touches: Touches, arena: ArenaName) {
+    const points = new Set<number>();
+    touches.arena.forEach((name, touch) => {
+      if (name === arena) points.add(touches.start[touch]!).add(touches.end[touch]!);
+    });
+    this.#touches = touches;
+    this.#points = Float64Array.from(points).sort();
+    this.#readers = new Int32Array(points.size * laneNames.length).fill(none);
+    this.#writers = new Int32Array(points.size * laneNames.length).fill(none);
   }
 
-  /** Calls back with each earlier instruction (lane, ordinal) that conflicts with the touch and may still be running. */
-  conflicts(
-    touch: Touch,
+  /**
+   * Notes the touch of an instruction, and calls back with each earlier one (lane, ordinal) that conflicts with it and
+   * may still be running.
+   */
+  record(
+    touch: number,
     lane: number,
+    ordinal: number,
     clocks: readonly Clock[],
     conflict: (lane: number, ordinal: number) => void,
   ): void {
-    const onAny = endedBefore(clocks, Math.min(touch.firstRead, touch.firstWrite));
-    const onWrite = endedBefore(clocks, touch.firstWrite);
-    const writes = touch.firstWrite !== Number.POSITIVE_INFINITY;
-    const [readers, writers] = [this.#readers[touch.arena], this.#writers[touch.arena]];
-    this.#eachCell(touch, (cell) => {
+    const end = this.#touches.end[touch]!;
+    const firstRead = this.#touches.firstRead[touch]!;
+    const firstWrite = this.#touches.firstWrite[touch]!;
+    const onAny = endedBefore(clocks, Math.min(firstRead, firstWrite));
+    const onWrite = endedBefore(clocks, firstWrite);
+    for (let cell = this.#find(this.#touches.start[touch]!); this.#points[cell]! < end; cell++) {
+      const base = cell * laneNames.length;
       for (let other = 0; other < laneNames.length; other++) {
         if (other === lane) continue;
-        const at = cell * laneNames.length + other;
-        if (writers[at]! > onAny[other]!) conflict(other, writers[at]!);
-        if (writes && readers[at]! > onWrite[other]!) conflict(other, readers[at]!);
+        const writer = this.#writers[base + other]!;
+        const reader = this.#readers[base + other]!;
+        if (writer > onAny[other]!) conflict(other, writer);
+        if (firstWrite < never && reader > onWrite[other]!) conflict(other, reader);
       }
-    });
+      if (firstRead < never) this.#readers[base + lane] = ordinal;
+      if (firstWrite < never) this.#writers[base + lane] = ordinal;
+    }
   }
 
-  record(touch: Touch, lane: number, ordinal: number): void {
-    this.#eachCell(touch, (cell) => {
-      const at = cell * laneNames.length + lane;
-      if (touch.firstRead !== Number.POSITIVE_INFINITY) this.#readers[touch.arena][at] = ordinal;
-      if (touch.firstWrite !== Number.POSITIVE_INFINITY) this.#writers[touch.arena][at] = ordinal;
-    });
-  }
-
-  #eachCell({ arena, start, end }: Touch, visit: (cell: number) => void): void {
-    const points = this.#points[arena];
+  /** The cell that starts at `point`. */
+  #find(point: number): number {
     let low = 0;
-    let high = points.length;
+    let high = this.#points.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (points[middle]! < start) low = middle + 1;
+      if (this.#points[middle]! < point) low = middle + 1;
       else high = middle;
     }
-    for (let cell = low; points[cell]! < end; cell++) visit(cell);
+    return low;
   }
 }
 

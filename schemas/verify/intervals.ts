@@ -73,19 +73,23 @@ export class IntervalMap<T> {
     this.#pieces.splice(first, last - first, ...replacement);
   }
 
-  /** The range cut where its value changes, in order, without holes. */
-  pieces(start: number, end: number): { start: number; end: number; value: T | undefined }[] {
-    const found: { start: number; end: number; value: T | undefined }[] = [];
+  /** Shows the range cut where its value changes, in order, without holes. */
+  visit(start: number, end: number, see: (start: number, end: number, value: T | undefined) => void): void {
     let at = start;
     for (let i = this.#firstEndingAfter(start); i < this.#pieces.length && at < end; i++) {
       const piece = this.#pieces[i]!;
       if (piece.start >= end) break;
-      if (piece.start > at) found.push({ start: at, end: piece.start, value: undefined });
+      if (piece.start > at) see(at, piece.start, undefined);
       const from = Math.max(at, piece.start);
       at = Math.min(end, piece.end);
-      found.push({ start: from, end: at, value: piece.value });
+      see(from, at, piece.value);
     }
-    if (at < end) found.push({ start: at, end, value: undefined });
+    if (at < end) see(at, end, undefined);
+  }
+
+  pieces(start: number, end: number): { start: number; end: number; value: T | undefined }[] {
+    const found: { start: number; end: number; value: T | undefined }[] = [];
+    this.visit(start, end, (from, to, value) => found.push({ start: from, end: to, value }));
     return found;
   }
 

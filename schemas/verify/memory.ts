@@ -72,10 +72,9 @@ export class Memory {
     const writer = this.#executed++;
     this.#beginLifetimes(step.program, step.position);
     const read: Reader = (buffer, range, dtype) => {
-      for (const piece of this.#arenas[range.arena].pieces(range.start, range.end)) {
-        const { start, end, value } = piece;
-        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content: value, dtype });
-      }
+      this.#arenas[range.arena].visit(range.start, range.end, (start, end, content) => {
+        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content, dtype });
+      });
     };
     const write: Writer = (buffer, range, dtype, value) =>
       this.#define(range, { buffer, writer, maker: writer, dtype, value, weight: null, input: null });
@@ -125,6 +124,13 @@ export class Memory {
   /** What is in a range, cut where it changes. */
   contents({ arena, start, end }: ArenaRange): (Interval & { value: Content | undefined })[] {
     return this.#arenas[arena].pieces(start, end);
+  }
+
+  /** The same without a list of it; bytes that hold nothing are left out. */
+  eachContent({ arena, start, end }: ArenaRange, see: (content: Content) => void): void {
+    this.#arenas[arena].visit(start, end, (_start, _end, content) => {
+      if (content) see(content);
+    });
   }
 
   /** Between programs only buffers without a lifetime keep what they hold. */

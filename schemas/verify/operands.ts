@@ -5,7 +5,7 @@
 import { crossEntropyTile } from "../ops/cross-entropy-tile.ts";
 import { tensorBytes } from "../ops/define-op.ts";
 import type { PlanCall, PlanOperand, PlanUnit } from "../plan.ts";
-import { covers } from "./intervals.ts";
+import { covers, type Interval } from "./intervals.ts";
 import type { Memory } from "./memory.ts";
 import type { ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
@@ -25,15 +25,21 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     if (formal === weightsFormal) continue;
     const { buffer, offset } = instruction.bind[formal]!;
     const range = index.locate({ buffer, offset: offset + start }, end - start);
-    const contents = memory.contents(range).flatMap(({ value }) => value ?? []);
     const expected = index.isStepInput(operand) ? operand : undefined;
-    for (const name of new Set(contents.map(({ input }) => input?.name))) {
-      if (name === expected) continue;
+    const strangers: (string | undefined)[] = [];
+    let first: Interval | undefined;
+    let several = false;
+    let torn = false;
+    memory.eachContent(range, ({ input, value }) => {
+      if (input?.name !== expected && !strangers.includes(input?.name)) strangers.push(input?.name);
+      first ??= value;
+      several ||= value.start !== first.start || value.end !== first.end;
+      torn ||= !covers(range, value);
+    });
+    for (const name of strangers) {
       faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
     }
-    const first = contents[0]?.value;
-    const several = contents.some(({ value }) => value.start !== first!.start || value.end !== first!.end);
-    if (several && contents.some(({ value }) => !covers(range, value))) {
+    if (several && torn) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);
     }
     for (const { key, parameter, ...own } of owners.within(buffer, offset + start, offset + end)) {

@@ -30,10 +30,18 @@ export class ParameterMap {
     for (const [buffer, found] of this.#replicas(plan)) this.#add(buffer, found);
   }
 
+  /** Whether any parameter has a byte in the buffer. */
+  knows(buffer: string): boolean {
+    return this.#buffers.has(buffer);
+  }
+
   /** Parameters with a byte in the range [start, end) of a buffer. */
   within(buffer: string, start: number, end: number): readonly ParameterBytes[] {
-    const map = this.#buffers.get(buffer);
-    return map === undefined ? [] : map.pieces(start, end).flatMap(({ value }) => value ?? []);
+    const found: ParameterBytes[] = [];
+    this.#buffers.get(buffer)?.visit(start, end, (_start, _end, own) => {
+      if (own) found.push(own);
+    });
+    return found;
   }
 
   #replicas(plan: Plan): [string, ParameterBytes][] {

@@ -51,6 +51,8 @@ export interface Import extends Interval {
 }
 
 export interface ProcedureSummary {
+  /** What each call touches. */
+  readonly calls: readonly (readonly CallAccess[])[];
   readonly imports: readonly Import[];
   /** Calls that read several values at once, one of them only in part: no tensor looks like that. */
   readonly torn: readonly { readonly call: number; readonly operand: string }[];
@@ -152,7 +154,7 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
       written: segments.get(name)!.filter(({ firstWrite }) => firstWrite < Number.POSITIVE_INFINITY),
     }));
   const scratch = procedure.formals.filter(({ access }) => access === "scratch");
-  return { segments: [...segments.values()].flat(), scratch, shared, imports, torn, alignment };
+  return { calls, segments: [...segments.values()].flat(), scratch, shared, imports, torn, alignment };
 }
 
 function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {

@@ -15,7 +15,7 @@ import { tensorBytes } from "../ops/define-op.ts";
 import { ops } from "../ops/index.ts";
 import type { PlanUnit, ProgramName } from "../plan.ts";
 import { type Interval, mergeIntervals, totalBytes } from "./intervals.ts";
-import { Memory } from "./memory.ts";
+import { Memory, type Use } from "./memory.ts";
 import { ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 
@@ -36,6 +36,11 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
   const memory = new Memory(index);
   const derivatives = derivativeOps();
   const parameters = new ParameterMap(index.plan);
+  const isParameter = ({ buffer, start, end }: Use) => {
+    if (!parameters.knows(buffer)) return false;
+    const base = index.buffer(buffer).offset;
+    return parameters.within(buffer, start - base, end - base).length > 0;
+  };
   const nodes = new Map<number, FlowNode>();
   const slices = new InputSlices(index);
   const before = new Set([...index.part("train-step", "prologue"), ...index.part(program, "prologue")]);
@@ -44,9 +49,7 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
     const feeders = new Set<number>();
     const inputs = new Map<string, Interval[]>();
     const ordinal = memory.execute(step, (use) => {
-      const base = index.buffer(use.buffer).offset;
-      if (parameters.within(use.buffer, use.start - base, use.end - base).length > 0) return;
-      if (!use.content) return;
+      if (!use.content || isParameter(use)) return;
       feeders.add(use.content.writer);
       const { input } = use.content;
       if (input) {
