@@ -23,6 +23,7 @@ const { values } = parseArgs({
     hardware: { type: "string", default: "cpu-2core" },
     threads: { type: "string", default: "2" },
     batch: { type: "string", default: "4" },
+    "micro-batch": { type: "string", default: "auto" },
     length: { type: "string", default: "512" },
     rank: { type: "string", default: "16" },
     warmup: { type: "string", default: "1" },
@@ -37,7 +38,7 @@ model: ${values.model}
 dataset: {path: none.jsonl, format: tokens}
 sequence: {length: ${values.length}}
 adapter: {type: lora, rank: ${values.rank}, targets: all-linear}
-training: {steps: 100, batch_size: ${values.batch}, learning_rate: 1e-4, precision: ${values.precision}}
+training: {steps: 100, batch_size: ${values.batch}, micro_batch: ${values["micro-batch"]}, learning_rate: 1e-4, precision: ${values.precision}}
 memory: {ram: ${values.arena}, reserve: {ram: 0 B}}
 output: runs/bench
 `;

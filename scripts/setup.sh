@@ -75,6 +75,8 @@ check_node
 mapfile -t missing < <(missing_packages)
 ((${#missing[@]} == 0)) || install_packages "${missing[@]}"
 install_npm_packages
+# What a configuration that failed has left behind would fail again.
+[[ -f build/native/build.ninja || -f build/native/Makefile ]] || rm -rf build/native
 build native "$(hash_of CMakeLists.txt native package-lock.json)" \
   npx cmake-js build --out build/native --parallel "$(nproc)"
 build typescript "$(hash_of tsconfig.json tsconfig.build.json index.ts package-lock.json \
