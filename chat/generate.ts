@@ -16,6 +16,16 @@ export interface LogitsSource {
   feed(tokens: readonly number[]): Promise<Float32Array>;
 }
 
+/** A source that one owner holds: its cache may be shortened, and its memory is given back at the end. */
+export interface GenerationSource extends LogitsSource {
+  /** Logits of one `feed`. */
+  readonly vocabulary: number;
+  /** Forgets all but the first `length` positions; the next tokens are fed behind them. */
+  rewind(length: number): void;
+  /** Also while a `feed` is under way, whose promise then rejects. */
+  close(): Promise<void>;
+}
+
 export interface GenerateOptions {
   /** Ids that are not in the cache yet; one at least. */
   readonly prompt: readonly number[];
