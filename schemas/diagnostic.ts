@@ -272,6 +272,13 @@ export const diagnosticCodes = declared({
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
   "cli.system": { kind: "environment", exit: 1, doc: "The operating system refused an operation." },
 
+  // Talking to a model
+  "chat.too-long": {
+    kind: "user",
+    exit: 1,
+    doc: "The context has no room for a prompt and a token of its reply.",
+  },
+
   // data: the dataset file, its tokenizer and its chat template
   "data.unreadable": { kind: "environment", exit: 1, doc: "The dataset file cannot be opened or read." },
   "data.bad-line": { kind: "user", exit: 1, doc: "A line of the dataset is not one JSON object in UTF-8." },

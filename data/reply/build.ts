@@ -20,10 +20,10 @@ export interface ReplyDatasetOptions {
   readonly heldOut: number;
 }
 
-interface Message {
+type Message = {
   readonly role: "system" | "user" | "assistant";
   readonly content: string;
-}
+};
 
 /** A row of either file; the format `chat` reads the messages. */
 export interface ReplyRow {
