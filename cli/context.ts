@@ -21,6 +21,9 @@ export interface CommandModule {
   readonly register: (program: Command, context: CommandContext) => void;
 }
 
+/** How to load each command, by its name. */
+export type CommandRegistry = Readonly<Record<string, () => Promise<CommandModule>>>;
+
 /** Collects a repeatable option: `--set a=1 --set b=2`. */
 export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];

@@ -15,7 +15,7 @@ import {
   exitCodeOf,
 } from "../schemas/diagnostic.ts";
 import { commands } from "./commands/index.ts";
-import type { CommandContext, CommandModule } from "./context.ts";
+import type { CommandContext, CommandModule, CommandRegistry } from "./context.ts";
 import { type CliIo, usesColor } from "./io.ts";
 import { packageVersion } from "./package.ts";
 import { renderDiagnostics } from "./render/index.ts";
@@ -24,7 +24,7 @@ import { renderDiagnostics } from "./render/index.ts";
 export async function runCli(
   argv: readonly string[],
   io: CliIo,
-  registry: readonly CommandModule[] = commands,
+  registry: CommandRegistry = commands,
 ): Promise<number> {
   const version = packageVersion();
   const state: { exit: ExitCode } = { exit: 0 };
@@ -43,7 +43,7 @@ export async function runCli(
         version,
       }),
   };
-  const program = createProgram(context, registry);
+  const program = createProgram(context, await load(argv, registry));
   try {
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync([...argv], { from: "user" });
@@ -57,7 +57,14 @@ export async function runCli(
   }
 }
 
-function createProgram(context: CommandContext, registry: readonly CommandModule[]): Command {
+/** The command that is asked for; all of them for help, and for suggestions where no name is right. */
+function load(argv: readonly string[], registry: CommandRegistry): Promise<readonly CommandModule[]> {
+  const name = argv.find((argument) => argument !== "--debug");
+  const known = name !== undefined && Object.hasOwn(registry, name) ? [name] : Object.keys(registry);
+  return Promise.all(known.map((one) => registry[one]!()));
+}
+
+function createProgram(context: CommandContext, modules: readonly CommandModule[]): Command {
   const { io, version } = context;
   const program = new Command("lema")
     .description("Compile a fine-tune into a static plan, then run it in the memory you have.")
@@ -72,7 +79,7 @@ function createProgram(context: CommandContext, registry: readonly CommandModule
       // Usage errors are thrown as well, and rendered with all others.
       outputError: () => {},
     });
-  for (const { register } of registry) register(program, context);
+  for (const { register } of modules) register(program, context);
   return program;
 }
 

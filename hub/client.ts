@@ -1,6 +1,6 @@
 /** The Hub's web API as far as lema uses it: who is asked, with which token, and what its refusals mean. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { type DiagnosticCode, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { ConnectionError, type HttpRequest, type HttpResponse, isPrivate, readText, send } from "./http.ts";
 

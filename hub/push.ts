@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { INDEX_FILE, readIndex } from "../models/checkpoint.ts";
 import { PULL_RECORD_FILE } from "../models/pull-record.ts";
 import { refuse } from "../models/refuse.ts";

@@ -6,7 +6,7 @@
  */
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
-import { z } from "zod";
+import * as z from "zod";
 import { ask, askJson, type HubClient, hubError, hubUrl } from "./client.ts";
 
 export interface LargeFile {

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { Checkpoint, CheckpointFile } from "./checkpoint.ts";
 import { unreadable } from "./safetensors.ts";

@@ -1,7 +1,7 @@
 /** lema-pull.json: which commit of a Hub repository a directory holds. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 
 export const PULL_RECORD_FILE = "lema-pull.json";
 

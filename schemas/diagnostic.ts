@@ -6,7 +6,7 @@
  *
  * Example: `diagnostic("recipe.unknown-key", { summary: "unknown key `lora_r`", hint: "did you mean `adapter.rank`?" })`
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** Who has to act: the user, the machine's owner, or us. */
 export type DiagnosticKind = "user" | "environment" | "bug";

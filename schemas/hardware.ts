@@ -5,7 +5,7 @@
  * a plan computes, only which plan is chosen and what time it predicts. Written by hand in `recipes/hardware/`, or by
  * `lema probe`.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { checkDocument } from "./check-document.ts";
 import { type Diagnostic, exitCodeOf } from "./diagnostic.ts";
 import { type OpName, ops } from "./ops/index.ts";

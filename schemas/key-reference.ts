@@ -3,7 +3,7 @@
  *
  * One list serves the reference page, the check for unknown keys and the suggestions, so they cannot disagree.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export interface KeyReference {
   /** Key path, such as `training.optimizer.eps`. */

@@ -11,7 +11,7 @@
  * Integers for bytes, nanoseconds and parts per million. Paths, host names and wall-clock time live in `meta`, which
  * no hash covers. Unknown fields of a minor version are ignored; an unknown major version is refused.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export const PLAN_FORMAT_VERSION = "1.0";
 

@@ -7,7 +7,7 @@
  * What lema writes it validates before writing; what it reads it validates before believing. `trainer_state.json` has
  * the shape that Transformers reads, so unknown keys are kept there.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { laneName, programName } from "./plan.ts";
 
 export const RUN_FORMAT_VERSION = 1;

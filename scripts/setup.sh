@@ -79,5 +79,5 @@ install_npm_packages
 [[ -f build/native/build.ninja || -f build/native/Makefile ]] || rm -rf build/native
 build native "$(hash_of CMakeLists.txt native package-lock.json)" \
   npx cmake-js build --out build/native --parallel "$(nproc)"
-build typescript "$(hash_of tsconfig.json tsconfig.build.json index.ts package-lock.json \
-  schemas planner models data workflow runtime chat cli)" npx tsc -p tsconfig.build.json
+build typescript "$(hash_of tsconfig.json tsconfig.build.json scripts/build.ts index.ts \
+  package-lock.json schemas planner models data hub workflow runtime chat cli)" npx tsx scripts/build.ts

@@ -1,37 +1,24 @@
-/** The registry: one file a command, in the order of `lema --help`. */
-import type { CommandModule } from "../context.ts";
-import * as dataset from "./dataset.ts";
-import * as diff from "./diff.ts";
-import * as exec from "./exec.ts";
-import * as explain from "./explain.ts";
-import * as exportModel from "./export.ts";
-import * as merge from "./merge.ts";
-import * as plan from "./plan.ts";
-import * as prepare from "./prepare.ts";
-import * as probe from "./probe.ts";
-import * as pull from "./pull.ts";
-import * as push from "./push.ts";
-import * as replay from "./replay.ts";
-import * as show from "./show.ts";
-import * as trace from "./trace.ts";
-import * as validate from "./validate.ts";
-import * as verify from "./verify.ts";
+/**
+ * The registry: one file a command, in the order of `lema --help`. A command is loaded when it is asked for: most of
+ * them need much that the others do not.
+ */
+import type { CommandRegistry } from "../context.ts";
 
-export const commands: readonly CommandModule[] = [
-  validate,
-  plan,
-  show,
-  verify,
-  diff,
-  exec,
-  replay,
-  trace,
-  explain,
-  probe,
-  dataset,
-  merge,
-  exportModel,
-  prepare,
-  pull,
-  push,
-];
+export const commands: CommandRegistry = {
+  validate: () => import("./validate.ts"),
+  plan: () => import("./plan.ts"),
+  show: () => import("./show.ts"),
+  verify: () => import("./verify.ts"),
+  diff: () => import("./diff.ts"),
+  exec: () => import("./exec.ts"),
+  replay: () => import("./replay.ts"),
+  trace: () => import("./trace.ts"),
+  explain: () => import("./explain.ts"),
+  probe: () => import("./probe.ts"),
+  dataset: () => import("./dataset.ts"),
+  merge: () => import("./merge.ts"),
+  export: () => import("./export.ts"),
+  prepare: () => import("./prepare.ts"),
+  pull: () => import("./pull.ts"),
+  push: () => import("./push.ts"),
+};

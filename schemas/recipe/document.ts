@@ -5,7 +5,7 @@
  * output still has the recipe's alternatives (`epochs` or `steps`), which `resolve.ts` settles. Rules that span keys
  * are refinements that run whenever the keys they read are valid, so that one mistake never hides another.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { DATASET_FORMATS } from "./resolved.ts";
 import { rule } from "./rule.ts";
 import { training } from "./training-document.ts";

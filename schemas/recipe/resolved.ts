@@ -4,7 +4,7 @@
  * This is what every later stage reads and what plan.json records; the notations a user may write are in
  * `document.ts`. Keys keep the recipe's own words. `null` means "not asked for".
  */
-import { z } from "zod";
+import * as z from "zod";
 import { bytes } from "../units.ts";
 
 const count = z.int().positive();

@@ -1,5 +1,5 @@
 /** The `training` section of a recipe as a user writes it. */
-import { z } from "zod";
+import * as z from "zod";
 import { PRECISIONS, SCHEDULES } from "./resolved.ts";
 import { rule } from "./rule.ts";
 import { shareOrSteps } from "./values.ts";

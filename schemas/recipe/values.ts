@@ -4,7 +4,7 @@
  * Each notation is one zod schema whose input side (text or number) shows in the JSON Schema and whose output is in
  * plain units. A notation's `expected…` text completes the sentence "`memory.ram` is `lots`; expected …".
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Bytes, parseBytes } from "../units.ts";
 
 /** Text or a number, read by `read`; `title` and `pattern` are what editors see, `read` decides. */

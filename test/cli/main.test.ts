@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { commands } from "../../cli/commands/index.ts";
 import type { CommandModule } from "../../cli/context.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { MINIMAL } from "../schemas/recipe-fixtures.ts";
@@ -12,7 +13,7 @@ function lemaWith(run: () => ExitCode | Promise<ExitCode>, ...options: string[])
   const module: CommandModule = {
     register: (program, context) => program.command("test").action(context.action(run)),
   };
-  return lema(["test", ...options], { registry: [module] });
+  return lema(["test", ...options], { registry: { test: async () => module } });
 }
 
 describe("help and version", () => {
@@ -23,6 +24,30 @@ describe("help and version", () => {
       expect(stdout).toContain("Usage: lema");
     }
     expect((await lema(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe("the registry", () => {
+  it.each(Object.keys(commands))("has the command %s under its name", async (name) => {
+    const { exit, stdout } = await lema([name, "--help"]);
+    expect({ exit, usage: stdout.startsWith(`Usage: lema ${name} `) }).toEqual({ exit: 0, usage: true });
+  });
+
+  it("loads the command that is asked for, and all of them for help", async () => {
+    const loaded: string[] = [];
+    const registry = Object.fromEntries(
+      ["one", "two"].map((name) => [
+        name,
+        async (): Promise<CommandModule> => {
+          loaded.push(name);
+          return { register: (program, context) => program.command(name).action(context.action(() => 2)) };
+        },
+      ]),
+    );
+    expect((await lema(["--debug", "two"], { registry })).exit).toBe(2);
+    expect(loaded).toEqual(["two"]);
+    expect((await lema(["help"], { registry })).exit).toBe(0);
+    expect(loaded).toEqual(["two", "one", "two"]);
   });
 });
 

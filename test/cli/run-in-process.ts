@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { CommandModule } from "../../cli/context.ts";
+import type { CommandRegistry } from "../../cli/context.ts";
 import { runCli } from "../../cli/main.ts";
 
 export interface Outcome {
@@ -16,7 +16,7 @@ export interface Surroundings {
   readonly env?: Readonly<Record<string, string>>;
   readonly isTTY?: boolean;
   /** Other commands than the real ones. */
-  readonly registry?: readonly CommandModule[];
+  readonly registry?: CommandRegistry;
 }
 
 /** Of every command that names no other: nothing of the user's own caches and profiles gets in or out. */

@@ -1,0 +1,30 @@
+/**
+ * dist/: the command line and the library, each with what it needs of our modules and of packages in a few files.
+ * Node opens, resolves and links modules one by one, which took longer for the hundreds of them than most commands work.
+ * Types stand beside, one file a source, by TypeScript.
+ *
+ *   npm run build:ts
+ */
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { build } from "esbuild";
+
+rmSync("dist", { recursive: true, force: true });
+execFileSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+await build({
+  entryPoints: ["index.ts", "cli/main.ts"],
+  outdir: "dist",
+  outbase: ".",
+  bundle: true,
+  // Commands are loaded when they are asked for, and share what they have in common.
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  legalComments: "linked",
+  logLevel: "warning",
+  // Packages in CommonJS ask for Node's own modules at run time.
+  banner: {
+    js: 'import { createRequire as requireFrom } from "node:module";\nconst require = requireFrom(import.meta.url);',
+  },
+});
