@@ -120,7 +120,7 @@ class LoadedEngine implements Engine {
     if (this.#last === null) return [];
     const { program, part } = this.#last;
     const times = this.#tell((native) => native.trace());
-    return this.#loaded().programs[program][part].map(({ id, lane }, index) => {
+    return this.#loaded().programs[program]![part].map(({ id, lane }, index) => {
       const [start = 0, end = 0, waited = 0] = times.subarray(3 * index, 3 * index + 3);
       return { id, lane, start, end: end === 0 ? null : end, waited };
     });

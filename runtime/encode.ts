@@ -17,7 +17,7 @@
  *     call      {op u32, operands list<operand>, attributes list<f64>, has_workspace u8, [formal u32, offset u64, bytes u64]}
  *     operand   {index u8, formal u32, offset u64, dtype u8, accumulate u8, rank u8, dims rank × u64}
  *   sinks       list<{id str, bytes u64}>
- *   programs    train-step, evaluate, checkpoint; of each prologue, steady, epilogue: list<instruction>
+ *   programs    three, such as train-step, evaluate, checkpoint; empty ones where there are fewer; of each prologue, steady, epilogue: list<instruction>
  *     instruction {id str, kind u8, lane u8, waits list<{on u32, at u32}>, bytes u64, by kind:}
  *       read    segments list<{tensor u32, from u64, bytes u64, to place}>, staging range
  *       gather  tensor u32, row_bytes u64, table_rows u64, indices range, to place, staging range
@@ -61,14 +61,17 @@ const accesses: readonly PlanProcedure["formals"][number]["access"][] = [
   "update",
   "scratch",
 ];
-const programs: readonly ProgramName[] = ["train-step", "evaluate", "checkpoint"];
+/** Programs that the engine has room for. */
+const PROGRAMS = 3;
 const parts: readonly (keyof PlanProgram)[] = ["prologue", "steady", "epilogue"];
 
 /** The part of a plan that the engine sees. */
 export type EnginePlan = Pick<
   Plan,
-  "op_table" | "tensors" | "buffers" | "constants" | "step_inputs" | "procedures" | "sinks" | "programs"
+  "op_table" | "tensors" | "buffers" | "constants" | "step_inputs" | "procedures" | "sinks"
 > & {
+  /** At most three; the engine knows them by their position. */
+  readonly programs: Readonly<Partial<Record<ProgramName, PlanProgram>>>;
   readonly shape: Pick<Plan["shape"], "threads" | "compute_arena">;
   readonly budgets: {
     readonly ram: { readonly arena: number };
@@ -93,7 +96,7 @@ export function encodeRun(plan: EnginePlan, request: RunRequest): Uint8Array {
     plan.step_inputs.map(({ name }) => name),
   );
   const sinkIndex = indexed("sink", plan.sinks);
-  out.u8(programs.indexOf(request.program));
+  out.u8(Object.keys(plan.programs).indexOf(request.program));
   out.u8(parts.indexOf(request.part));
   out.u8(request.sync === true ? 1 : 0);
   out.list(request.inputs ?? [], ({ name, bytes }) => {
@@ -139,8 +142,13 @@ class Encoder {
       this.#string(id);
       this.#out.u64(bytes);
     });
-    for (const program of programs) {
-      for (const part of parts) this.#part(this.#plan.programs[program][part]);
+    const programs = Object.values(this.#plan.programs);
+    invariant(
+      programs.length <= PROGRAMS,
+      `${programs.length} programs are more than the engine's ${PROGRAMS}`,
+    );
+    for (let program = 0; program < PROGRAMS; program++) {
+      for (const part of parts) this.#part(programs[program]?.[part] ?? []);
     }
     // Strings come first in the buffer and are known last.
     const front = new ByteWriter();

@@ -22,7 +22,7 @@ const shape = z.array(z.int().positive());
 
 export const arenaName = z.enum(["ram", "vram"]);
 export const laneName = z.enum(["disk", "h2d", "compute", "d2h", "host"]);
-export const programName = z.enum(["train-step", "evaluate", "checkpoint"]);
+export const programName = z.enum(["train-step", "evaluate", "checkpoint", "decode", "prefill"]);
 
 /** A position inside a buffer. */
 const place = z.object({ buffer: z.string(), offset: bytes });
@@ -74,6 +74,7 @@ const buffer = z.object({
     "input",
     "output",
     "constant",
+    "cache",
   ]),
   /** `null`: alive in every program from load to close. Else alive in one program, in serial positions [start, end). */
   lifetime: z
@@ -230,6 +231,14 @@ const stepInput = z.object({
   at: place,
 });
 
+const stepOutput = z.object({
+  name: z.string(),
+  dtype,
+  /** One number where it is left out. */
+  shape: shape.optional(),
+  at: place,
+});
+
 const bound = z.object({
   link: z.enum(["disk", "h2d", "d2h"]),
   program: programName,
@@ -262,7 +271,8 @@ const prediction = z.object({
   stalls: z.array(z.object({ instruction: z.string(), cause: z.string(), ns: z.int().nonnegative() })),
 });
 
-export const planSchema = z.object({
+/** What a plan says of any work. */
+const shared = {
   format_version: z.string(),
   lema_version: z.string(),
   /** Hash of the op table (`schemas/generated/op-table.json`); the native module must carry the same. */
@@ -273,22 +283,6 @@ export const planSchema = z.object({
   estimate_id: z.string(),
   /** False for a plan made by --dry-run: no digests, not to be executed. */
   executable: z.boolean(),
-  inputs: z.object({
-    recipe: z.record(z.string(), z.unknown()),
-    model: z.object({ family: z.string(), config: z.record(z.string(), z.unknown()) }),
-    dataset: z
-      .object({
-        digest,
-        train_rows: z.int().nonnegative(),
-        validation_rows: z.int().nonnegative(),
-        supervised_tokens: z.int().nonnegative(),
-      })
-      .nullable(),
-    tokenizer: digest.nullable(),
-    adapter: z.object({ digest }).nullable(),
-    files: z.array(z.object({ id: z.string(), bytes, digest: digest.nullable() })),
-    seed: z.int().nonnegative(),
-  }),
   shape: z.object({
     tiers: z.enum(["disk-ram", "disk-ram-vram"]),
     compute_arena: arenaName,
@@ -307,12 +301,9 @@ export const planSchema = z.object({
   buffers: z.array(buffer),
   constants: z.array(z.object({ at: place, dtype: z.enum(["f32", "i32"]), values: z.array(z.number()) })),
   step_inputs: z.array(stepInput),
-  step_outputs: z.array(z.object({ name: z.string(), dtype, at: place })),
-  parameters: z.array(parameter),
-  sinks: z.array(sink),
+  step_outputs: z.array(stepOutput),
   procedures: z.array(procedure),
   residency,
-  programs: z.object({ "train-step": program, evaluate: program, checkpoint: program }),
   predictions: z.array(prediction),
   bounds: z.array(bound),
   decisions: z.array(decision),
@@ -324,6 +315,42 @@ export const planSchema = z.object({
     column_tile: z.int().positive(),
     vocabulary_tile: z.int().positive(),
   }),
+  meta: z.object({
+    hardware: z.record(z.string(), z.unknown()),
+    /** Absolute path of each file id at planning time. */
+    paths: z.record(z.string(), z.string()),
+    output: z.string().nullable(),
+    created: z.string().nullable(),
+  }),
+};
+
+/** What any plan is made from. */
+const sharedInputs = {
+  recipe: z.record(z.string(), z.unknown()),
+  model: z.object({ family: z.string(), config: z.record(z.string(), z.unknown()) }),
+  adapter: z.object({ digest }).nullable(),
+  files: z.array(z.object({ id: z.string(), bytes, digest: digest.nullable() })),
+};
+
+/** A fine-tune. */
+export const planSchema = z.object({
+  ...shared,
+  inputs: z.object({
+    ...sharedInputs,
+    dataset: z
+      .object({
+        digest,
+        train_rows: z.int().nonnegative(),
+        validation_rows: z.int().nonnegative(),
+        supervised_tokens: z.int().nonnegative(),
+      })
+      .nullable(),
+    tokenizer: digest.nullable(),
+    seed: z.int().nonnegative(),
+  }),
+  parameters: z.array(parameter),
+  sinks: z.array(sink),
+  programs: z.object({ "train-step": program, evaluate: program, checkpoint: program }),
   training: z.object({
     steps: z.int().positive(),
     steps_per_epoch: z.int().positive(),
@@ -352,24 +379,49 @@ export const planSchema = z.object({
     targets: z.array(z.string()),
     base_model: z.string(),
   }),
-  meta: z.object({
-    hardware: z.record(z.string(), z.unknown()),
-    /** Absolute path of each file id at planning time. */
-    paths: z.record(z.string(), z.string()),
-    output: z.string().nullable(),
-    created: z.string().nullable(),
+});
+
+/** Keys and values of a unit's attention, f32 [1, capacity, key/value heads, head size] each. */
+const cache = z.object({ unit: z.string(), keys: place, values: place, shape });
+
+/**
+ * Generation of one sequence: `prefill` appends up to `chunk` positions to the caches and `decode` one; both leave the
+ * logits of what comes behind the last. A run decodes again and again, so `decode` has the prologue.
+ */
+export const generationPlanSchema = z.object({
+  ...shared,
+  purpose: z.literal("generation"),
+  inputs: z.object(sharedInputs),
+  parameters: z.array(parameter.pick({ name: true, unit: true, shape: true, value: true })),
+  programs: z.object({ decode: program, prefill: program }),
+  caches: z.array(cache),
+  generation: z.object({
+    /** Positions that the caches have room for. */
+    capacity: z.int().positive(),
+    /** Positions of a prefill step. */
+    chunk: z.int().positive(),
   }),
 });
 
+/** The schema of what a plan claims to be: only a generation plan says its purpose. */
+export function schemaOf(plan: unknown): typeof planSchema | typeof generationPlanSchema {
+  const generates =
+    typeof plan === "object" && plan !== null && "purpose" in plan && plan.purpose === "generation";
+  return generates ? generationPlanSchema : planSchema;
+}
+
 export type Plan = z.infer<typeof planSchema>;
+export type GenerationPlan = z.infer<typeof generationPlanSchema>;
+export type AnyPlan = Plan | GenerationPlan;
 export type PlanTensor = Plan["tensors"][number];
 export type PlanUnit = Plan["units"][number];
 export type PlanBuffer = Plan["buffers"][number];
 export type PlanProcedure = Plan["procedures"][number];
 export type PlanCall = PlanProcedure["calls"][number];
 export type PlanOperand = PlanCall["operands"][string];
-export type PlanProgram = Plan["programs"]["train-step"];
+export type PlanProgram = z.infer<typeof program>;
 export type PlanParameter = Plan["parameters"][number];
+export type PlanCache = GenerationPlan["caches"][number];
 export type PlanSink = Plan["sinks"][number];
 export type Instruction = z.infer<typeof instructionSchema>;
 export type Wait = Instruction["waits"][number];
@@ -379,6 +431,16 @@ export type ArenaName = z.infer<typeof arenaName>;
 export type LaneName = z.infer<typeof laneName>;
 export type ProgramName = z.infer<typeof programName>;
 export type Residency = z.infer<typeof residency>;
+
+/** The programs that a plan has. */
+export function programsOf(plan: AnyPlan): Readonly<Partial<Record<ProgramName, PlanProgram>>> {
+  return plan.programs;
+}
+
+/** The program that a run repeats. */
+export function cycleOf(plan: AnyPlan): ProgramName {
+  return "purpose" in plan ? "decode" : "train-step";
+}
 
 /** Scalars of a step, each one float32 in the input buffer, in this order. */
 export const stepScalars = [

@@ -5,7 +5,7 @@ import { replaceFile } from "../../runtime/files.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
 import { readTrace } from "../../runtime/run-directory.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
-import { type Plan, type ProgramName, programName } from "../../schemas/plan.ts";
+import { type Plan, type ProgramName, programName, programsOf } from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { memoryMap } from "../render/memory-map.ts";
@@ -50,7 +50,7 @@ async function measured(plan: Plan, directory: string): Promise<TracedTimeline> 
   return {
     name: `measured, last ${program}`,
     spans: instructions.map(({ waited, ...span }) => ({ ...span, args: { waited_us: waited / 1000 } })),
-    waits: waitsOf(plan.programs[program].steady),
+    waits: waitsOf(programsOf(plan)[program]!.steady),
     memory: null,
   };
 }
@@ -63,7 +63,7 @@ function predicted(plan: Plan, program: ProgramName): TracedTimeline {
       const waits = stall === null ? {} : { stood_still_us: stall.ns / 1000, for: stall.cause };
       return { id, lane, start, end, args: { ...(bytes === 0 ? {} : { bytes }), ...waits } };
     }),
-    waits: waitsOf(plan.programs[program].steady),
+    waits: waitsOf(programsOf(plan)[program]!.steady),
     memory,
   };
 }

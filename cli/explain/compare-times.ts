@@ -7,7 +7,7 @@ import { costModel } from "../../planner/cost/duration.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
-import type { Instruction, LaneName, Plan } from "../../schemas/plan.ts";
+import { type Instruction, type LaneName, type Plan, programsOf } from "../../schemas/plan.ts";
 import type { Metric, RunTrace } from "../../schemas/run.ts";
 import { median } from "../probe/median.ts";
 
@@ -42,7 +42,7 @@ export function compareTimes(plan: Plan, trace: RunTrace, metrics: readonly Metr
   const simulation = simulatePlan(plan, trace.program);
   const { instruction: predict } = costModel(plan.procedures, hardwareOf(plan));
   const byId = new Map(
-    plan.programs[trace.program].steady.map((instruction) => [instruction.id, instruction]),
+    programsOf(plan)[trace.program]!.steady.map((instruction) => [instruction.id, instruction]),
   );
   const instructions = trace.instructions.flatMap(({ id, start, end, waited }): ComparedInstruction[] => {
     const instruction = byId.get(id);

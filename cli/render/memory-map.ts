@@ -51,6 +51,7 @@ const HOLDING_OF: Readonly<Record<Exclude<PlanBuffer["holds"], "weights">, Holdi
   gradient: "gradient",
   optimizer: "optimizer",
   activation: "activation",
+  cache: "activation",
   scratch: "workspace",
   input: "transfer",
   output: "transfer",

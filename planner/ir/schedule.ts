@@ -89,7 +89,8 @@ export interface WriteTask extends TaskBase {
 
 export type Task = RunTask | ReadTask | GatherTask | CopyTask | WriteTask;
 
-export type Programs<Item> = Readonly<Record<ProgramName, Item>>;
+/** One item for each program of the plan in the making: those of a training, or of a generation. */
+export type Programs<Item> = Readonly<Partial<Record<ProgramName, Item>>>;
 
 /** What choose-shape decides; everything after it is a consequence. */
 export interface Shape {
@@ -123,8 +124,10 @@ export interface Expanded {
   readonly values: readonly Value[];
   readonly procedures: readonly PlanProcedure[];
   readonly programs: Programs<readonly Task[]>;
-  /** Copies of the adapter's initial values to vram; empty with two tiers. */
-  readonly adapterCopies: readonly Task[];
+  /** The program whose steady part a run repeats; its prologue comes before every other program. */
+  readonly cycle: ProgramName;
+  /** What its prologue does once the weights are there, such as the first copies of the adapter to vram. */
+  readonly beginning: readonly Task[];
 }
 
 /** After residency and prefetch: what each slot holds when the steady part of any program starts and ends. */

@@ -5,7 +5,7 @@
 import type { ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
-import type { Shape, Task, Value } from "./schedule.ts";
+import type { Programs, Shape, Task, Value } from "./schedule.ts";
 import {
   halfTransfers,
   largestTransfer,
@@ -52,13 +52,13 @@ export class WeightPlaces {
       readonly unitClass: string;
       readonly lasting: boolean;
       readonly slots: readonly unknown[];
-      readonly loads: Readonly<Record<ProgramName, readonly { readonly slot: number }[]>>;
+      readonly loads: Programs<readonly { readonly slot: number }[]>;
     },
     program: ProgramName,
   ): void {
     const arena = computeArena(this.#shape);
     const bytes = slotBytes(this.#units, ring.unitClass);
-    const used = new Set(ring.loads[program].map(({ slot }) => slot));
+    const used = new Set(ring.loads[program]!.map(({ slot }) => slot));
     ring.slots.forEach((_, slot) => {
       const id = ringSlot(ring.unitClass, slot);
       if (ring.lasting) this.#declare(id, arena, bytes, null);

@@ -18,11 +18,12 @@ export function boundTraffic(
   units: Units,
   programs: Programs<PlanProgram>,
 ): Plan["bounds"] {
-  return (["train-step", "evaluate", "checkpoint"] as const).flatMap((program: ProgramName) => {
-    const { steady } = programs[program];
+  return Object.entries(programs).flatMap(([name, parts]) => {
+    const program = name as ProgramName;
+    const { steady } = parts;
     const touches = touchesOf(steady, units);
     const aside = spared(steady, laidOut.buffers);
-    const places = new Places(laidOut, program, programs[program]);
+    const places = new Places(laidOut, program, parts);
     return (["disk", "h2d", "d2h"] as const).flatMap((link) => {
       const moving = steady.filter(({ lane }) => lane === link);
       if (moving.length === 0 && !(link === "disk" && program !== "checkpoint")) return [];

@@ -31,7 +31,8 @@ export function expandStep(variant: Variant, shape: Shape): Expanded {
       evaluate: program("evaluate", evaluate),
       checkpoint: program("checkpoint", writeState),
     },
-    adapterCopies: program("train-step", () => {
+    cycle: "train-step",
+    beginning: program("train-step", () => {
       for (const index of c.blocks) block.refreshAdapter(c, index);
     }),
     values: c.tasks.values.all,

@@ -87,10 +87,11 @@ export function tiersOf(shape: Shape): readonly ArenaName[] {
 
 /** The serial position with the most live bytes, and what is alive there, largest first. */
 function peak(laidOut: LaidOut, tier: ArenaName): { moment: string; alive: readonly PlanBuffer[] } {
-  const { prologue, steady } = laidOut.parts["train-step"];
+  const { cycle } = laidOut;
+  const { prologue, steady } = laidOut.parts[cycle]!;
   const tasks = [...prologue, ...steady];
   const here = laidOut.buffers.filter(
-    ({ arena, lifetime }) => arena === tier && (lifetime?.program ?? "train-step") === "train-step",
+    ({ arena, lifetime }) => arena === tier && (lifetime?.program ?? cycle) === cycle,
   );
   const aliveAt = (index: number) =>
     here.filter(({ lifetime }) => !lifetime || (lifetime.start <= index && index < lifetime.end));

@@ -39,7 +39,7 @@ export function fullest(rolled: Rolled): Readonly<Record<ArenaName, number>> {
         mostAlive(
           here.filter((value) => value.program === program),
           known,
-          rolled.parts[program],
+          rolled.parts[program]!,
         ),
       ),
     );
@@ -101,7 +101,7 @@ function layoutArena(
   for (const program of Object.keys(lifetimes) as ProgramName[]) {
     const own = here.filter((value) => value.program === program);
     if (own.length === 0) continue;
-    const blocks = blocksOf(own, program, lifetimes[program]);
+    const blocks = blocksOf(own, program, lifetimes[program]!);
     const { offsets, height } = pack(blocks);
     own.forEach((value, index) => {
       const { start, end: last } = blocks[index]!;

@@ -11,7 +11,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ProgramName, Residency } from "../../schemas/plan.ts";
 import { type Load, replace, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
-import type { Expanded, Programs, Resident, Shape, Task, ValuePlace } from "../ir/schedule.ts";
+import type { Expanded, Programs, Resident, Task, ValuePlace } from "../ir/schedule.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
 import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
 import { WeightPlaces } from "../ir/weight-places.ts";
@@ -41,16 +41,16 @@ export function residency(expanded: Expanded, units: Units): Resident {
   );
   const rings = [...units.classes].flatMap(([unitClass, members]) => {
     const streaming = members.filter((unit) => !pinned.has(unit));
-    return streaming.length === 0 ? [] : [serveClass(unitClass, streaming, touches, shape)];
+    return streaming.length === 0 ? [] : [serveClass(unitClass, streaming, touches, expanded)];
   });
   const places = new WeightPlaces(shape, units);
   const withLoads = mapPrograms(programs, (tasks, program) => {
     const bound = new Map<number, string>();
     const loads = rings.flatMap((ring) => {
-      const own = touches[program].filter(({ unit }) => classOfUnit.get(unit) === ring.unitClass);
+      const own = touches[program]!.filter(({ unit }) => classOfUnit.get(unit) === ring.unitClass);
       for (const [task, slot] of bindTouches(own, ring, program)) bound.set(task, slot);
       places.declareRing(ring, program);
-      return ring.loads[program].map((load): PlacedLoad => {
+      return ring.loads[program]!.map((load): PlacedLoad => {
         const touch = own[load.touch];
         const id = `${load.unit}/${touch?.phase ?? "restore"}`;
         return { before: touch?.firstTask ?? tasks.length, load, id, to: slotIn(ring, load.slot, program) };
@@ -61,7 +61,7 @@ export function residency(expanded: Expanded, units: Units): Resident {
       before,
       tasks: places.bring(load.unit, to, { id, evicts: load.evicts, program }),
     }));
-    return insertLoads(bindWeights(tasks, bound, pinned, touches[program]), brought);
+    return insertLoads(bindWeights(tasks, bound, pinned, touches[program]!), brought);
   });
   return {
     ...expanded,
@@ -87,7 +87,7 @@ function serveClass(
   unitClass: string,
   streaming: readonly string[],
   touches: Programs<readonly Touch[]>,
-  shape: Shape,
+  { shape, cycle: repeated }: Expanded,
 ): Ring {
   const members = new Set(streaming);
   const lasting = unitClass !== HEAD_CLASS;
@@ -99,7 +99,7 @@ function serveClass(
     const slots = new Array<string | null>(slotCount).fill(null);
     return { unitClass, lasting, slots, loads: mapPrograms(order, (list) => replace(list, slots, []).loads) };
   }
-  const cycle = order["train-step"];
+  const cycle = order[repeated]!;
   const slots = steadyState(cycle, slotCount);
   const loads = mapPrograms(order, (list) => replaceAndRestore(list, slots, cycle));
   return { unitClass, lasting, slots, loads };
@@ -132,10 +132,11 @@ function bindTouches(
 ): ReadonlyMap<number, string> {
   const holding = new Map(ring.slots.flatMap((unit, slot) => (unit === null ? [] : [[unit, slot] as const])));
   const bound = new Map<number, string>();
+  const loads = ring.loads[program]!;
   let nextLoad = 0;
   touches.forEach(({ unit, firstTask }, touch) => {
-    for (; ring.loads[program][nextLoad]?.touch === touch; nextLoad++) {
-      const load = ring.loads[program][nextLoad]!;
+    for (; loads[nextLoad]?.touch === touch; nextLoad++) {
+      const load = loads[nextLoad]!;
       if (load.evicts !== null) holding.delete(load.evicts);
       holding.set(load.unit, load.slot);
     }
@@ -186,9 +187,9 @@ export function mapPrograms<From, To>(
   programs: Programs<From>,
   map: (value: From, program: ProgramName) => To,
 ): Programs<To> {
-  return {
-    "train-step": map(programs["train-step"], "train-step"),
-    evaluate: map(programs.evaluate, "evaluate"),
-    checkpoint: map(programs.checkpoint, "checkpoint"),
-  };
+  const mapped = Object.entries(programs).map(([name, value]) => {
+    const program = name as ProgramName;
+    return [program, map(value, program)] as const;
+  });
+  return Object.fromEntries(mapped) as Programs<To>;
 }

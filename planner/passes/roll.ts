@@ -3,7 +3,7 @@
  *
  * Requires: loads inserted.
  * Guarantees: the steady part of every program ends in the residency in which it starts, so that any sequence of
- * programs may follow any other; the prologue of `train-step` makes that state from empty arenas.
+ * programs may follow any other; the prologue of the one that a run repeats makes that state from empty arenas.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { Residency } from "../../schemas/plan.ts";
@@ -15,7 +15,7 @@ import { mapPrograms } from "./residency.ts";
 
 export function roll(resident: Resident, units: Units): Rolled {
   const places = new WeightPlaces(resident.shape, units);
-  const prologue = [...loadResidency(resident, places), ...resident.adapterCopies];
+  const prologue = [...loadResidency(resident, places), ...resident.beginning];
   const parts = mapPrograms(resident.programs, (steady, program) => {
     const end = residencyAfter(resident.residency, steady);
     for (const { buffer, unit } of resident.residency) {
@@ -24,7 +24,7 @@ export function roll(resident: Resident, units: Units): Rolled {
         `${program} ends with ${end.get(buffer)} in ${buffer}, not with ${unit}`,
       );
     }
-    return { prologue: program === "train-step" ? prologue : [], steady, epilogue: [] };
+    return { prologue: program === resident.cycle ? prologue : [], steady, epilogue: [] };
   });
   const declared = new Set(resident.values.map(({ id }) => id));
   const passing = places.values.filter(({ id }) => !declared.has(id));
@@ -42,8 +42,8 @@ function residencyAfter(start: Residency, tasks: readonly Task[]): ReadonlyMap<s
 }
 
 /** Brings every unit of the steady state to its place; what ram keeps first, since vram may take it from there. */
-function loadResidency({ residency }: Resident, places: WeightPlaces): readonly Task[] {
-  const bringing = (unit: string): Bringing => ({ id: `${unit}/start`, evicts: null, program: "train-step" });
+function loadResidency({ residency, cycle }: Resident, places: WeightPlaces): readonly Task[] {
+  const bringing = (unit: string): Bringing => ({ id: `${unit}/start`, evicts: null, program: cycle });
   const kept = residency.filter(({ unit, buffer }) => buffer === ramPinnedSlot(unit));
   const others = residency.filter(({ unit, buffer }) => buffer !== ramPinnedSlot(unit));
   return [

@@ -68,7 +68,11 @@ export function seal(parts: Sealable): Plan {
     sinks: sinksOf(parts),
     procedures: usedProcedures(laidOut, programs),
     residency: [...laidOut.residency],
-    programs,
+    programs: {
+      "train-step": programs["train-step"]!,
+      evaluate: programs.evaluate!,
+      checkpoint: programs.checkpoint!,
+    },
     predictions,
     bounds,
     decisions,

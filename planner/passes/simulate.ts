@@ -18,8 +18,8 @@ export function simulate(
   hardware: HardwareProfile,
 ): Plan["predictions"] {
   const durationOf = costModel(procedures, hardware).instruction;
-  return (["train-step", "evaluate", "checkpoint"] as const).flatMap((program: ProgramName) => {
-    const { steady } = programs[program];
+  return Object.entries(programs).flatMap(([name, { steady }]) => {
+    const program = name as ProgramName;
     if (steady.length === 0) return [];
     const { duration, lanes, timeline } = runSimulation(steady, durationOf);
     const busiest = lanes.reduce((a, b) => (b.busy > a.busy ? b : a));

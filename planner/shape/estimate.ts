@@ -32,7 +32,7 @@ export class Estimator {
     const { shape } = floor;
     const procedures = variant.procedures({ ...shape, keep: 1 }).all;
     const cost = costModel(procedures, inputs.hardware);
-    const steady = floor.parts["train-step"].steady;
+    const steady = floor.parts[floor.cycle]!.steady;
     let compute = 0;
     let host = 0;
     let rows = 0;

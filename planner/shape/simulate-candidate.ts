@@ -1,4 +1,4 @@
-/** The simulated time of a shape's train step, through the passes that come after its layout. */
+/** The simulated time of the step that a plan of some shape repeats, through the passes that come after its layout. */
 import { costModel } from "../cost/duration.ts";
 import type { LaidOut, TaskParts } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
@@ -10,7 +10,7 @@ import { simulate } from "../simulate/simulate.ts";
 /** Nanoseconds. */
 export function simulateCandidate({ inputs }: Variant, laidOut: LaidOut): number {
   const context = effectContext(inputs, laidOut);
-  const { steady } = sync(onlySteadyStep(laidOut), context).synced["train-step"];
+  const { steady } = sync(onlySteadyStep(laidOut), context).synced[laidOut.cycle]!;
   return simulate(
     emitForTiming(inputs, steady, context),
     costModel(laidOut.procedures, inputs.hardware).instruction,
@@ -19,7 +19,7 @@ export function simulateCandidate({ inputs }: Variant, laidOut: LaidOut): number
 
 /** What is not asked for need not be synchronized. */
 function onlySteadyStep(laidOut: LaidOut): LaidOut {
-  const none: TaskParts = { prologue: [], steady: [], epilogue: [] };
-  const step = { ...none, steady: laidOut.parts["train-step"].steady };
-  return { ...laidOut, parts: { "train-step": step, evaluate: none, checkpoint: none } };
+  const { cycle, parts } = laidOut;
+  const step: TaskParts = { prologue: [], steady: parts[cycle]!.steady, epilogue: [] };
+  return { ...laidOut, parts: { [cycle]: step } };
 }

@@ -2,10 +2,10 @@
  * Memory: buffers inside their arenas, aligned, and disjoint while both are alive; budgets that add up. A buffer
  * without a lifetime is alive in every program, so it conflicts with all; buffers of different programs never meet.
  */
-import type { ArenaName, Plan, PlanBuffer } from "../plan.ts";
+import type { AnyPlan, ArenaName, PlanBuffer } from "../plan.ts";
 import { defineCheck } from "./check.ts";
 import { type Interval, intersects } from "./intervals.ts";
-import { type PlanIndex, programNames } from "./plan-index.ts";
+import type { PlanIndex } from "./plan-index.ts";
 
 export const checkBuffers = defineCheck({
   name: "buffers",
@@ -49,7 +49,7 @@ export const checkBuffers = defineCheck({
 });
 
 /** Pairs of buffers with common bytes and a common moment: a sweep over addresses, comparing only what is open. */
-function sharing(plan: Plan): [PlanBuffer, PlanBuffer][] {
+function sharing(plan: AnyPlan): [PlanBuffer, PlanBuffer][] {
   const pairs: [PlanBuffer, PlanBuffer][] = [];
   const sorted = plan.buffers.filter(({ bytes }) => bytes > 0).sort((a, b) => a.offset - b.offset);
   for (const arena of ["ram", "vram"] as const) {
@@ -101,7 +101,7 @@ function maxLive(index: PlanIndex, arena: ArenaName): number {
   const buffers = index.plan.buffers.filter((buffer) => buffer.arena === arena);
   const always = buffers.filter(({ lifetime }) => !lifetime).reduce((sum, { bytes }) => sum + bytes, 0);
   let peak = 0;
-  for (const program of programNames) {
+  for (const program of index.programNames) {
     const changes = buffers.flatMap(({ lifetime, bytes }) =>
       lifetime?.program === program
         ? [

@@ -17,7 +17,7 @@ import { defineCheck } from "./check.ts";
 import { intersects } from "./intervals.ts";
 import { host, Memory } from "./memory.ts";
 import { largestPagedRows } from "./paged-row.ts";
-import { type PlanIndex, programNames, type Step } from "./plan-index.ts";
+import type { PlanIndex, Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
 
 type Bound = Plan["bounds"][number];
@@ -30,7 +30,7 @@ export const checkBounds = defineCheck({
   codes: ["verify.bound"],
   run(index, report) {
     const { bounds } = index.plan;
-    const roundTripsOf = new Map(programNames.map((program) => [program, roundTrips(index, program)]));
+    const roundTripsOf = new Map(index.programNames.map((program) => [program, roundTrips(index, program)]));
     bounds.forEach((bound, i) => {
       const where = `${bound.link} of ${bound.program}`;
       const wrong = (text: string) => report("verify.bound", `bounds[${i}]`, `${where}: ${text}`);
@@ -46,7 +46,7 @@ export const checkBounds = defineCheck({
         wrong("is bounded twice");
       }
     });
-    for (const program of programNames) {
+    for (const program of index.programNames) {
       for (const link of ["disk", "h2d", "d2h"] as const) {
         const stated = bounds.some((bound) => bound.link === link && bound.program === program);
         if (!stated && movedBytes(index, program, link) > 0) {

@@ -1,6 +1,6 @@
 /**
  * What memory holds, moment by moment: all programs are interpreted in serial order, each steady part twice, the
- * train step again after every other program, because a run may call them in any such order.
+ * program that a run repeats again after every other, because a run may call them in any such order.
  *
  * A byte is read only if it was written, through the same buffer, by somebody else's work that still stands; a run
  * finds exactly its unit's weights; and every steady part starts and ends with the residents that the plan names.
@@ -29,19 +29,21 @@ export const checkContents = defineCheck({
   run(index, report) {
     for (const { path, fault } of weightFaults(index)) report("verify.contents", path, fault);
     const interpreter = new Interpreter(index, report);
-    interpreter.part("train-step", "prologue");
-    interpreter.steady("train-step");
-    interpreter.steady("train-step");
-    for (const other of ["evaluate", "checkpoint"] as const) {
+    const { cycle } = index;
+    interpreter.part(cycle, "prologue");
+    interpreter.steady(cycle);
+    interpreter.steady(cycle);
+    for (const other of index.programNames) {
+      if (other === cycle) continue;
       interpreter.switchProgram();
       interpreter.part(other, "prologue");
       interpreter.steady(other);
       interpreter.steady(other);
       interpreter.part(other, "epilogue");
       interpreter.switchProgram();
-      interpreter.steady("train-step");
+      interpreter.steady(cycle);
     }
-    interpreter.part("train-step", "epilogue");
+    interpreter.part(cycle, "epilogue");
   },
 });
 
@@ -229,16 +231,16 @@ class Interpreter {
 
   /** The runtime reads the outputs after each step; an evaluation leaves behind at least one of them. */
   #outputs(program: ProgramName, first: number): void {
-    const stale = this.#index.plan.step_outputs.filter(({ dtype, at }) =>
+    const stale = this.#index.plan.step_outputs.filter(({ dtype, shape, at }) =>
       this.#memory
-        .contents(this.#index.locate(at, tensorBytes([1], dtype)))
+        .contents(this.#index.locate(at, tensorBytes(shape ?? [1], dtype)))
         .some(
           ({ value }) =>
             !value || value.writer < first || value.buffer !== at.buffer || value.dtype !== dtype,
         ),
     );
     const path = `programs.${program}.steady`;
-    if (program === "train-step") {
+    if (program === this.#index.cycle) {
       for (const { name } of stale)
         this.#tell("verify.state", path, `no instruction leaves \`${name}\` behind`);
     } else if (

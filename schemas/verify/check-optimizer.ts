@@ -11,7 +11,7 @@ import { squareSum } from "../ops/square-sum.ts";
 import type { Place, PlanCall, PlanParameter, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { mergeIntervals, totalBytes } from "./intervals.ts";
-import { f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
+import { type AnyParameter, f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 import type { CallAccess } from "./procedure-summary.ts";
 
@@ -40,11 +40,14 @@ interface Event {
 
 export const checkOptimizer = defineCheck({
   name: "optimizer",
-  proves: "Every gradient is zeroed, accumulated, measured and applied exactly once per step.",
+  proves:
+    "Every gradient is zeroed, accumulated, measured and applied exactly once per step; nothing else changes a parameter.",
   codes: ["verify.optimizer"],
   run(index, report) {
+    const { training } = index;
     const owners = new ParameterMap(index.plan);
     frozenElsewhere(index, owners, report);
+    if (!training) return;
     const calls = locateCalls(index);
     const norms = calls.filter(({ call }) => call?.op === gradNorm.name);
     const norm = norms[0];
@@ -58,7 +61,7 @@ export const checkOptimizer = defineCheck({
     }
     everySumCounts(calls, norm, report);
     const events = eventsByParameter(calls, owners);
-    index.plan.parameters.forEach((parameter, i) => {
+    training.parameters.forEach((parameter, i) => {
       const wrong = (text: string) =>
         report("verify.optimizer", `parameters[${i}]`, `${parameter.name}: ${text}`);
       const added = followGradient(parameter, events.get(parameter) ?? [], norm, wrong);
@@ -102,8 +105,8 @@ function operandNamed(located: LocatedCall, name: string): Operand | undefined {
   return access && operandOf(located, access);
 }
 
-function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap): Map<PlanParameter, Event[]> {
-  const events = new Map<PlanParameter, Event[]>();
+function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap): Map<AnyParameter, Event[]> {
+  const events = new Map<AnyParameter, Event[]>();
   for (const located of calls) {
     for (const access of located.accesses) {
       // Few calls touch a parameter: the others are not even located.

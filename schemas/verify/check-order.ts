@@ -10,7 +10,7 @@
  */
 import type { ArenaName, LaneName, Place } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { type PlanIndex, partNames, programNames, type Step } from "./plan-index.ts";
+import { type PlanIndex, partNames, type Step } from "./plan-index.ts";
 
 const laneNames: readonly LaneName[] = ["disk", "h2d", "compute", "d2h", "host"];
 const none = -1;
@@ -36,7 +36,7 @@ export const checkOrder = defineCheck({
   proves: "Waits point backwards, and every conflict between lanes is ordered by them.",
   codes: ["verify.wait", "verify.race"],
   run(index, report) {
-    for (const program of programNames) {
+    for (const program of index.programNames) {
       for (const part of partNames) {
         const steps = index.part(program, part);
         if (waitsAreSound(index, steps, report)) races(index, steps, report);

@@ -3,10 +3,10 @@
  * lies inside buffers that live as long as it is needed, nothing overlaps, and no instruction overwrites an input.
  */
 import { tensorBytes } from "../ops/define-op.ts";
-import type { Place, PlanSink } from "../plan.ts";
+import type { Place, Plan, PlanSink } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { intersects, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
-import { f32Bytes, parameterKeys } from "./parameter-map.ts";
+import { f32Bytes, parameterPlaces } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex } from "./plan-index.ts";
 
 interface Item {
@@ -47,21 +47,21 @@ function itemsOf(index: PlanIndex): Item[] {
   const { parameters, step_outputs } = index.plan;
   return [
     ...parameters.flatMap((parameter, i) =>
-      parameterKeys.map((key) => ({
+      parameterPlaces(parameter).map(([key, at]) => ({
         name: `${key} of ${parameter.name}`,
         path: `parameters[${i}].${key}`,
-        at: parameter[key],
+        at,
         bytes: f32Bytes(parameter.shape),
         permanent: key !== "gradient",
       })),
     ),
     ...index.constants.map((constant, i) => ({ ...constant, path: `constants[${i}]`, permanent: true })),
     ...index.stepInputs.map((input, i) => ({ ...input, path: `step_inputs[${i}]`, permanent: true })),
-    ...step_outputs.map(({ name, dtype, at }, i) => ({
+    ...step_outputs.map(({ name, dtype, shape, at }, i) => ({
       name,
       path: `step_outputs[${i}]`,
       at,
-      bytes: tensorBytes([1], dtype),
+      bytes: tensorBytes(shape ?? [1], dtype),
       permanent: false,
     })),
   ];
@@ -88,7 +88,8 @@ export const checkSinks = defineCheck({
   proves: "Every byte of every checkpoint file is described once and written once by the checkpoint program.",
   codes: ["verify.sink"],
   run(index, report) {
-    index.plan.sinks.forEach((sink, i) => {
+    const { training } = index;
+    training?.sinks.forEach((sink, i) => {
       sinkTensors(sink, `sinks[${i}]`, report);
       const written = index
         .part("checkpoint", "steady")
@@ -97,7 +98,7 @@ export const checkSinks = defineCheck({
             ? [{ start: instruction.offset, end: instruction.offset + instruction.from.bytes, path }]
             : [],
         );
-      sinkSources(index, sink, `sinks[${i}]`, report);
+      sinkSources(index, training, sink, `sinks[${i}]`, report);
       exactly(written, sink.bytes, (text) =>
         report("verify.sink", `sinks[${i}]`, `${sink.id} is ${text} by its writes`),
       );
@@ -123,9 +124,15 @@ function sinkTensors(sink: PlanSink, path: string, report: Report<"verify.sink">
  * Each tensor of a file is written from where its parameter is. A value is called like its parameter; a moment has
  * `.first_moment` or `.second_moment` appended.
  */
-function sinkSources(index: PlanIndex, sink: PlanSink, path: string, report: Report<"verify.sink">): void {
+function sinkSources(
+  index: PlanIndex,
+  training: Plan,
+  sink: PlanSink,
+  path: string,
+  report: Report<"verify.sink">,
+): void {
   const places = new Map<string, Place>();
-  for (const parameter of index.plan.parameters) {
+  for (const parameter of training.parameters) {
     places.set(parameter.name, parameter.value);
     for (const key of ["first_moment", "second_moment"] as const) {
       places.set(`${parameter.name}.${key}`, parameter[key]);

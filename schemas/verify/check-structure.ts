@@ -3,9 +3,10 @@
  * checks look ids up without asking, so nothing else runs on a plan that fails here.
  */
 import { findOp } from "../ops/index.ts";
-import type { Instruction, Place, Plan } from "../plan.ts";
+import { type Instruction, type Place, programsOf } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { type PlanIndex, partNames, programNames, type Step } from "./plan-index.ts";
+import { parameterPlaces } from "./parameter-map.ts";
+import { type PlanIndex, partNames, type Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
 
 type Code = "verify.duplicate-id" | "verify.reference" | "verify.lane" | "verify.binding" | "verify.wait";
@@ -16,15 +17,15 @@ export const checkStructure = defineCheck({
   codes: ["verify.duplicate-id", "verify.reference", "verify.lane", "verify.binding", "verify.wait"],
   run(index, report) {
     const { plan } = index;
-    uniqueIds(plan, report);
-    const known = knownIds(plan);
+    uniqueIds(index, report);
+    const known = knownIds(index);
     const expect = expecting(known, report);
-    staticReferences(plan, expect);
+    staticReferences(index, expect);
     const formals = new Map(
       plan.procedures.map(({ id, formals: all }) => [id, new Set(all.map(({ name }) => name))]),
     );
     for (const step of index.steps) instructionReferences(formals, step, expect, report);
-    if (allBuffersKnown(plan, known)) for (const step of index.steps) lanes(index, step, report);
+    if (allBuffersKnown(index, known)) for (const step of index.steps) lanes(index, step, report);
   },
 });
 
@@ -38,7 +39,7 @@ interface KnownIds {
 }
 type Expect = (kind: keyof KnownIds, id: string, path: string) => boolean;
 
-function knownIds(plan: Plan): KnownIds {
+function knownIds({ plan, training }: PlanIndex): KnownIds {
   const ids = (items: readonly { id: string }[]) => new Set(items.map(({ id }) => id));
   return {
     file: ids(plan.inputs.files),
@@ -46,7 +47,7 @@ function knownIds(plan: Plan): KnownIds {
     unit: ids(plan.units),
     buffer: ids(plan.buffers),
     procedure: ids(plan.procedures),
-    sink: ids(plan.sinks),
+    sink: ids(training?.sinks ?? []),
   };
 }
 
@@ -58,7 +59,7 @@ function expecting(known: KnownIds, report: Report<Code>): Expect {
   };
 }
 
-function uniqueIds(plan: Plan, report: Report<Code>): void {
+function uniqueIds({ plan, training, programNames }: PlanIndex, report: Report<Code>): void {
   const unique = (kind: string, path: string, ids: readonly string[]) => {
     const seen = new Set<string>();
     ids.forEach((id, i) => {
@@ -73,7 +74,8 @@ function uniqueIds(plan: Plan, report: Report<Code>): void {
   unique("units", "units", idsOf(plan.units));
   unique("buffers", "buffers", idsOf(plan.buffers));
   unique("procedures", "procedures", idsOf(plan.procedures));
-  unique("sinks", "sinks", idsOf(plan.sinks));
+  const sinks = training?.sinks ?? [];
+  unique("sinks", "sinks", idsOf(sinks));
   unique("parameters", "parameters", namesOf(plan.parameters));
   unique("step inputs", "step_inputs", namesOf(plan.step_inputs));
   unique("step outputs", "step_outputs", namesOf(plan.step_outputs));
@@ -85,18 +87,18 @@ function uniqueIds(plan: Plan, report: Report<Code>): void {
   plan.procedures.forEach((procedure, i) => {
     unique("formals", `procedures[${i}].formals`, namesOf(procedure.formals));
   });
-  plan.sinks.forEach((sink, i) => {
+  sinks.forEach((sink, i) => {
     unique("tensors", `sinks[${i}].tensors`, namesOf(sink.tensors));
   });
   for (const program of programNames) {
     for (const part of partNames) {
       const path = `programs.${program}.${part}`;
-      unique("instructions", path, idsOf(plan.programs[program][part]));
+      unique("instructions", path, idsOf(programsOf(plan)[program]![part]));
     }
   }
 }
 
-function staticReferences(plan: Plan, expect: Expect): void {
+function staticReferences({ plan, generation }: PlanIndex, expect: Expect): void {
   plan.tensors.forEach(({ file }, i) => {
     expect("file", file, `tensors[${i}].file`);
   });
@@ -116,9 +118,14 @@ function staticReferences(plan: Plan, expect: Expect): void {
   });
   plan.parameters.forEach((parameter, i) => {
     expect("unit", parameter.unit, `parameters[${i}].unit`);
-    for (const key of ["value", "gradient", "first_moment", "second_moment"] as const) {
-      expect("buffer", parameter[key].buffer, `parameters[${i}].${key}`);
+    for (const [key, { buffer }] of parameterPlaces(parameter)) {
+      expect("buffer", buffer, `parameters[${i}].${key}`);
     }
+  });
+  generation?.caches.forEach(({ unit, keys, values }, i) => {
+    expect("unit", unit, `caches[${i}].unit`);
+    expect("buffer", keys.buffer, `caches[${i}].keys`);
+    expect("buffer", values.buffer, `caches[${i}].values`);
   });
   plan.residency.forEach(({ buffer, unit }, i) => {
     expect("buffer", buffer, `residency[${i}].buffer`);
@@ -194,10 +201,10 @@ function placesOf(instruction: Instruction): Place[] {
   }
 }
 
-function allBuffersKnown(plan: Plan, known: KnownIds): boolean {
+function allBuffersKnown({ plan, programNames }: PlanIndex, known: KnownIds): boolean {
   return programNames.every((program) =>
     partNames.every((part) =>
-      plan.programs[program][part].every((instruction) =>
+      programsOf(plan)[program]![part].every((instruction) =>
         placesOf(instruction).every(({ buffer }) => known.buffer.has(buffer)),
       ),
     ),

@@ -3,7 +3,7 @@
  * of every weight belongs to exactly one unit. A head tied to the embedding is covered by the head's units.
  */
 import { tensorBytes } from "../ops/define-op.ts";
-import type { Plan, PlanTensor, PlanUnit } from "../plan.ts";
+import type { AnyPlan, PlanTensor, PlanUnit } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { type Interval, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
 import type { PlanIndex } from "./plan-index.ts";
@@ -67,7 +67,7 @@ function parts(index: PlanIndex, unit: PlanUnit, path: string, report: Report<"v
 }
 
 /** A model without a head tensor is tied: its head reads the embedding. */
-function rolesOf(plan: Plan, kind: PlanUnit["kind"]): PlanTensor["role"][] {
+function rolesOf(plan: AnyPlan, kind: PlanUnit["kind"]): PlanTensor["role"][] {
   const tied = kind === "head" && !plan.tensors.some(({ role }) => role === "head");
   return [tied ? "embedding" : kind];
 }
@@ -77,7 +77,7 @@ interface Held extends Interval {
 }
 
 /** Which bytes of each tensor the units of a kind hold, under `kind tensor`. */
-function holdersOf(plan: Plan): ReadonlyMap<string, readonly Held[]> {
+function holdersOf(plan: AnyPlan): ReadonlyMap<string, readonly Held[]> {
   const holders = new Map<string, Held[]>();
   for (const { id: unit, kind, parts } of plan.units) {
     for (const { tensor, from, bytes } of parts) {
@@ -96,7 +96,7 @@ function holderKey(kind: PlanUnit["kind"], tensor: string): string {
 }
 
 function coverage(
-  plan: Plan,
+  plan: AnyPlan,
   holders: ReadonlyMap<string, readonly Held[]>,
   tensor: PlanTensor,
   path: string,

@@ -7,7 +7,7 @@
  * verification, because what follows would only repeat its faults.
  */
 import type { Diagnostic } from "../diagnostic.ts";
-import { PLAN_FORMAT_VERSION, planSchema } from "../plan.ts";
+import { PLAN_FORMAT_VERSION, schemaOf } from "../plan.ts";
 import { type Check, type Report, Violations } from "./check.ts";
 import { checkBudgets, checkBuffers, checkPlaces } from "./check-arenas.ts";
 import { checkBounds } from "./check-bounds.ts";
@@ -54,7 +54,7 @@ export function verify(plan: unknown): Diagnostic[] {
   const violations = new Violations();
   const { report } = violations;
   if (!knownFormat(plan, report)) return violations.list();
-  const parsed = planSchema.safeParse(plan);
+  const parsed = schemaOf(plan).safeParse(plan);
   if (!parsed.success) {
     for (const { path, message } of parsed.error.issues) {
       report("verify.schema", path.join("."), `${path.join(".")}: ${message}`);

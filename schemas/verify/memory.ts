@@ -9,7 +9,7 @@ import type { DType } from "../ops/define-op.ts";
 import type { ArenaName, Instruction, PlanUnit, ProgramName } from "../plan.ts";
 import { gatheredBytes } from "./effects.ts";
 import { type Interval, IntervalMap } from "./intervals.ts";
-import { f32Bytes } from "./parameter-map.ts";
+import { f32Bytes, parameterPlaces } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
 
 /** Writer of what is in memory before the first instruction: the runtime. */
@@ -231,13 +231,10 @@ interface HostRange {
 function hostState(index: PlanIndex): HostRange[] {
   const { parameters } = index.plan;
   return [
-    ...parameters.flatMap(({ value, first_moment, second_moment, shape }) =>
-      [value, first_moment, second_moment].map((at) => ({
-        at,
-        bytes: f32Bytes(shape),
-        dtype: "f32" as const,
-        name: null,
-      })),
+    ...parameters.flatMap((parameter) =>
+      parameterPlaces(parameter)
+        .filter(([key]) => key !== "gradient")
+        .map(([, at]) => ({ at, bytes: f32Bytes(parameter.shape), dtype: "f32" as const, name: null })),
     ),
     ...index.constants.map((constant) => ({ ...constant, name: null })),
     ...index.stepInputs,

@@ -4,14 +4,23 @@
  * With two tiers of memory a parameter also has replicas: where a copy to the device takes its value, and where the
  * device sums the gradient that a copy brings back. They are found by following the plan's copies one step.
  */
-import type { Plan, PlanParameter } from "../plan.ts";
+import { type AnyPlan, type GenerationPlan, type Place, type PlanParameter, programsOf } from "../plan.ts";
 import { type Interval, IntervalMap } from "./intervals.ts";
 
 export const parameterKeys = ["value", "gradient", "first_moment", "second_moment"] as const;
 export type ParameterKey = (typeof parameterKeys)[number];
 
+/** A parameter of any plan; one of a generation has a value alone. */
+export type AnyParameter = PlanParameter | GenerationPlan["parameters"][number];
+
+/** Where a parameter's value, and in a training its gradient and moments, are. */
+export function parameterPlaces(parameter: AnyParameter): readonly (readonly [ParameterKey, Place])[] {
+  const places: Partial<Record<ParameterKey, Place>> = parameter;
+  return parameterKeys.flatMap((key) => (places[key] ? [[key, places[key]] as const] : []));
+}
+
 export interface ParameterBytes extends Interval {
-  readonly parameter: PlanParameter;
+  readonly parameter: AnyParameter;
   readonly key: ParameterKey;
   readonly replica: boolean;
 }
@@ -19,10 +28,9 @@ export interface ParameterBytes extends Interval {
 export class ParameterMap {
   readonly #buffers = new Map<string, IntervalMap<ParameterBytes>>();
 
-  constructor(plan: Plan) {
+  constructor(plan: AnyPlan) {
     for (const parameter of plan.parameters) {
-      for (const key of parameterKeys) {
-        const { buffer, offset } = parameter[key];
+      for (const [key, { buffer, offset }] of parameterPlaces(parameter)) {
         const end = offset + f32Bytes(parameter.shape);
         this.#add(buffer, { parameter, key, replica: false, start: offset, end });
       }
@@ -44,8 +52,8 @@ export class ParameterMap {
     return found;
   }
 
-  #replicas(plan: Plan): [string, ParameterBytes][] {
-    const steps = Object.values(plan.programs).flatMap((one) => [
+  #replicas(plan: AnyPlan): [string, ParameterBytes][] {
+    const steps = Object.values(programsOf(plan)).flatMap((one) => [
       ...one.prologue,
       ...one.steady,
       ...one.epilogue,

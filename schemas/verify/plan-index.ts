@@ -4,22 +4,25 @@
  */
 import { invariant } from "../diagnostic.ts";
 import { type DType, tensorBytes } from "../ops/define-op.ts";
-import type {
-  ArenaName,
-  Instruction,
-  Place,
-  Plan,
-  PlanBuffer,
-  PlanProcedure,
-  PlanTensor,
-  PlanUnit,
-  ProgramName,
+import {
+  type AnyPlan,
+  type ArenaName,
+  cycleOf,
+  type GenerationPlan,
+  type Instruction,
+  type Place,
+  type Plan,
+  type PlanBuffer,
+  type PlanProcedure,
+  type PlanTensor,
+  type PlanUnit,
+  type ProgramName,
+  programsOf,
 } from "../plan.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import type { Interval } from "./intervals.ts";
 import { type ProcedureSummary, summarizeProcedure } from "./procedure-summary.ts";
 
-export const programNames = ["train-step", "evaluate", "checkpoint"] as const satisfies ProgramName[];
 export const partNames = ["prologue", "steady", "epilogue"] as const;
 export type PartName = (typeof partNames)[number];
 
@@ -48,7 +51,13 @@ export interface HostInput {
 }
 
 export class PlanIndex {
-  readonly plan: Plan;
+  readonly plan: AnyPlan;
+  /** The plan as what it is; null as what it is not. */
+  readonly training: Plan | null;
+  readonly generation: GenerationPlan | null;
+  readonly programNames: readonly ProgramName[];
+  /** The program that a run repeats. */
+  readonly cycle: ProgramName;
   /** All programs in serial order, one after the other. */
   readonly steps: readonly Step[];
   readonly constants: readonly HostInput[];
@@ -64,8 +73,13 @@ export class PlanIndex {
   readonly #parts = new Map<string, readonly Step[]>();
   readonly #born: ReadonlyMap<ProgramName, ReadonlyMap<number, readonly PlanBuffer[]>>;
 
-  constructor(plan: Plan) {
+  constructor(plan: AnyPlan) {
     this.plan = plan;
+    this.training = "purpose" in plan ? null : plan;
+    this.generation = "purpose" in plan ? plan : null;
+    const programNames = Object.keys(plan.programs) as ProgramName[];
+    this.programNames = programNames;
+    this.cycle = cycleOf(plan);
     this.#buffers = new Map(plan.buffers.map((buffer) => [buffer.id, buffer]));
     this.#units = new Map(plan.units.map((unit) => [unit.id, unit]));
     this.#tensors = new Map(plan.tensors.map((tensor) => [tensor.name, tensor]));
@@ -149,10 +163,10 @@ export class PlanIndex {
   }
 }
 
-function stepsOf(plan: Plan, program: ProgramName): Step[] {
+function stepsOf(plan: AnyPlan, program: ProgramName): Step[] {
   const steps: Step[] = [];
   for (const part of partNames) {
-    plan.programs[program][part].forEach((instruction, i) => {
+    programsOf(plan)[program]![part].forEach((instruction, i) => {
       const path = `programs.${program}.${part}[${i}]`;
       steps.push({ program, part, position: steps.length, instruction, path });
     });
@@ -160,7 +174,7 @@ function stepsOf(plan: Plan, program: ProgramName): Step[] {
   return steps;
 }
 
-function buffersByBirth(plan: Plan, program: ProgramName): ReadonlyMap<number, readonly PlanBuffer[]> {
+function buffersByBirth(plan: AnyPlan, program: ProgramName): ReadonlyMap<number, readonly PlanBuffer[]> {
   const born = new Map<number, PlanBuffer[]>();
   for (const buffer of plan.buffers) {
     if (buffer.lifetime?.program !== program) continue;

@@ -32,7 +32,7 @@ describe("expand-step", () => {
     const inputs = toyInputs();
     const variant = whole(inputs);
     const { programs } = expandStep(variant, { ...smallestShape(variant), microBatch: 2 });
-    const runs = programs["train-step"].filter((task) => task.kind === "run");
+    const runs = programs["train-step"]!.filter((task) => task.kind === "run");
     const order = (phase: string) =>
       runs.filter(({ id }) => id.startsWith(phase)).map(({ id }) => id.slice(4));
     const expected = [0, 1, 2, 3, 4, 5].flatMap((layer) => [0, 1].map((mb) => `L0${layer}/mb${mb}`));
@@ -77,8 +77,8 @@ describe("prefetch", () => {
     const variant = whole(inputs);
     const { units } = variant;
     const resident = residency(expandStep(variant, shapes(variant)[1]!), units);
-    const before = resident.programs["train-step"];
-    const after = prefetch(resident, units).programs["train-step"];
+    const before = resident.programs["train-step"]!;
+    const after = prefetch(resident, units).programs["train-step"]!;
     expect(after.filter(({ kind }) => kind === "read").length).toBe(
       before.filter(({ kind }) => kind === "read").length,
     );
@@ -104,7 +104,7 @@ describe("roll", () => {
     const resident = residency(expandStep(variant, smallestShape(variant)), units);
     const { parts } = roll(resident, units);
     const holding = new Map<string, string>();
-    for (const task of parts["train-step"].prologue) follow(task, holding);
+    for (const task of parts["train-step"]!.prologue) follow(task, holding);
     for (const { buffer, unit } of resident.residency) expect(holding.get(buffer)).toBe(unit);
   });
 
@@ -113,7 +113,7 @@ describe("roll", () => {
     const variant = whole(inputs);
     const { units } = variant;
     const resident = residency(expandStep(variant, smallestShape(variant)), units);
-    const tasks = resident.programs["train-step"];
+    const tasks = resident.programs["train-step"]!;
     const last = tasks.findLast((task) => task.kind === "read")!;
     const kept = tasks.filter((task) => task.kind !== "read" || task.unit !== last.unit);
     const broken = { ...resident.programs, "train-step": kept };
@@ -152,7 +152,7 @@ describe("sync", () => {
     const expanded = expandStep(variant, { ...smallestShape(variant), microBatch: 4 });
     const laidOut = layout(roll(prefetch(residency(expanded, units), units), units));
     const { synced } = sync(laidOut, effectContext(inputs, expanded));
-    const steady = synced["train-step"].steady;
+    const steady = synced["train-step"]!.steady;
     const waitsOf = (id: string) => steady.find(({ task }) => task.id === id)!.waits.map(({ on }) => on);
     expect(waitsOf("read/L02/fwd/1")).toContain("fwd/L00/mb0");
     expect(waitsOf("fwd/L02/mb0")).toContain("read/L02/fwd/1");

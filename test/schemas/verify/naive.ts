@@ -5,7 +5,7 @@
  */
 import { tensorBytes } from "../../../schemas/ops/define-op.ts";
 import { findOp } from "../../../schemas/ops/index.ts";
-import type { Instruction, Plan, Range } from "../../../schemas/plan.ts";
+import { type Instruction, type Plan, programsOf, type Range } from "../../../schemas/plan.ts";
 import { estimateId, planId } from "../../../schemas/plan-id.ts";
 
 export const programs = ["train-step", "evaluate", "checkpoint"] as const;
@@ -165,8 +165,8 @@ export function redeclare(plan: Plan): void {
     }
   }
   for (const bound of plan.bounds) {
-    bound.moved = plan.programs[bound.program].steady
-      .filter(({ lane }) => lane === bound.link)
+    bound.moved = programsOf(plan)
+      [bound.program]!.steady.filter(({ lane }) => lane === bound.link)
       .reduce((sum, { bytes }) => sum + bytes, 0);
     bound.gap_ppm = Math.max(0, Math.floor(((bound.moved - bound.bound) * 1e6) / Math.max(bound.bound, 1)));
   }
