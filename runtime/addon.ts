@@ -16,7 +16,14 @@ import {
   toDiagnostic,
 } from "./native-module.ts";
 
-export { type LoadedInfo, type ModuleInfo, moduleInfo, type RunStats } from "./native-module.ts";
+export {
+  findModule,
+  type LoadedInfo,
+  type ModuleInfo,
+  moduleInfo,
+  PLATFORM_PACKAGE,
+  type RunStats,
+} from "./native-module.ts";
 
 /** `reference`: plain loops, for comparison. */
 export type Backend = "cpu" | "reference";

@@ -7,7 +7,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
-import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import { type Diagnostic, DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
+import { opTableHash } from "../schemas/op-table.ts";
 
 export interface NativeEngine {
   load(plan: Uint8Array, paths: readonly string[]): Promise<LoadedInfo>;
@@ -53,41 +54,88 @@ export interface ModuleInfo {
   readonly compiler: string;
   /** Processor and the instruction set that the kernels use on it. */
   readonly device: string;
+  readonly instructionSet: string;
   /** `sha256:…` of the module's file. */
   readonly build: string;
+  readonly path: string;
+  /** The package that it came in; null: built from the sources beside it. */
+  readonly package: string | null;
 }
 
-/** Beside the sources when they run as they are, beside dist/ when compiled. */
-const candidates = ["../build/native/Release/lema.node", "../../build/native/Release/lema.node"].map((path) =>
-  fileURLToPath(new URL(path, import.meta.url)),
-);
+/** A place where the module may be. */
+export interface ModulePlace {
+  readonly path: string;
+  readonly package: string | null;
+}
 
-/** Throws `run.no-addon`. Node itself keeps a loaded module, so that asking again is cheap. */
-export function loadModule(): NativeModule {
+/** The package with the module built for this kind of machine; as lema, of the same version. */
+export const PLATFORM_PACKAGE = `@lema/${process.platform}-${process.arch}`;
+
+/** Throws `run.no-addon` and `run.addon-mismatch`. Node itself keeps a loaded module, so that asking again is cheap. */
+export function loadModule(place: ModulePlace | null = findModule()): NativeModule {
+  if (place === null) throw noAddon("There is no native module for this machine.");
+  const module = requireModule(place.path);
+  const [expected, actual] = [opTableHash(), module.info().opTable];
+  if (actual !== expected) {
+    throw new DiagnosticError(
+      diagnostic("run.addon-mismatch", {
+        summary: `The native module was built for other kernels than this version of lema has: ${place.path}`,
+        detail: `expected op table ${expected}\nactual   op table ${actual}`,
+        hint:
+          place.package === null
+            ? "build it again: `npm run setup` in a clone, `npm run build:native` in an installed package"
+            : `install lema again, with its own version of ${place.package}`,
+      }),
+    );
+  }
+  return module;
+}
+
+export function moduleInfo(): ModuleInfo {
+  const place = findModule();
+  const { opTable, compiler, instructionSet } = loadModule(place).info();
+  invariant(place !== null, "a module was loaded from nowhere");
+  const digest = createHash("sha256").update(readFileSync(place.path)).digest("hex");
+  const processor = cpus()[0]?.model.trim() ?? "unknown processor";
+  const device = `${processor} (${instructionSet})`;
+  return { opTable, compiler, device, instructionSet, build: `sha256:${digest}`, ...place };
+}
+
+/** What was built here goes before what was installed: whoever builds means it. */
+export function findModule(): ModulePlace | null {
+  const built = ["../build/native/Release/lema.node", "../../build/native/Release/lema.node"]
+    .map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    .find((path) => existsSync(path));
+  if (built !== undefined) return { path: built, package: null };
+  const installed = installedModule();
+  return installed === null ? null : { path: installed, package: PLATFORM_PACKAGE };
+}
+
+function installedModule(): string | null {
   try {
-    return createRequire(import.meta.url)(modulePath()) as NativeModule;
+    const path = createRequire(import.meta.url).resolve(`${PLATFORM_PACKAGE}/lema.node`);
+    return existsSync(path) ? path : null;
+  } catch {
+    return null; // The package is not installed.
+  }
+}
+
+function requireModule(path: string): NativeModule {
+  try {
+    return createRequire(import.meta.url)(path) as NativeModule;
   } catch (error) {
-    if (error instanceof DiagnosticError) throw error;
     throw noAddon(`The native module cannot be loaded: ${messageOf(error)}`);
   }
 }
 
-export function moduleInfo(): ModuleInfo {
-  const { opTable, compiler, instructionSet } = loadModule().info();
-  const digest = createHash("sha256").update(readFileSync(modulePath())).digest("hex");
-  const processor = cpus()[0]?.model.trim() ?? "unknown processor";
-  return { opTable, compiler, device: `${processor} (${instructionSet})`, build: `sha256:${digest}` };
-}
-
-function modulePath(): string {
-  const path = candidates.find((candidate) => existsSync(candidate));
-  if (path === undefined) throw noAddon("The native module has not been built.");
-  return path;
-}
-
 function noAddon(summary: string): DiagnosticError {
   return new DiagnosticError(
-    diagnostic("run.no-addon", { summary, hint: "`npm run setup` builds it and says what is missing" }),
+    diagnostic("run.no-addon", {
+      summary,
+      hint:
+        `\`npm run setup\` builds it in a clone and says what is missing; an installed lema has it from ${PLATFORM_PACKAGE}, ` +
+        "or builds it by `npm run build:native` in its folder",
+    }),
   );
 }
 

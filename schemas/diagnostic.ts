@@ -580,6 +580,11 @@ export const diagnosticCodes = declared({
     doc: "The native engine failed: a device, a file or an allocation.",
   },
   "run.no-addon": { kind: "environment", exit: 1, doc: "The native module is missing or cannot be loaded." },
+  "run.addon-mismatch": {
+    kind: "environment",
+    exit: 1,
+    doc: "The native module was built for another op table than this version of lema has.",
+  },
   "checkpoint.not-found": { kind: "user", exit: 1, doc: "There is no checkpoint of that name in the run." },
   "checkpoint.incomplete": {
     kind: "user",

@@ -15,6 +15,7 @@ export const commands: CommandRegistry = {
   trace: () => import("./trace.ts"),
   explain: () => import("./explain.ts"),
   probe: () => import("./probe.ts"),
+  doctor: () => import("./doctor.ts"),
   dataset: () => import("./dataset.ts"),
   merge: () => import("./merge.ts"),
   export: () => import("./export.ts"),
