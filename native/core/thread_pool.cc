@@ -10,6 +10,9 @@ namespace {
 // Calls follow one another within microseconds inside a step: spin that long, then sleep.
 constexpr int kSpins = 4000;
 
+// The flag beside the number of workers in `inside_`: no more may come in.
+constexpr uint32_t kClosed = 1u << 31;
+
 void Pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -30,7 +33,7 @@ uint32_t AwaitChange(const std::atomic<uint32_t>& value, uint32_t old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : inside_(kClosed) {
   for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { Work(thread); });
 }
 
@@ -50,15 +53,28 @@ void ThreadPool::Run(int64_t count, Entry entry, const void* context) {
   context_ = context;
   count_ = count;
   next_.store(0, std::memory_order_relaxed);
-  working_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  inside_.store(0, std::memory_order_release);
   round_.fetch_add(1, std::memory_order_release);
   round_.notify_all();
   TakeTasks(0);
-  for (uint32_t left; (left = working_.load(std::memory_order_acquire)) != 0;) AwaitChange(working_, left);
+  inside_.fetch_or(kClosed, std::memory_order_relaxed);
+  for (uint32_t now; (now = inside_.load(std::memory_order_acquire)) != kClosed;) AwaitChange(inside_, now);
 }
 
 void ThreadPool::TakeTasks(int thread) {
   for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_;) entry_(context_, i, thread);
+}
+
+bool ThreadPool::Enter() {
+  uint32_t now = inside_.load(std::memory_order_relaxed);
+  while ((now & kClosed) == 0) {
+    if (inside_.compare_exchange_weak(now, now + 1, std::memory_order_acquire, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void ThreadPool::Leave() {
+  if (inside_.fetch_sub(1, std::memory_order_release) == kClosed + 1) inside_.notify_one();
 }
 
 void ThreadPool::Work(int thread) {
@@ -66,8 +82,10 @@ void ThreadPool::Work(int thread) {
   while (true) {
     seen = AwaitChange(round_, seen);
     if (closing_.load(std::memory_order_relaxed)) return;
+    // By now it may be the next round, which is as good, or none.
+    if (!Enter()) continue;
     TakeTasks(thread);
-    if (working_.fetch_sub(1, std::memory_order_acq_rel) == 1) working_.notify_one();
+    Leave();
   }
 }
 
