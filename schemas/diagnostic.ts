@@ -278,6 +278,7 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The context has no room for a prompt and a token of its reply.",
   },
+  "serve.address": { kind: "environment", exit: 1, doc: "The server cannot listen where it is told to." },
 
   // data: the dataset file, its tokenizer and its chat template
   "data.unreadable": { kind: "environment", exit: 1, doc: "The dataset file cannot be opened or read." },

@@ -10,15 +10,15 @@ import { generateDiagnosticsReference } from "./generate/diagnostics-reference.t
 import type { GeneratedFile, Generator } from "./generate/generator.ts";
 import { generateJsonSchemas } from "./generate/json-schemas.ts";
 import { generateOps } from "./generate/ops.ts";
+import { generatePageAssets } from "./generate/page-assets.ts";
 import { generateRecipeReference } from "./generate/recipe-reference.ts";
-import { generateReportAssets } from "./generate/report-assets.ts";
 
 const GENERATORS: readonly Generator[] = [
   generateJsonSchemas,
   generateRecipeReference,
   generateDiagnosticsReference,
   generateOps,
-  generateReportAssets,
+  generatePageAssets,
 ];
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

@@ -49,7 +49,8 @@ export class ScriptedSource implements GenerationSource {
     if (this.#ids.length > this.capacity) throw new Error("no room");
     const text = this.#tokenizer.spell(this.#ids);
     const begins = text.lastIndexOf(REPLY_BEGINS) + REPLY_BEGINS.length;
-    const said = Buffer.from(text.slice(begins)).length;
+    // Every id is a byte, but for BOS and EOS.
+    const said = this.#ids.length - this.#tokenizer.encode(text.slice(0, begins)).length;
     const next = Buffer.from(this.#respond(text.slice(0, begins)))[said] ?? EOS;
     const logits = new Float32Array(VOCABULARY);
     logits[next] = 20;
