@@ -3,13 +3,13 @@
  * weights are stored in different dtypes run different graphs.
  */
 import { invariant } from "../schemas/diagnostic.ts";
-import type { Graph } from "../schemas/graph.ts";
 import type {
   BlockDescription,
   InputFile,
   InputTensor,
   ModelDescription,
   Numerics,
+  StepGraphs,
 } from "../schemas/inputs.ts";
 import type { DType } from "../schemas/ops/define-op.ts";
 import type { JsonObject } from "./field-reader.ts";
@@ -22,17 +22,18 @@ import {
   ropeInverseFrequencies,
   storageDType,
 } from "./llama.ts";
-import { llamaBlock, llamaNorm, llamaTables } from "./llama-graph.ts";
+import { llamaBlock, llamaLastNorm, llamaNorm, llamaTables } from "./llama-graph.ts";
 import { type LoraSettings, loraParameters, loraScaling } from "./lora.ts";
 import type { SafetensorsDType } from "./safetensors.ts";
+
+type AdaptedLora = LoraSettings & { readonly targets: readonly LlamaLinear[] };
 
 export interface DescribeOptions {
   readonly config: LlamaConfig;
   /** config.json as it stands. */
   readonly rawConfig: JsonObject;
-  readonly sequenceLength: number;
   readonly numerics: Numerics;
-  readonly lora: LoraSettings & { readonly targets: readonly LlamaLinear[] };
+  readonly lora: AdaptedLora;
   readonly files: readonly InputFile[];
   readonly tensors: ReadonlyMap<
     string,
@@ -42,13 +43,40 @@ export interface DescribeOptions {
   readonly digests: ReadonlyMap<string, string> | null;
 }
 
-/** Requires that `checkLlamaTensors` found nothing. */
-export function describeLlama(options: DescribeOptions): ModelDescription {
-  const { config, sequenceLength, numerics, lora } = options;
+/** The model of a training. Requires that `checkLlamaTensors` found nothing. */
+export function describeLlama(
+  options: DescribeOptions & { readonly sequenceLength: number },
+): ModelDescription {
+  return describe(options, (graphs) => ({ step: graphs(options.sequenceLength, null), generation: null }));
+}
+
+/** The model of a generation with room for `capacity` positions; without targets it has no adapter. Requires that `checkLlamaTensors` found nothing. */
+export function describeLlamaGeneration(
+  options: DescribeOptions & { readonly capacity: number },
+): ModelDescription {
+  const { capacity } = options;
+  return describe(options, (graphs) => {
+    const prefills = PREFILL_ROWS.filter((rows) => rows <= capacity).map((rows) => graphs(rows, capacity));
+    return { step: graphs(1, capacity), generation: { capacity, prefills } };
+  });
+}
+
+/** Positions of a prefill step: more of them read the weights less often, and need room for their activations. */
+const PREFILL_ROWS = [256, 64, 16, 4, 1];
+
+/** Graphs for a number of positions, and room in a cache or none. */
+type GraphsFor = (rows: number, cache: number | null) => StepGraphs;
+
+function describe(
+  options: DescribeOptions,
+  choose: (graphs: GraphsFor) => { step: StepGraphs; generation: ModelDescription["generation"] },
+): ModelDescription {
+  const { config, numerics, lora } = options;
   const tensors = allLlamaTensors(config).map(({ name }) => describeTensor(name, options));
   const storage = new Map(tensors.map((tensor) => [tensor.name, tensor.storage]));
   const { embedding, norm, head } = llamaOuterTensors(config);
-  const graphs: Graph[] = [];
+  /** Storage dtypes of the weights of each graph. */
+  const storages: Record<string, DType>[] = [];
   const graphOf = new Map<string, number>();
   const blocks = Array.from({ length: config.layers }, (_, layer): BlockDescription => {
     const weights = Object.fromEntries(
@@ -60,34 +88,38 @@ export function describeLlama(options: DescribeOptions): ModelDescription {
     const key = JSON.stringify(dtypes);
     let graph = graphOf.get(key);
     if (graph === undefined) {
-      graph = graphs.length;
+      graph = storages.push(dtypes) - 1;
       graphOf.set(key, graph);
-      const targets = new Set<string>(lora.targets);
-      const shape = { rank: lora.rank, scaling: loraScaling(lora), targets };
-      graphs.push(
-        llamaBlock({ config, sequenceLength, numerics, storage: dtypes, lora: shape, cache: null }),
-      );
     }
     return { layer, stage: null, graph, weights, parameters: loraParameters(config, layer, lora) };
   });
   const normStorage: Record<string, DType> = { norm: storage.get(norm.name)! };
+  const shape = { rank: lora.rank, scaling: loraScaling(lora), targets: new Set<string>(lora.targets) };
+  const { step, generation } = choose((rows, cache) => {
+    const common = { config, numerics, sequenceLength: rows };
+    const normOf = cache === null ? llamaNorm : llamaLastNorm;
+    return {
+      rows,
+      tables: llamaTables(config, rows),
+      graphs: storages.map((dtypes) => llamaBlock({ ...common, storage: dtypes, lora: shape, cache })),
+      norm: normOf({ ...common, storage: normStorage }),
+    };
+  });
   return {
     family: config.family,
     config: options.rawConfig,
     hidden: config.hiddenSize,
     vocabulary: config.vocabSize,
     constants: { inverse_frequencies: [...ropeInverseFrequencies(config)] },
-    tables: llamaTables(config, sequenceLength),
-    graphs,
+    tables: step.tables,
+    graphs: step.graphs,
     blocks,
     embedding: embedding.name,
-    norm: {
-      graph: llamaNorm({ config, sequenceLength, numerics, storage: normStorage }),
-      weights: { norm: norm.name },
-    },
+    norm: { graph: step.norm, weights: { norm: norm.name } },
     head: head.name,
     tensors,
     files: options.files,
+    generation,
   };
 }
 

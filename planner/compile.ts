@@ -1,19 +1,19 @@
 /**
- * The compiler: from `Inputs` to a sealed plan, the whole pipeline on one screen.
+ * The compiler: from `Inputs` to a sealed plan, the whole pipeline on one screen; a training and a generation go through
+ * the same passes.
  *
  * Layout stands before sync (DESIGN §6 lists them the other way round): waits computed from arena bytes also cover
  * buffers that share bytes at different times. See docs/decisions/0001-layout-before-sync.md.
  */
 import type { Diagnostic } from "../schemas/diagnostic.ts";
-import type { Inputs } from "../schemas/inputs.ts";
-import type { Plan } from "../schemas/plan.ts";
+import type { GenerationInputs, Inputs } from "../schemas/inputs.ts";
+import type { AnyPlan, GenerationPlan, Plan } from "../schemas/plan.ts";
 import { verify } from "../schemas/verify/index.ts";
-import { buildVariants } from "./ir/variants.ts";
+import type { Variant } from "./ir/variants.ts";
 import { type PassOptions, type PassRecord, PassRunner } from "./pass.ts";
 import { boundTraffic } from "./passes/bound-traffic.ts";
 import { chooseShape } from "./passes/choose-shape.ts";
 import { emit } from "./passes/emit.ts";
-import { expandStep } from "./passes/expand-step.ts";
 import { feasible } from "./passes/feasible.ts";
 import { layout } from "./passes/layout.ts";
 import { prefetch } from "./passes/prefetch.ts";
@@ -21,24 +21,45 @@ import { effectContext } from "./passes/realize.ts";
 import { residency } from "./passes/residency.ts";
 import { roll } from "./passes/roll.ts";
 import { seal } from "./passes/seal.ts";
+import { sealGeneration } from "./passes/seal-generation.ts";
+import type { Sealable } from "./passes/seal-shared.ts";
 import { simulate } from "./passes/simulate.ts";
 import { sync } from "./passes/sync.ts";
+import { buildGenerationVariants } from "./shape/generation-variant.ts";
+import { buildVariants } from "./shape/training-variant.ts";
 
-export interface Compiled {
+export interface Compiled<Made extends AnyPlan = Plan> {
   /** Absent when diagnostics hold an error. */
-  readonly plan?: Plan;
+  readonly plan?: Made;
   readonly diagnostics: readonly Diagnostic[];
   readonly passes: readonly PassRecord[];
 }
 
+/** A plan to train. */
 export function compile(given: Inputs, options: PassOptions = {}): Compiled {
+  return runPasses(() => buildVariants(given), seal, options);
+}
+
+/** A plan to generate. */
+export function compileGeneration(
+  given: GenerationInputs,
+  options: PassOptions = {},
+): Compiled<GenerationPlan> {
+  return runPasses(() => buildGenerationVariants(given), sealGeneration, options);
+}
+
+function runPasses<Work extends Variant, Made extends AnyPlan>(
+  variantsOf: () => readonly Work[],
+  sealAs: (parts: Sealable<Work["inputs"]>) => Made,
+  options: PassOptions,
+): Compiled<Made> {
   const passes = new PassRunner(options);
-  const variants = passes.run("units", () => buildVariants(given));
+  const variants = passes.run("units", variantsOf);
   const problems = passes.run("feasible", () => feasible(variants));
   if (problems.length > 0) return { diagnostics: problems, passes: passes.records };
   const { variant, shape, decisions } = passes.run("choose-shape", () => chooseShape(variants));
   const { inputs, units } = variant;
-  const expanded = passes.run("expand-step", () => expandStep(variant, shape));
+  const expanded = passes.run("expand-step", () => variant.expand(shape));
   const context = effectContext(inputs, expanded);
   const resident = passes.run("residency", () => residency(expanded, units));
   const prefetched = passes.run("prefetch", () => prefetch(resident, units));
@@ -49,7 +70,7 @@ export function compile(given: Inputs, options: PassOptions = {}): Compiled {
   const bounds = passes.run("bound-traffic", () => boundTraffic(laidOut, units, programs));
   const predictions = passes.run("simulate", () => simulate(programs, laidOut.procedures, inputs.hardware));
   const plan = passes.run("seal", () =>
-    seal({ inputs, units, laidOut, programs, predictions, bounds, decisions }),
+    sealAs({ inputs, units, laidOut, programs, predictions, bounds, decisions }),
   );
   const violations = passes.run("verify", () => verify(plan));
   return violations.length > 0

@@ -1,10 +1,13 @@
 /** The least memory that any plan of some inputs needs. */
-import type { Inputs } from "../schemas/inputs.ts";
+import type { GenerationInputs, Inputs } from "../schemas/inputs.ts";
 import type { ArenaName } from "../schemas/plan.ts";
-import { buildVariants } from "./ir/variants.ts";
+
+import type { Variant } from "./ir/variants.ts";
 import { arenaBudget, smallestFor, tiersOf } from "./passes/feasible.ts";
 import { realize } from "./passes/realize.ts";
 import { floors } from "./shape/floors.ts";
+import { buildGenerationVariants } from "./shape/generation-variant.ts";
+import { buildVariants } from "./shape/training-variant.ts";
 
 export interface SmallestMemory {
   readonly budget: number;
@@ -13,9 +16,21 @@ export interface SmallestMemory {
   readonly total: number;
 }
 
+type SmallestMemories = Readonly<Partial<Record<ArenaName, SmallestMemory>>>;
+
 /** Bytes of each tier that suffice beside the budget of the other; `total` is the smallest budget that fits. */
-export function smallestMemory(inputs: Inputs): Readonly<Partial<Record<ArenaName, SmallestMemory>>> {
-  const all = floors(buildVariants(inputs)).map(({ variant, shape }) => realize(variant, shape));
+export function smallestMemory(inputs: Inputs): SmallestMemories {
+  return smallestOf(buildVariants(inputs));
+}
+
+/** The same for a generation. */
+export function smallestGenerationMemory(inputs: GenerationInputs): SmallestMemories {
+  return smallestOf(buildGenerationVariants(inputs));
+}
+
+function smallestOf(variants: readonly Variant[]): SmallestMemories {
+  const all = floors(variants).map(({ variant, shape }) => realize(variant, shape));
+  const { inputs } = variants[0]!;
   const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
   return Object.fromEntries(
     tiersOf(all[0]!.shape).map((tier) => {

@@ -580,6 +580,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The native engine failed: a device, a file or an allocation.",
   },
+  "generation.context-full": {
+    kind: "user",
+    exit: 1,
+    doc: "A text does not fit behind what the context of a generation holds.",
+  },
   "run.no-addon": { kind: "environment", exit: 1, doc: "The native module is missing or cannot be loaded." },
   "run.addon-mismatch": {
     kind: "environment",

@@ -49,10 +49,23 @@ export interface BlockDescription {
   readonly parameters: readonly ParameterDescription[];
 }
 
+/** What a step of a fixed number of positions computes. */
+export interface StepGraphs {
+  /** Positions of a sequence in one step, S. */
+  readonly rows: number;
+  readonly tables: Graph;
+  /** Of the blocks, in the order of `ModelDescription.graphs`. */
+  readonly graphs: readonly Graph[];
+  readonly norm: Graph;
+}
+
 /**
  * A decoder as the planner sees it. Graph conventions: a block reads `x` [B,S,H] and writes `y` [B,S,H]; `tables`
  * writes what blocks share within a step (rope tables); the norm reads `x` and writes `y` in the activation dtype.
  * Inputs named like a step input (`positions`, `segment_start`) or a constant are bound by that name.
+ *
+ * The graphs are those of a training's micro-batch; of a generation's decode step, where blocks also read and write
+ * `k_cache` and `v_cache` [B,C,G,D], and the norm takes the last new position alone: `y` [B,1,H].
  */
 export interface ModelDescription {
   readonly family: string;
@@ -68,6 +81,13 @@ export interface ModelDescription {
   readonly head: string;
   readonly tensors: readonly InputTensor[];
   readonly files: readonly InputFile[];
+  /** Null in a training. */
+  readonly generation: {
+    /** Positions that the caches have room for, C. */
+    readonly capacity: number;
+    /** Prefill steps that a plan may choose from, the longest first. */
+    readonly prefills: readonly StepGraphs[];
+  } | null;
 }
 
 /** What fixes bits; a function of model, sequence length and precision only. */
@@ -87,8 +107,9 @@ export interface DatasetDescription {
   readonly supervised_tokens: number;
 }
 
-export interface Inputs {
-  readonly recipe: Recipe;
+/** What any plan is made from. */
+export interface CommonInputs {
+  readonly recipe: { readonly memory: Recipe["memory"] };
   readonly hardware: HardwareProfile;
   readonly model: ModelDescription;
   readonly numerics: Numerics;
@@ -103,14 +124,35 @@ export interface Inputs {
     /** Digest of the adapter that training starts from. */
     readonly from: string | null;
   };
-  /** Null in a dry run without a dataset. */
-  readonly dataset: DatasetDescription | null;
-  readonly tokenizer: string | null;
   readonly lema_version: string;
   /** Hash of the op table. */
   readonly op_table: string;
   /** False for --dry-run. */
   readonly executable: boolean;
+}
+
+/** Of a fine-tune. */
+export interface Inputs extends CommonInputs {
+  readonly recipe: Recipe;
+  /** Null in a dry run without a dataset. */
+  readonly dataset: DatasetDescription | null;
+  readonly tokenizer: string | null;
+}
+
+/** What is asked of a generation, in the words of a recipe. */
+export interface GenerationRecipe {
+  readonly model: string;
+  /** Directory of a PEFT adapter that is applied unmerged. */
+  readonly adapter: { readonly from: string | null };
+  /** `length`: positions that the caches have room for. */
+  readonly sequence: { readonly length: number };
+  readonly memory: Recipe["memory"];
+  readonly hardware: string;
+}
+
+/** Of a generation; its model has graphs for one. */
+export interface GenerationInputs extends CommonInputs {
+  readonly recipe: GenerationRecipe;
 }
 
 /** The numerics of a model at a sequence length and precision: tiles are constants so that nothing else can move bits. */

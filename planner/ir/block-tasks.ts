@@ -2,6 +2,7 @@
  * Tasks of one block (a layer, or a stage of one): forward, backward, and what comes and goes around them: the input
  * put aside until the backward, the adapter, the gradient.
  */
+import type { PlanContext } from "./plan-context.ts";
 import type { ValuePlace } from "./schedule.ts";
 import type { StepContext } from "./step-context.ts";
 import { at } from "./values.ts";
@@ -55,7 +56,7 @@ export function bringBack(c: StepContext, block: number, mb: number): void {
 }
 
 /** Brings a block's adapter from its master copy, where vram holds it only while the block runs. */
-export function bringAdapter(c: StepContext, block: number, pass: Pass): void {
+export function bringAdapter(c: PlanContext, block: number, pass: Pass): void {
   const bytes = c.adapterBytes(block);
   if (!c.onDevice || c.shape.adapter === "resident" || bytes === 0) return;
   const from = at("adapter", c.adapter.offsets[block]!);
@@ -63,7 +64,7 @@ export function bringAdapter(c: StepContext, block: number, pass: Pass): void {
 }
 
 /** A block's adapter from its master copy to the resident one in vram, after an update. */
-export function refreshAdapter(c: StepContext, block: number): void {
+export function refreshAdapter(c: PlanContext, block: number): void {
   const bytes = c.adapterBytes(block);
   if (!c.onDevice || c.shape.adapter === "streamed" || bytes === 0) return;
   const offset = c.adapter.offsets[block]!;
@@ -112,7 +113,7 @@ function shared(c: StepContext, block: number, mb: number, pass: Pass): Readonly
   };
 }
 
-function adapterPlace(c: StepContext, block: number, pass: Pass): ValuePlace {
+export function adapterPlace(c: PlanContext, block: number, pass: Pass): ValuePlace {
   if (c.onDevice && c.shape.adapter === "streamed") {
     return at(c.tasks.value(`adapter/${c.unitOf(block)}/${pass}`, c.adapterBytes(block), "adapter"));
   }

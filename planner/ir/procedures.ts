@@ -11,7 +11,7 @@
  *   step.loss, step.norm            reductions over the step
  */
 import { type Graph, GraphBuilder, type GraphCall, type GraphValue } from "../../schemas/graph.ts";
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { CommonInputs, Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { PlanProcedure } from "../../schemas/plan.ts";
 import { type Differentiated, differentiate, gradientName, STREAM_GRADIENT } from "./differentiate.ts";
@@ -64,7 +64,10 @@ export function buildProcedures(
   const common = { batch: shape.microBatch, threads: hardware.compute.threads ?? 1 };
   const build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) =>
     buildProcedure({ id, ...common, ...graph });
-  const all: PlanProcedure[] = [build("tables", model.tables), build("embed", embedGraph(inputs, shape))];
+  const all: PlanProcedure[] = [
+    build("tables", model.tables),
+    build("embed", embedGraph(inputs, shape.embedding, inputs.recipe.sequence.length)),
+  ];
   const saved: RegionLayout[] = [];
   model.graphs.forEach((graph, index) => {
     const name = units.graphNames[index]!;
@@ -107,11 +110,12 @@ export function buildProcedures(
 
 const input = { origin: { kind: "input" } } as const;
 
-function embedGraph(
-  inputs: Inputs,
-  { embedding }: ProcedureShape,
+/** Rows of the embedding table for `S` positions, from the resident table or gathered. */
+export function embedGraph(
+  inputs: CommonInputs,
+  embedding: Shape["embedding"],
+  S: number,
 ): Pick<Graph, "values" | "calls"> & { weights?: RegionLayout } {
-  const S = inputs.recipe.sequence.length;
   const H = inputs.model.hidden;
   const table = tensorByName(inputs, inputs.model.embedding);
   const g = new GraphBuilder();

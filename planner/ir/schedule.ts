@@ -97,8 +97,10 @@ export interface Shape {
   readonly tiers: "disk-ram" | "disk-ram-vram";
   /** What moves together: whole blocks, or the stages that a block's graph declares. */
   readonly unitSize: UnitSize;
-  /** Sequences that move together. */
+  /** Sequences that move together; one in a generation. */
   readonly microBatch: number;
+  /** Positions of a generation's prefill step; 0 in a training, where a step has whole rows. */
+  readonly chunk: number;
   /** Units that stay in the compute tier for the whole run. */
   readonly pinned: readonly string[];
   /** Slots of the compute tier that the other units of each class take turns in; fewer where fewer units do. */
@@ -126,6 +128,8 @@ export interface Expanded {
   readonly programs: Programs<readonly Task[]>;
   /** The program whose steady part a run repeats; its prologue comes before every other program. */
   readonly cycle: ProgramName;
+  /** How a step goes through the blocks: up and down again, or round and round. */
+  readonly order: "there and back" | "round";
   /** What its prologue does once the weights are there, such as the first copies of the adapter to vram. */
   readonly beginning: readonly Task[];
 }

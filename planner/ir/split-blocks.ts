@@ -13,18 +13,31 @@ import type { BlockDescription, ModelDescription } from "../../schemas/inputs.ts
 /** The model in stages, or null when none of its graphs has several. */
 export function splitBlocks(model: ModelDescription): ModelDescription | null {
   if (model.graphs.every(({ stages }) => stages.length < 2)) return null;
-  const graphs: Graph[] = [];
-  const cut = model.graphs.map((graph) => {
-    const stages = graph.stages.length < 2 ? [wholeGraph(graph)] : graph.stages;
-    return stages.map((stage, index) => {
-      graphs.push(stageGraph(graph, stages, index));
-      return { name: stage.name, graph: graphs.length - 1 };
-    });
-  });
+  const { graphs, cut } = splitGraphs(model.graphs);
+  const generation = model.generation && {
+    ...model.generation,
+    prefills: model.generation.prefills.map((step) => ({ ...step, graphs: splitGraphs(step.graphs).graphs })),
+  };
   const blocks = model.blocks.flatMap((block) =>
     cut[block.graph]!.map(({ name, graph }) => stageBlock(block, name, graph, graphs[graph]!)),
   );
-  return { ...model, graphs, blocks };
+  return { ...model, graphs, blocks, generation };
+}
+
+/** The stages of all graphs, and for each graph the names of its stages with their positions among those. */
+function splitGraphs(whole: readonly Graph[]): {
+  readonly graphs: readonly Graph[];
+  readonly cut: readonly (readonly { readonly name: string; readonly graph: number }[])[];
+} {
+  const graphs: Graph[] = [];
+  const cut = whole.map((graph) => {
+    const stages = graph.stages.length < 2 ? [wholeGraph(graph)] : graph.stages;
+    return stages.map((stage, index) => {
+      const position = graphs.push(stageGraph(graph, stages, index)) - 1;
+      return { name: stage.name, graph: position };
+    });
+  });
+  return { graphs, cut };
 }
 
 function wholeGraph(graph: Graph): GraphStage {

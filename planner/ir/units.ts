@@ -7,7 +7,7 @@
  * waits for that in slots that live only then.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
-import type { BlockDescription, Inputs, InputTensor } from "../../schemas/inputs.ts";
+import type { BlockDescription, CommonInputs, InputTensor } from "../../schemas/inputs.ts";
 import { dtypeBytes, tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { PlanUnit } from "../../schemas/plan.ts";
 import { ALIGNMENT, layoutRegion, type RegionLayout } from "./procedure.ts";
@@ -38,7 +38,7 @@ export interface Units {
   readonly embedding: string;
 }
 
-export function tensorByName(inputs: Inputs, name: string): InputTensor {
+export function tensorByName(inputs: CommonInputs, name: string): InputTensor {
   const tensor = inputs.model.tensors.find((candidate) => candidate.name === name);
   invariant(tensor, `the model has no tensor ${name}`);
   return tensor;
@@ -60,7 +60,7 @@ export const HEAD_CLASS = "head";
 /** Chunks this small fit where a block's scratch was, at the price of more instructions. */
 const HEAD_CHUNKS_PER_UNIT = 6;
 
-export function buildUnits(inputs: Inputs): Units {
+export function buildUnits(inputs: CommonInputs): Units {
   const { model } = inputs;
   const weights = model.graphs.map((_, graph) => {
     const block = model.blocks.find((candidate) => candidate.graph === graph);
@@ -180,7 +180,7 @@ function cutAt(unit: PlanUnit, cuts: readonly number[]): readonly Transfer[] {
   });
 }
 
-function regionOf(inputs: Inputs, weights: Readonly<Record<string, string>>): RegionLayout {
+function regionOf(inputs: CommonInputs, weights: Readonly<Record<string, string>>): RegionLayout {
   const sizes = Object.entries(weights).map(([name, tensor]) => ({
     name,
     bytes: tensorByName(inputs, tensor).bytes,
@@ -191,7 +191,7 @@ function regionOf(inputs: Inputs, weights: Readonly<Record<string, string>>): Re
 function unitOf(
   id: string,
   kind: PlanUnit["kind"],
-  inputs: Inputs,
+  inputs: CommonInputs,
   weights: Readonly<Record<string, string>>,
   layout: RegionLayout,
 ): PlanUnit {
@@ -202,7 +202,7 @@ function unitOf(
   return { id, kind, bytes: layout.bytes, parts };
 }
 
-function namesOfGraphs({ model }: Inputs): readonly string[] {
+function namesOfGraphs({ model }: CommonInputs): readonly string[] {
   const seen = new Map<string, number>();
   return model.graphs.map((_, graph) => {
     const stage = model.blocks.find((block) => block.graph === graph)?.stage ?? "block";
@@ -213,7 +213,7 @@ function namesOfGraphs({ model }: Inputs): readonly string[] {
 }
 
 /** Chunks of at most `bytes` bytes, but of one tile at least. */
-function cutHead(inputs: Inputs, bytes: number): { units: PlanUnit[]; chunks: HeadChunk[] } {
+function cutHead(inputs: CommonInputs, bytes: number): { units: PlanUnit[]; chunks: HeadChunk[] } {
   const tensor = tensorByName(inputs, inputs.model.head);
   const [rows, width] = tensor.shape as readonly [number, number];
   const rowBytes = width * dtypeBytes[tensor.storage];

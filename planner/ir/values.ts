@@ -4,7 +4,7 @@
  * Values that only one program touches are alive from their first to their last use there; persistent ones hold what
  * outlives a step: weights, adapter state, step inputs and outputs, staging, scratch.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { CommonInputs, Inputs } from "../../schemas/inputs.ts";
 import { dtypeBytes, tensorBytes } from "../../schemas/ops/define-op.ts";
 import { type ArenaName, type ProgramName, stepScalars } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
@@ -21,6 +21,21 @@ const STAGING_CHUNKS = 2;
 export const rowInputs = ["tokens", "labels", "positions", "segment_start"] as const;
 export type RowInput = (typeof rowInputs)[number];
 export type ScalarInput = (typeof stepScalars)[number]["name"];
+
+/** Step inputs of a generation beside its tokens and positions: how many positions the caches hold, and the step has. */
+export const lengthInputs = ["kv_length", "new_tokens"] as const;
+export type LengthInput = (typeof lengthInputs)[number];
+
+/** Byte layout of a generation's step inputs: i32 [1, chunk] twice, then the lengths. */
+export function generationInputs(chunk: number): {
+  readonly bytes: number;
+  readonly at: Readonly<Record<"tokens" | "positions" | LengthInput, number>>;
+} {
+  const row = tensorBytes([1, chunk], "i32");
+  const one = dtypeBytes.i32;
+  const at = { tokens: 0, positions: row, kv_length: 2 * row, new_tokens: 2 * row + one };
+  return { bytes: 2 * (row + one), at };
+}
 
 /** Places of the step's results inside `outputs`. */
 export const outputPlaces = { loss: 0, norm: 8, clip: 16, skip: 20 } as const;
@@ -93,13 +108,18 @@ export function computeArena(shape: Shape): ArenaName {
 export const pinnedSlot = (unit: string): string => `pin/${unit}`;
 export const ringSlot = (unitClass: string, index: number): string => `slot/${unitClass}/${index}`;
 export const ramPinnedSlot = (unit: string): string => `ram/pin/${unit}`;
+/** The buffer with a unit's keys, then its values. */
+export const cacheBuffer = (unit: string): string => `cache/${unit}`;
 export const passingSlot = (index: number): string => `ram/pass/${index}`;
 
 /**
  * Position of each block's adapter state inside the adapter, gradient and moment buffers. Blocks stand in the order of
  * PEFT's file: layers.10 before layers.2.
  */
-export function adapterOffsets(inputs: Inputs, units: Units): { offsets: readonly number[]; bytes: number } {
+export function adapterOffsets(
+  inputs: CommonInputs,
+  units: Units,
+): { offsets: readonly number[]; bytes: number } {
   const { blocks } = inputs.model;
   const offsets = blocks.map(() => 0);
   let bytes = 0;

@@ -1,39 +1,54 @@
 /**
- * The same model with units of different size: whole blocks, and the stages that its graphs declare. A variant knows
- * its units, and remembers the procedures of each micro-batch, which many candidate shapes share.
+ * The same model with units of different size: whole blocks, and the stages that its graphs declare. A variant knows its
+ * units, and what is particular of the work that a plan is made for: a training or a generation.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
-import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "./procedures.ts";
-import type { Shape, UnitSize } from "./schedule.ts";
-import { splitBlocks } from "./split-blocks.ts";
+import type { CommonInputs } from "../../schemas/inputs.ts";
+import type { ProgramName } from "../../schemas/plan.ts";
+import type { Procedures } from "./procedures.ts";
+import type { Expanded, Shape, UnitSize } from "./schedule.ts";
 import { buildUnits, type Units } from "./units.ts";
 
-export class Variant {
-  readonly unitSize: UnitSize;
-  readonly inputs: Inputs;
-  readonly units: Units;
-  #derivatives: Derivatives | undefined;
-  readonly #procedures = new Map<string, Procedures>();
+/** The part of a shape that says how much moves together. */
+export type Portion = Pick<Shape, "microBatch" | "chunk">;
 
-  constructor(unitSize: UnitSize, inputs: Inputs) {
+/** What a choice between portions is called in a plan. */
+export interface PortionText {
+  readonly name: string;
+  readonly recipePath: string;
+  readonly value: (portion: Portion) => string;
+  readonly reason: string;
+}
+
+export abstract class Variant {
+  readonly unitSize: UnitSize;
+  readonly inputs: CommonInputs;
+  readonly units: Units;
+
+  constructor(unitSize: UnitSize, inputs: CommonInputs) {
     this.unitSize = unitSize;
     this.inputs = inputs;
     this.units = buildUnits(inputs);
   }
 
-  procedures({ microBatch, embedding }: Shape): Procedures {
-    const key = `${microBatch} ${embedding}`;
-    const known = this.#procedures.get(key);
-    if (known) return known;
-    this.#derivatives ??= differentiateAll(this.inputs);
-    const built = buildProcedures(this.inputs, this.units, this.#derivatives, { microBatch, embedding });
-    this.#procedures.set(key, built);
-    return built;
-  }
-}
-
-export function buildVariants(inputs: Inputs): readonly Variant[] {
-  const split = splitBlocks(inputs.model);
-  const whole = new Variant("block", inputs);
-  return split === null ? [whole] : [whole, new Variant("stage", { ...inputs, model: split })];
+  /** What may move together, from the largest down. */
+  abstract get portions(): readonly Portion[];
+  abstract get portionText(): PortionText;
+  /** With a vram tier: how many of the first blocks may put their input aside in ram, from none to all. */
+  abstract get offloads(): readonly number[];
+  /** What a smaller budget needs less of, in the recipe's words. */
+  abstract get levers(): string;
+  /** Remembered, as many candidate shapes share them. */
+  abstract procedures(shape: Shape): Procedures;
+  abstract expand(shape: Shape): Expanded;
+  /** The programs that a step of the work consists of, and how often it runs each. */
+  abstract work(shape: Shape): readonly { readonly program: ProgramName; readonly times: number }[];
+  /** Loads that a run of the work's program makes of a class with so many units that take turns in so many slots. */
+  abstract loads(units: number, slots: number): number;
+  /** Bytes that each block's kept activations take, over all micro-batches; nothing where none are kept. */
+  abstract savedBytes(shape: Shape): readonly number[];
+  /** The procedure that recomputes a graph's activations, the one that takes kept ones, and how often a step runs it. */
+  abstract recomputation(
+    graph: string,
+    shape: Shape,
+  ): { readonly before: string; readonly after: string; readonly times: number } | null;
 }

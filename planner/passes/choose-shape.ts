@@ -12,13 +12,12 @@ import type { LaidOut, Shape } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates } from "../shape/candidates.ts";
-import { microBatches } from "../shape/floors.ts";
 import { simulateCandidate } from "../shape/simulate-candidate.ts";
 import { arenaBudget, fits } from "./feasible.ts";
 import { realize } from "./realize.ts";
 
-export interface ChosenShape {
-  readonly variant: Variant;
+export interface ChosenShape<Work extends Variant> {
+  readonly variant: Work;
   readonly shape: Shape;
   readonly decisions: Plan["decisions"];
 }
@@ -28,7 +27,7 @@ const AS_FAST = 1.002;
 /** How often a layout that needs more than its fullest moment is made smaller before the candidate is dropped. */
 const CORRECTIONS = 4;
 
-export function chooseShape(variants: readonly Variant[]): ChosenShape {
+export function chooseShape<Work extends Variant>(variants: readonly Work[]): ChosenShape<Work> {
   const all = candidates(variants);
   const ranked = all.toSorted(
     ({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved,
@@ -44,7 +43,8 @@ export function chooseShape(variants: readonly Variant[]): ChosenShape {
   const { candidate: best } = finalists
     .filter(({ time }) => time <= fastest * AS_FAST)
     .reduce((a, b) => (b.candidate.estimate.moved < a.candidate.estimate.moved ? b : a));
-  return { variant: best.variant, shape: best.shape, decisions: decisionsOf(best, ranked) };
+  const variant = variants.find((one) => one === best.variant)!;
+  return { variant, shape: best.shape, decisions: decisionsOf(best, ranked) };
 }
 
 /**
@@ -124,7 +124,8 @@ function rejection({ estimate }: Candidate, best: Candidate): string {
 function aspects({ variant, shape }: Candidate): readonly Aspect[] {
   const blocks = variant.units.blocks.length;
   const onDevice = shape.tiers === "disk-ram-vram";
-  const auto = variant.inputs.recipe.training.micro_batch === "auto";
+  const portion = variant.portionText;
+  const keeps = variant.savedBytes(shape).length > 0;
   return [
     {
       name: "units",
@@ -141,42 +142,38 @@ function aspects({ variant, shape }: Candidate): readonly Aspect[] {
           ? "the memory is there"
           : "each pinned unit saves its loads in each step; the rest of the memory serves elsewhere or is too small for another",
     },
+    ...(keeps ? [activations] : []),
+    ...(onDevice && variant.offloads.length > 1 ? [blockInputs] : []),
+    ...(onDevice ? [adapter] : []),
     {
-      name: "activations",
-      recipePath: "memory",
-      read: (candidate) =>
-        `${candidate.shape.keep} of ${candidate.variant.units.blocks.length} units keep theirs`,
-      reason: "kept activations save recomputation, as far as streaming stays hidden",
-    },
-    ...(onDevice
-      ? [
-          {
-            name: "block inputs",
-            recipePath: "memory.vram",
-            read: (candidate: Candidate) =>
-              `${candidate.shape.offload} of ${candidate.variant.units.blocks.length} wait in ram`,
-            reason: "what waits in ram leaves room in vram, and crosses the link twice",
-          },
-          {
-            name: "adapter",
-            recipePath: "memory.vram",
-            read: (candidate: Candidate) => `${candidate.shape.adapter} in vram`,
-            reason:
-              "a streamed adapter needs the room of two blocks' parts, and crosses the link twice a step",
-          },
-        ]
-      : []),
-    {
-      name: "micro-batch",
-      recipePath: "training.micro_batch",
-      read: (candidate) => String(candidate.shape.microBatch),
-      reason:
-        auto && microBatches(variant).length > 1
-          ? "weight traffic does not depend on it"
-          : "the recipe says so",
+      name: portion.name,
+      recipePath: portion.recipePath,
+      read: (candidate) => portion.value(candidate.shape),
+      reason: portion.reason,
     },
   ];
 }
+
+const activations: Aspect = {
+  name: "activations",
+  recipePath: "memory",
+  read: ({ shape, variant }) => `${shape.keep} of ${variant.units.blocks.length} units keep theirs`,
+  reason: "kept activations save recomputation, as far as streaming stays hidden",
+};
+
+const blockInputs: Aspect = {
+  name: "block inputs",
+  recipePath: "memory.vram",
+  read: ({ shape, variant }) => `${shape.offload} of ${variant.units.blocks.length} wait in ram`,
+  reason: "what waits in ram leaves room in vram, and crosses the link twice",
+};
+
+const adapter: Aspect = {
+  name: "adapter",
+  recipePath: "memory.vram",
+  read: ({ shape }) => `${shape.adapter} in vram`,
+  reason: "a streamed adapter needs the room of two blocks' parts, and crosses the link twice a step",
+};
 
 function residencyText({ shape, variant }: Candidate): string {
   const streaming = variant.units.blocks.filter((unit) => !shape.pinned.includes(unit)).length;

@@ -1,7 +1,7 @@
 /**
  * emit: tasks with addresses and waits become instructions: byte ranges, file segments, effects and byte counts.
  */
-import type { Inputs, InputTensor } from "../../schemas/inputs.ts";
+import type { CommonInputs, InputTensor } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
 import { largestRow } from "../cost/pages.ts";
@@ -10,7 +10,7 @@ import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
 import { at } from "../ir/values.ts";
 import { mapPrograms } from "./residency.ts";
 
-export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Programs<PlanProgram> {
+export function emit(inputs: CommonInputs, synced: Synced, context: EffectContext): Programs<PlanProgram> {
   const tensors = tensorsOf(inputs);
   const part = (tasks: readonly SyncedTask[]) =>
     tasks.map((one) => instructionOf(one, tensors, context.stagingBytes, effectsOf(one.task, context)));
@@ -23,7 +23,7 @@ export function emit(inputs: Inputs, synced: Synced, context: EffectContext): Pr
 
 /** Instructions that say nothing of their effects: all that the simulator asks for. */
 export function emitForTiming(
-  inputs: Inputs,
+  inputs: CommonInputs,
   tasks: readonly SyncedTask[],
   { stagingBytes }: EffectContext,
 ): readonly Instruction[] {
@@ -33,7 +33,7 @@ export function emitForTiming(
 
 type Tensors = ReadonlyMap<string, InputTensor>;
 
-function tensorsOf({ model }: Inputs): Tensors {
+function tensorsOf({ model }: CommonInputs): Tensors {
   return new Map(model.tensors.map((tensor) => [tensor.name, tensor]));
 }
 

@@ -14,9 +14,9 @@ import { type HeadMode, headBegin, headFinish, headTile, reduceLoss } from "../i
 import { optimizer, writeState } from "../ir/optimizer-tasks.ts";
 import type { Expanded, Shape, Task } from "../ir/schedule.ts";
 import { StepContext } from "../ir/step-context.ts";
-import type { Variant } from "../ir/variants.ts";
+import type { TrainingVariant } from "../shape/training-variant.ts";
 
-export function expandStep(variant: Variant, shape: Shape): Expanded {
+export function expandStep(variant: TrainingVariant, shape: Shape): Expanded {
   const procedures = variant.procedures(shape);
   const c = new StepContext(variant.inputs, variant.units, shape, procedures);
   const program = (name: ProgramName, emit: (c: StepContext) => void): readonly Task[] => {
@@ -32,6 +32,7 @@ export function expandStep(variant: Variant, shape: Shape): Expanded {
       checkpoint: program("checkpoint", writeState),
     },
     cycle: "train-step",
+    order: "there and back",
     beginning: program("train-step", () => {
       for (const index of c.blocks) block.refreshAdapter(c, index);
     }),

@@ -6,7 +6,7 @@
  * fits, exact to the byte.
  */
 import { type Diagnostic, diagnostic } from "../../schemas/diagnostic.ts";
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { CommonInputs } from "../../schemas/inputs.ts";
 import type { ArenaName, PlanBuffer } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import type { LaidOut, Shape } from "../ir/schedule.ts";
@@ -18,7 +18,7 @@ const LARGEST_SHOWN = 5;
 
 /** Bytes that a tier's arena may take, and what the budget sets aside for the process. */
 export function arenaBudget(
-  inputs: Inputs,
+  inputs: CommonInputs,
   arena: ArenaName,
 ): { budget: number; reserve: number; arena: number } {
   const { memory } = inputs.recipe;
@@ -27,12 +27,12 @@ export function arenaBudget(
   return { budget, reserve, arena: Math.max(0, budget - reserve) };
 }
 
-export function fits(inputs: Inputs, { arenas, shape }: LaidOut): boolean {
+export function fits(inputs: CommonInputs, { arenas, shape }: LaidOut): boolean {
   return tiersOf(shape).every((tier) => arenas[tier].bytes <= arenaBudget(inputs, tier).arena);
 }
 
 export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
-  const { inputs } = variants[0]!;
+  const { inputs, levers } = variants[0]!;
   const known: LaidOut[] = [];
   for (const { variant, shape } of floors(variants)) {
     const floor = realize(variant, shape);
@@ -42,7 +42,7 @@ export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
   const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
   const problems = tiersOf(known[0]!.shape).flatMap((tier) => {
     const smallest = smallestFor(known, tier, limit);
-    return smallest.arenas[tier].bytes <= limit(tier) ? [] : [doesNotFit(inputs, smallest, tier)];
+    return smallest.arenas[tier].bytes <= limit(tier) ? [] : [doesNotFit(inputs, smallest, tier, levers)];
   });
   return problems;
 }
@@ -62,7 +62,7 @@ export function smallestFor(
   return candidates.reduce((a, b) => (b.arenas[tier].bytes < a.arenas[tier].bytes ? b : a));
 }
 
-function doesNotFit(inputs: Inputs, smallest: LaidOut, tier: ArenaName): Diagnostic {
+function doesNotFit(inputs: CommonInputs, smallest: LaidOut, tier: ArenaName, levers: string): Diagnostic {
   const { budget, reserve } = arenaBudget(inputs, tier);
   const needed = smallest.arenas[tier].bytes;
   const { moment, alive } = peak(smallest, tier);
@@ -77,7 +77,7 @@ function doesNotFit(inputs: Inputs, smallest: LaidOut, tier: ArenaName): Diagnos
       ...largest,
     ].join("\n"),
     where: { file: "recipe", path: `memory.${tier}` },
-    hint: `set memory.${tier} to ${needed + reserve} or more, or lower sequence.length, training.batch_size or adapter.rank`,
+    hint: `set memory.${tier} to ${needed + reserve} or more, or lower ${levers}`,
   });
 }
 

@@ -2,14 +2,13 @@
  * From a shape to its schedule and its addresses: what every candidate of choose-shape and every feasibility question
  * goes through, so that memory is never estimated, only measured.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { CommonInputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { EffectContext } from "../ir/effects.ts";
 import type { Expanded, LaidOut, Rolled, Shape } from "../ir/schedule.ts";
 import { tensorByName } from "../ir/units.ts";
 import type { Variant } from "../ir/variants.ts";
-import { expandStep } from "./expand-step.ts";
 import { fullest, layout } from "./layout.ts";
 import { prefetch } from "./prefetch.ts";
 import { residency } from "./residency.ts";
@@ -33,11 +32,11 @@ export function measure(variant: Variant, shape: Shape): Measured {
 
 function scheduled(variant: Variant, shape: Shape): Rolled {
   const { units } = variant;
-  return roll(prefetch(residency(expandStep(variant, shape), units), units), units);
+  return roll(prefetch(residency(variant.expand(shape), units), units), units);
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */
-export function effectContext(inputs: Inputs, expanded: Expanded): EffectContext {
+export function effectContext(inputs: CommonInputs, expanded: Expanded): EffectContext {
   return {
     procedures: new Map(expanded.procedures.map((procedure) => [procedure.id, procedure])),
     known: new Map(),

@@ -3,7 +3,7 @@
  *
  * Requires: tasks that name their unit.
  * Guarantees: the `weights` formal of every task is bound to a place that holds its unit; per class of units, loads are
- * as few as its slots allow (Belady); every program starts and ends in the same residency. With a vram tier, ram keeps
+ * as few as its slots allow (Belady), or, where a step goes round and round, those of a ring; every program starts and ends in the same residency. With a vram tier, ram keeps
  * some of the units that vram loads, and the others pass through it tensor by tensor: a kept unit saves both its reads
  * in a step. The head's chunks wait in slots that live only while the head runs: they take no room from the blocks,
  * which never run at the same time.
@@ -11,6 +11,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ProgramName, Residency } from "../../schemas/plan.ts";
 import { type Load, replace, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
+import { roundLoads, roundState } from "../ir/first-in-first-out.ts";
 import type { Expanded, Programs, Resident, Task, ValuePlace } from "../ir/schedule.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
 import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
@@ -87,7 +88,7 @@ function serveClass(
   unitClass: string,
   streaming: readonly string[],
   touches: Programs<readonly Touch[]>,
-  { shape, cycle: repeated }: Expanded,
+  { shape, cycle: repeated, order: direction }: Expanded,
 ): Ring {
   const members = new Set(streaming);
   const lasting = unitClass !== HEAD_CLASS;
@@ -100,6 +101,10 @@ function serveClass(
     return { unitClass, lasting, slots, loads: mapPrograms(order, (list) => replace(list, slots, []).loads) };
   }
   const cycle = order[repeated]!;
+  if (direction === "round") {
+    const loads = mapPrograms(order, (list) => roundLoads(list, slotCount));
+    return { unitClass, lasting, slots: roundState(cycle, slotCount), loads };
+  }
   const slots = steadyState(cycle, slotCount);
   const loads = mapPrograms(order, (list) => replaceAndRestore(list, slots, cycle));
   return { unitClass, lasting, slots, loads };

@@ -6,58 +6,30 @@
  */
 import type { Inputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
-import { PLAN_FORMAT_VERSION, type Plan, type PlanProgram, stepScalars } from "../../schemas/plan.ts";
-import { estimateId, planId } from "../../schemas/plan-id.ts";
-import type { LaidOut, Programs } from "../ir/schedule.ts";
-import type { Units } from "../ir/units.ts";
-import { adapterOffsets, at, computeArena, inputLayout, outputPlaces, rowInputs } from "../ir/values.ts";
-import { arenaBudget } from "./feasible.ts";
+import { type Plan, stepScalars } from "../../schemas/plan.ts";
+import { adapterOffsets, at, inputLayout, outputPlaces, rowInputs } from "../ir/values.ts";
+import {
+  headerOf,
+  inputsOf,
+  memoryOf,
+  metaOf,
+  named,
+  resultsOf,
+  type Sealable,
+  scheduleOf,
+  shapeOf,
+} from "./seal-shared.ts";
 
-export interface Sealable {
-  readonly inputs: Inputs;
-  readonly units: Units;
-  readonly laidOut: LaidOut;
-  readonly programs: Programs<PlanProgram>;
-  readonly predictions: Plan["predictions"];
-  readonly bounds: Plan["bounds"];
-  readonly decisions: Plan["decisions"];
-}
-
-export function seal(parts: Sealable): Plan {
-  const { inputs, units, laidOut, programs, predictions, bounds, decisions } = parts;
-  const { recipe, model } = inputs;
-  const { shape } = laidOut;
-  const gathered = Object.values(programs).some(({ steady }) => steady.some(({ kind }) => kind === "gather"));
-  const used = units.all.filter(({ kind }) => kind !== "embedding" || shape.embedding === "resident");
-  const unsealed: Plan = {
-    format_version: PLAN_FORMAT_VERSION,
-    lema_version: inputs.lema_version,
-    op_table: inputs.op_table,
-    plan_id: "",
-    estimate_id: "",
-    executable: inputs.executable,
-    inputs: {
-      recipe: recipe as unknown as Record<string, unknown>,
-      model: { family: model.family, config: { ...model.config } },
-      dataset: inputs.dataset,
-      tokenizer: inputs.tokenizer,
-      adapter: inputs.adapter.from === null ? null : { digest: inputs.adapter.from },
-      files: model.files.map(({ id, bytes, digest }) => ({ id, bytes, digest })),
-      seed: recipe.training.seed,
-    },
-    shape: shapeOf(parts),
-    budgets: {
-      ram: budgetOf(parts, "ram"),
-      vram: shape.tiers === "disk-ram" ? null : budgetOf(parts, "vram"),
-    },
-    tensors: tensorsOf(
-      inputs,
-      used.flatMap(({ parts: list }) => list.map(({ tensor }) => tensor)),
-      gathered,
-    ),
-    units: used.map((unit) => ({ ...unit, parts: [...unit.parts] })),
-    buffers: [...laidOut.buffers],
-    constants: constantsOf(inputs),
+export function seal(parts: Sealable<Inputs>): Plan {
+  const { inputs, programs } = parts;
+  const { recipe, dataset, tokenizer } = inputs;
+  const { model, adapter, files, recipe: asked } = inputsOf(parts);
+  const { seed } = recipe.training;
+  return named({
+    ...headerOf(parts),
+    inputs: { recipe: asked, model, dataset, tokenizer, adapter, files, seed },
+    shape: trainingShape(parts),
+    ...memoryOf(parts),
     step_inputs: stepInputs(inputs),
     step_outputs: [
       { name: "loss", dtype: "f64", at: at("outputs", outputPlaces.loss) },
@@ -66,17 +38,13 @@ export function seal(parts: Sealable): Plan {
     ],
     parameters: parametersOf(parts),
     sinks: sinksOf(parts),
-    procedures: usedProcedures(laidOut, programs),
-    residency: [...laidOut.residency],
+    ...scheduleOf(parts),
     programs: {
       "train-step": programs["train-step"]!,
       evaluate: programs.evaluate!,
       checkpoint: programs.checkpoint!,
     },
-    predictions,
-    bounds,
-    decisions,
-    numerics: { ...inputs.numerics },
+    ...resultsOf(parts),
     training: trainingOf(inputs),
     adapter: {
       rank: inputs.adapter.rank,
@@ -85,64 +53,25 @@ export function seal(parts: Sealable): Plan {
       targets: [...inputs.adapter.targets],
       base_model: inputs.adapter.base_model,
     },
-    meta: {
-      hardware: plain(inputs.hardware),
-      paths: Object.fromEntries(model.files.map(({ id, path }) => [id, path])),
-      output: recipe.output,
-      created: null,
-    },
-  };
-  const named = { ...unsealed, plan_id: planId(unsealed) };
-  return { ...named, estimate_id: estimateId(named) };
+    meta: metaOf(parts, recipe.output),
+  });
 }
 
-function shapeOf({ inputs, laidOut: { shape } }: Sealable): Plan["shape"] {
-  const { batch_size } = inputs.recipe.training;
+function trainingShape(parts: Sealable<Inputs>): Plan["shape"] {
+  const { recipe } = parts.inputs;
+  const { microBatch } = parts.laidOut.shape;
+  const { batch_size } = recipe.training;
+  const { tiers, compute_arena, ...rest } = shapeOf(parts);
   return {
-    tiers: shape.tiers,
-    compute_arena: computeArena(shape),
-    micro_batch: shape.microBatch,
-    micro_batches: batch_size / shape.microBatch,
+    tiers,
+    compute_arena,
+    micro_batch: microBatch,
+    micro_batches: batch_size / microBatch,
     batch_size,
-    sequence_length: inputs.recipe.sequence.length,
-    tokens_per_step: batch_size * inputs.recipe.sequence.length,
-    resident_units: shape.pinned.length,
-    ring: shape.ring,
-    threads: inputs.hardware.compute.threads ?? 1,
+    sequence_length: recipe.sequence.length,
+    tokens_per_step: batch_size * recipe.sequence.length,
+    ...rest,
   };
-}
-
-function budgetOf({ inputs, laidOut }: Sealable, tier: "ram" | "vram"): Plan["budgets"]["ram"] {
-  const { budget, reserve } = arenaBudget(inputs, tier);
-  const { bytes, maxLive } = laidOut.arenas[tier];
-  return { budget, reserve, arena: bytes, total: bytes + reserve, max_live: maxLive };
-}
-
-function tensorsOf(inputs: Inputs, names: readonly string[], gathered: boolean): Plan["tensors"] {
-  const { model } = inputs;
-  const wanted = new Set(gathered ? [...names, model.embedding] : names);
-  const norms = new Set(Object.values(model.norm.weights));
-  return model.tensors
-    .filter(({ name }) => wanted.has(name))
-    .map((tensor) => {
-      const role =
-        tensor.name === model.head
-          ? "head"
-          : tensor.name === model.embedding
-            ? "embedding"
-            : norms.has(tensor.name)
-              ? "norm"
-              : "block";
-      return { ...tensor, role, shape: [...tensor.shape] };
-    });
-}
-
-function constantsOf({ model }: Inputs): Plan["constants"] {
-  return Object.values(model.constants).map((values) => ({
-    at: at("constants"),
-    dtype: "f32",
-    values: [...values],
-  }));
 }
 
 function stepInputs(inputs: Inputs): Plan["step_inputs"] {
@@ -174,7 +103,7 @@ function stepInputs(inputs: Inputs): Plan["step_inputs"] {
   return [...rows, ...scalars];
 }
 
-function parametersOf({ inputs, units }: Sealable): Plan["parameters"] {
+function parametersOf({ inputs, units }: Sealable<Inputs>): Plan["parameters"] {
   const { offsets } = adapterOffsets(inputs, units);
   return inputs.model.blocks.flatMap((block, layer) =>
     block.parameters.map(({ local, name, shape: dims, init }) => {
@@ -195,7 +124,7 @@ function parametersOf({ inputs, units }: Sealable): Plan["parameters"] {
 }
 
 /** Checkpoint payloads hold the tensors in the order of the buffers, so that each buffer is one write. */
-function sinksOf(parts: Sealable): Plan["sinks"] {
+function sinksOf(parts: Sealable<Inputs>): Plan["sinks"] {
   const parameters = parametersOf(parts);
   if (parameters.length === 0) return [];
   const { bytes } = adapterOffsets(parts.inputs, parts.units);
@@ -219,16 +148,6 @@ function sinksOf(parts: Sealable): Plan["sinks"] {
       bytes: 2 * bytes,
     },
   ];
-}
-
-function usedProcedures(laidOut: LaidOut, programs: Programs<PlanProgram>): Plan["procedures"] {
-  const used = new Set<string>();
-  for (const { prologue, steady, epilogue } of Object.values(programs)) {
-    for (const instruction of [...prologue, ...steady, ...epilogue]) {
-      if (instruction.kind === "run") used.add(instruction.procedure);
-    }
-  }
-  return laidOut.procedures.filter(({ id }) => used.has(id));
 }
 
 function trainingOf({ recipe, dataset }: Inputs): Plan["training"] {
@@ -257,9 +176,4 @@ function trainingOf({ recipe, dataset }: Inputs): Plan["training"] {
     evaluate_every: (dataset?.validation_rows ?? 0) > 0 ? perEpoch : null,
     shuffle: recipe.dataset.shuffle,
   };
-}
-
-/** A copy without `undefined`s, as JSON would have it. */
-function plain(value: object): Record<string, unknown> {
-  return JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
 }

@@ -10,7 +10,7 @@ import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blocksWithin } from "./fill-memory.ts";
-import { microBatches, ringDepths, widestFloor, widestPlacements } from "./floors.ts";
+import { ringDepths, widestFloor, widestPlacements } from "./floors.ts";
 
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
@@ -30,17 +30,17 @@ export interface Candidate {
   readonly within: (lost: Room) => Candidate;
 }
 
-/** Micro-batches that are tried, from the largest that divides the batch down. */
-const MICRO_BATCHES_TRIED = 4;
+/** How many of what may move together are tried, from the largest down. */
+const PORTIONS_TRIED = 4;
 
 /** At least one per floor that fits. */
 export function candidates(variants: readonly Variant[]): readonly Candidate[] {
   return variants.flatMap((variant) => {
-    const all = microBatches(variant);
-    const tried = [...all.slice(0, MICRO_BATCHES_TRIED - 1), ...all.slice(MICRO_BATCHES_TRIED - 1).slice(-1)];
-    return tried.flatMap((microBatch) =>
+    const all = variant.portions;
+    const tried = [...all.slice(0, PORTIONS_TRIED - 1), ...all.slice(PORTIONS_TRIED - 1).slice(-1)];
+    return tried.flatMap((portion) =>
       widestPlacements(variant).flatMap((placements) => {
-        for (const shape of shapesFrom(widestFloor(variant, microBatch), placements, ringDepths(variant))) {
+        for (const shape of shapesFrom(widestFloor(variant, portion), placements, ringDepths(variant))) {
           const measured = measure(variant, shape);
           if (hasRoom(variant, measured)) return grow(variant, measured);
         }
@@ -132,7 +132,7 @@ function divide(
   room: Room,
   ramChoice: RamChoice,
 ): Shape {
-  const saved = savedBytes(variant, floor);
+  const saved = variant.savedBytes(floor);
   const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
   let best: { shape: Shape; estimate: Estimate } | undefined;
   let kept = 0;
@@ -180,13 +180,6 @@ function keptInRam(
   const left = bytes - kept.reduce((sum, unit) => sum + units.byId.get(unit)!.bytes, 0);
   const rest = new Set(streaming.filter((unit) => !kept.includes(unit)));
   return [...kept, ...blocksWithin(units, { bytes: left, ring: 0, candidates: rest })];
-}
-
-/** Bytes that each block's kept activations take, over all micro-batches. */
-function savedBytes(variant: Variant, shape: Shape): readonly number[] {
-  const { saved } = variant.procedures({ ...shape, keep: 1 });
-  const count = variant.inputs.recipe.training.batch_size / shape.microBatch;
-  return variant.inputs.model.blocks.map(({ graph }) => count * saved[graph]!.bytes);
 }
 
 /** Less time; the same time with less traffic. */

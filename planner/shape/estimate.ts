@@ -22,6 +22,8 @@ export interface Estimate {
 export class Estimator {
   readonly #variant: Variant;
   readonly #fixed: { readonly compute: number; readonly ends: number; readonly bytes: Bytes };
+  /** Runs of the work's programs in a step. */
+  readonly #rounds: number;
   /** Nanoseconds that keeping a block's activations saves, by graph. */
   readonly #saving: readonly number[];
 
@@ -32,26 +34,31 @@ export class Estimator {
     const { shape } = floor;
     const procedures = variant.procedures({ ...shape, keep: 1 }).all;
     const cost = costModel(procedures, inputs.hardware);
-    const steady = floor.parts[floor.cycle]!.steady;
     let compute = 0;
-    let host = 0;
-    let rows = 0;
+    let ends = 0;
     const bytes: Bytes = { disk: 0, h2d: 0, d2h: 0 };
-    for (const task of steady) {
-      if (task.kind === "run") {
-        if (task.lane === "host") host += cost.run(task.procedure, "host");
-        else compute += cost.run(task.procedure, "compute");
-      } else if (task.kind === "gather") {
-        rows ||= rowsNs(variant, task.indices.bytes / dtypeBytes.i32);
-      } else if (!movesWeights(task)) {
-        bytes[task.lane] += bytesOf(task);
+    for (const { program, times } of variant.work(shape)) {
+      let rows = 0;
+      for (const task of floor.parts[program]!.steady) {
+        if (task.kind === "run") {
+          if (task.lane === "host") ends += times * cost.run(task.procedure, "host");
+          else compute += times * cost.run(task.procedure, "compute");
+        } else if (task.kind === "gather") {
+          rows ||= rowsNs(variant, task.indices.bytes / dtypeBytes.i32);
+        } else if (!movesWeights(task)) {
+          bytes[task.lane] += times * bytesOf(task);
+        }
       }
+      ends += times * rows;
     }
-    this.#fixed = { compute, ends: host + rows, bytes };
+    this.#fixed = { compute, ends, bytes };
+    this.#rounds = variant.work(shape).reduce((sum, { times }) => sum + times, 0);
     this.#saving = units.graphNames.map((name) => {
-      const microBatches = inputs.recipe.training.batch_size / shape.microBatch;
+      const recomputation = variant.recomputation(name, shape);
+      if (recomputation === null) return 0;
+      const { before, after, times } = recomputation;
       const ns = (procedure: string) => cost.run(procedure, "compute");
-      return microBatches * (ns(`${name}.backward`) - ns(`${name}.backward.saved`));
+      return times * (ns(before) - ns(after));
     });
   }
 
@@ -76,7 +83,7 @@ export class Estimator {
     };
   }
 
-  /** Bytes of weights loaded in a step: each turn of a chain of L units with k slots reloads L − k, the head once. */
+  /** Bytes of weights loaded in a step; the head's once a program. */
   #streamed(pinned: ReadonlySet<string>, ring: number): number {
     const { units } = this.#variant;
     let bytes = 0;
@@ -84,9 +91,10 @@ export class Estimator {
       const streaming = members.filter((unit) => !pinned.has(unit));
       const size = (unit: string) => units.byId.get(unit)!.bytes;
       if (unitClass === HEAD_CLASS) bytes += streaming.reduce((sum, unit) => sum + size(unit), 0);
-      else if (streaming.length > ring) bytes += 2 * (streaming.length - ring) * size(streaming[0]!);
+      else if (streaming.length > 0)
+        bytes += this.#variant.loads(streaming.length, ring) * size(streaming[0]!);
     }
-    return bytes;
+    return this.#rounds * bytes;
   }
 }
 

@@ -2,9 +2,9 @@
  * Floors: the shapes that every other one grows from. A floor pins nothing but the norm and keeps no activations; what
  * it decides is what moves together and where things wait.
  */
-import type { Inputs } from "../../schemas/inputs.ts";
+import type { CommonInputs } from "../../schemas/inputs.ts";
 import type { Shape } from "../ir/schedule.ts";
-import type { Variant } from "../ir/variants.ts";
+import type { Portion, Variant } from "../ir/variants.ts";
 
 export interface Floor {
   readonly variant: Variant;
@@ -17,23 +17,14 @@ export function ringDepths({ unitSize }: Variant): readonly number[] {
   return unitSize === "block" ? [3, 2] : [2, 1];
 }
 
-/** Micro-batches from the largest down. */
-export function microBatches({ inputs }: Variant): readonly number[] {
-  const { batch_size, micro_batch } = inputs.recipe.training;
-  if (micro_batch !== "auto") return [micro_batch];
-  return Array.from({ length: batch_size }, (_, index) => batch_size - index).filter(
-    (n) => batch_size % n === 0,
-  );
-}
-
 /** A floor with everything that costs memory, where it costs least time. */
-export function widestFloor(variant: Variant, microBatch: number): Shape {
+export function widestFloor(variant: Variant, portion: Portion): Shape {
   const { units, inputs } = variant;
   const tiers = inputs.recipe.memory.vram === null ? "disk-ram" : "disk-ram-vram";
   return {
     tiers,
     unitSize: variant.unitSize,
-    microBatch,
+    ...portion,
     pinned: [units.norm],
     ring: ringDepths(variant)[0]!,
     ramPinned: [],
@@ -49,17 +40,16 @@ export function widestFloor(variant: Variant, microBatch: number): Shape {
  * Slots of ram that units pass through on their way from disk: a second one lets the disk go on while the first is
  * copied to vram, which matters only where that takes long beside the read.
  */
-function passingSlots({ hardware: { disk, links } }: Inputs): number {
+function passingSlots({ hardware: { disk, links } }: CommonInputs): number {
   return links && disk.bandwidth * LINK_IS_QUICK < links.h2d_bandwidth ? 1 : 2;
 }
 
 const LINK_IS_QUICK = 8;
 
 /** With a vram tier: ways to move memory from vram to ram, from none to all. */
-export function placements({ inputs, units }: Variant): readonly Pick<Shape, "offload" | "adapter">[] {
+export function placements({ inputs, offloads }: Variant): readonly Pick<Shape, "offload" | "adapter">[] {
   if (inputs.recipe.memory.vram === null) return [{ offload: 0, adapter: "resident" }];
-  const all = units.blocks.length;
-  return [0, Math.ceil(all / 2), all].flatMap((offload) =>
+  return offloads.flatMap((offload) =>
     (["resident", "streamed"] as const).map((adapter) => ({ offload, adapter })),
   );
 }
@@ -83,7 +73,7 @@ export function widestPlacements(
 /** The smallest floors: one of them needs least of each tier. */
 export function floors(variants: readonly Variant[]): readonly Floor[] {
   return variants.flatMap((variant) => {
-    const smallest = microBatches(variant).at(-1)!;
+    const smallest = variant.portions.at(-1)!;
     const ring = ringDepths(variant).at(-1)!;
     const widest = widestFloor(variant, smallest);
     const passing = Math.min(1, widest.passing);

@@ -1,4 +1,5 @@
-/** The simulated time of the step that a plan of some shape repeats, through the passes that come after its layout. */
+/** The simulated time of a step of the work that a plan of some shape is for, through the passes that come after its layout. */
+import type { ProgramName } from "../../schemas/plan.ts";
 import { costModel } from "../cost/duration.ts";
 import type { LaidOut, TaskParts } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
@@ -8,18 +9,18 @@ import { sync } from "../passes/sync.ts";
 import { simulate } from "../simulate/simulate.ts";
 
 /** Nanoseconds. */
-export function simulateCandidate({ inputs }: Variant, laidOut: LaidOut): number {
+export function simulateCandidate(variant: Variant, laidOut: LaidOut): number {
+  const { inputs } = variant;
   const context = effectContext(inputs, laidOut);
-  const { steady } = sync(onlySteadyStep(laidOut), context).synced[laidOut.cycle]!;
-  return simulate(
-    emitForTiming(inputs, steady, context),
-    costModel(laidOut.procedures, inputs.hardware).instruction,
-  ).duration;
+  const durationOf = costModel(laidOut.procedures, inputs.hardware).instruction;
+  return variant.work(laidOut.shape).reduce((sum, { program, times }) => {
+    const { steady } = sync(onlySteady(laidOut, program), context).synced[program]!;
+    return sum + times * simulate(emitForTiming(inputs, steady, context), durationOf).duration;
+  }, 0);
 }
 
 /** What is not asked for need not be synchronized. */
-function onlySteadyStep(laidOut: LaidOut): LaidOut {
-  const { cycle, parts } = laidOut;
-  const step: TaskParts = { prologue: [], steady: parts[cycle]!.steady, epilogue: [] };
-  return { ...laidOut, parts: { [cycle]: step } };
+function onlySteady(laidOut: LaidOut, program: ProgramName): LaidOut {
+  const step: TaskParts = { prologue: [], steady: laidOut.parts[program]!.steady, epilogue: [] };
+  return { ...laidOut, parts: { [program]: step } };
 }

@@ -3,16 +3,17 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { PackedDataset } from "../../data/pack.ts";
 import { openCheckpoint } from "../../models/checkpoint.ts";
-import { describeLlama } from "../../models/describe-llama.ts";
+import { describeLlama, describeLlamaGeneration } from "../../models/describe-llama.ts";
 import { digestCheckpoint } from "../../models/digest.ts";
 import { decodeFloats } from "../../models/float-codec.ts";
 import { readLlamaConfig } from "../../models/llama.ts";
 import { type PeftAdapter, readPeftAdapter } from "../../models/peft.ts";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
-import { type Inputs, type Numerics, numericsFor } from "../../schemas/inputs.ts";
+import { type GenerationInputs, type Inputs, type Numerics, numericsFor } from "../../schemas/inputs.ts";
 import { opTableHash } from "../../schemas/op-table.ts";
 import { parseRecipe } from "../../schemas/recipe.ts";
+import { bytes } from "../../schemas/units.ts";
 
 const ROOT = resolve(import.meta.dirname, "../golden/parity");
 
@@ -137,6 +138,55 @@ output: runs/${parity.name}
       supervised_tokens: parity.dataset.supervised.reduce((a, b) => a + b, 0),
     },
     tokenizer: null,
+    lema_version: "0.0.0",
+    op_table: opTableHash(),
+    executable: true,
+  };
+}
+
+export interface GenerationOptions extends Pick<MachineOptions, "ram" | "vram" | "threads"> {
+  readonly adapter: boolean;
+  /** Positions that the cache has room for. */
+  readonly capacity: number;
+}
+
+/** The same for a generation, with the case's adapter or without. */
+export async function caseGenerationInputs(
+  parity: ParityCase,
+  { adapter: adapted, capacity, ram = 2 ** 34, vram, threads = 2 }: GenerationOptions,
+): Promise<GenerationInputs> {
+  const { directory, adapter } = parity;
+  const checkpoint = await openCheckpoint(join(directory, "model"));
+  const digests = await digestCheckpoint(checkpoint, { cacheDir: null });
+  const { config } = readLlamaConfig(checkpoint.config);
+  const numerics = numericsFor("f32", capacity, config!.vocabSize);
+  const { rank, alpha, rslora, targets } = adapter;
+  const lora = { rank, alpha, rslora, targets: adapted ? targets : [] };
+  return {
+    recipe: {
+      model: join(directory, "model"),
+      adapter: { from: adapted ? join(directory, "adapter") : null },
+      sequence: { length: capacity },
+      memory: {
+        ram: bytes(ram),
+        vram: vram === undefined ? null : bytes(vram),
+        reserve: { ram: null, vram: null },
+      },
+      hardware: "test",
+    },
+    hardware: hardware(threads),
+    model: describeLlamaGeneration({
+      config: config!,
+      rawConfig: checkpoint.config,
+      capacity,
+      numerics,
+      lora,
+      files: checkpoint.files.map((one) => ({ ...one, digest: digests.files.get(one.id)! })),
+      tensors: checkpoint.tensors,
+      digests: digests.tensors,
+    }),
+    numerics,
+    adapter: { ...lora, base_model: parity.name, from: adapted ? adapter.digest : null },
     lema_version: "0.0.0",
     op_table: opTableHash(),
     executable: true,

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { generate, type LogitsSource } from "../../chat/generate.ts";
 import { caseInputs, readCase } from "./case.ts";
 import { type GenerationOptions, ResidentGeneration } from "./generation-by-hand.ts";
+import { greedy } from "./greedy.ts";
 
 interface Continuation {
   readonly prompt: readonly number[];
@@ -28,20 +28,6 @@ async function withGeneration<Result>(
     return await use(generation);
   } finally {
     generation.close();
-  }
-}
-
-async function greedy(
-  source: LogitsSource,
-  prompt: readonly number[],
-  maxTokens: number,
-): Promise<readonly number[]> {
-  const sampling = { temperature: 0, topK: null, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
-  const common = { before: [], stops: [], endTokens: new Set<number>(), spell: () => "" };
-  const generation = generate(source, { prompt, maxTokens, sampling, ...common });
-  for (;;) {
-    const { value, done } = await generation.next();
-    if (done) return value.tokens;
   }
 }
 

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { Shape } from "../../planner/ir/schedule.ts";
 import type { Units } from "../../planner/ir/units.ts";
-import { buildVariants } from "../../planner/ir/variants.ts";
+import { buildVariants } from "../../planner/shape/training-variant.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { verify } from "../../schemas/verify/index.ts";

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { windowBound } from "../../planner/cost/bounds.ts";
-import { buildVariants, type Variant } from "../../planner/ir/variants.ts";
+import { buildVariants, type TrainingVariant } from "../../planner/shape/training-variant.ts";
 import { simulate } from "../../planner/simulate/simulate.ts";
 import type { Instruction, Plan } from "../../schemas/plan.ts";
 import { verify } from "../../schemas/verify/index.ts";
@@ -15,7 +15,7 @@ import { type ToyOptions, toyInputs } from "./toy.ts";
 
 const small: ToyOptions = { hidden: 32, vocabulary: 96, batch: 2, length: 8, targets: ["q_proj"] };
 
-function wholeBlocks(options: ToyOptions): Variant {
+function wholeBlocks(options: ToyOptions): TrainingVariant {
   return buildVariants(toyInputs({ ...small, ...options }))[0]!;
 }
 

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { compile } from "../../planner/compile.ts";
 import type { Shape, Task } from "../../planner/ir/schedule.ts";
-import { buildVariants, type Variant } from "../../planner/ir/variants.ts";
 import { expandStep } from "../../planner/passes/expand-step.ts";
 import { feasible } from "../../planner/passes/feasible.ts";
 import { layout } from "../../planner/passes/layout.ts";
@@ -12,13 +11,14 @@ import { residency } from "../../planner/passes/residency.ts";
 import { roll } from "../../planner/passes/roll.ts";
 import { sync } from "../../planner/passes/sync.ts";
 import { floors } from "../../planner/shape/floors.ts";
+import { buildVariants, type TrainingVariant } from "../../planner/shape/training-variant.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
 import { toyInputs } from "./toy.ts";
 
-const whole = (inputs: Inputs): Variant => buildVariants(inputs)[0]!;
-const smallestShape = (variant: Variant): Shape => floors([variant])[0]!.shape;
+const whole = (inputs: Inputs): TrainingVariant => buildVariants(inputs)[0]!;
+const smallestShape = (variant: TrainingVariant): Shape => floors([variant])[0]!.shape;
 
-const shapes = (variant: Variant): readonly Shape[] => {
+const shapes = (variant: TrainingVariant): readonly Shape[] => {
   const smallest = smallestShape(variant);
   return [
     smallest,

@@ -1,6 +1,6 @@
 /** Small real plans to take apart: everything streams, in two and in three tiers, and all ways to save memory at once. */
 import { compile } from "../../../planner/compile.ts";
-import { buildVariants } from "../../../planner/ir/variants.ts";
+import { buildVariants } from "../../../planner/shape/training-variant.ts";
 import { smallestMemory } from "../../../planner/smallest-memory.ts";
 import type { Plan } from "../../../schemas/plan.ts";
 import { planWithShape, shapeOf } from "../../planner/plan-with-shape.ts";

@@ -1,0 +1,86 @@
+/** A model to be trained: steps of optimizer over a batch, there and back through its units. */
+import type { Inputs } from "../../schemas/inputs.ts";
+import type { ProgramName } from "../../schemas/plan.ts";
+import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "../ir/procedures.ts";
+import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
+import { splitBlocks } from "../ir/split-blocks.ts";
+import { type Portion, type PortionText, Variant } from "../ir/variants.ts";
+import { expandStep } from "../passes/expand-step.ts";
+
+export class TrainingVariant extends Variant {
+  declare readonly inputs: Inputs;
+  #derivatives: Derivatives | undefined;
+  readonly #procedures = new Map<string, Procedures>();
+
+  constructor(unitSize: UnitSize, inputs: Inputs) {
+    super(unitSize, inputs);
+  }
+
+  /** Micro-batches. */
+  get portions(): readonly Portion[] {
+    const { batch_size, micro_batch } = this.inputs.recipe.training;
+    const all = Array.from({ length: batch_size }, (_, index) => batch_size - index);
+    const wanted = micro_batch === "auto" ? all.filter((n) => batch_size % n === 0) : [micro_batch];
+    return wanted.map((microBatch) => ({ microBatch, chunk: 0 }));
+  }
+
+  get portionText(): PortionText {
+    const auto = this.inputs.recipe.training.micro_batch === "auto";
+    return {
+      name: "micro-batch",
+      recipePath: "training.micro_batch",
+      value: ({ microBatch }) => String(microBatch),
+      reason:
+        auto && this.portions.length > 1 ? "weight traffic does not depend on it" : "the recipe says so",
+    };
+  }
+
+  get offloads(): readonly number[] {
+    const all = this.units.blocks.length;
+    return [0, Math.ceil(all / 2), all];
+  }
+
+  get levers(): string {
+    return "sequence.length, training.batch_size or adapter.rank";
+  }
+
+  procedures({ microBatch, embedding }: Shape): Procedures {
+    const key = `${microBatch} ${embedding}`;
+    const known = this.#procedures.get(key);
+    if (known) return known;
+    this.#derivatives ??= differentiateAll(this.inputs);
+    const built = buildProcedures(this.inputs, this.units, this.#derivatives, { microBatch, embedding });
+    this.#procedures.set(key, built);
+    return built;
+  }
+
+  expand(shape: Shape): Expanded {
+    return expandStep(this, shape);
+  }
+
+  work(): readonly { readonly program: ProgramName; readonly times: number }[] {
+    return [{ program: "train-step", times: 1 }];
+  }
+
+  /** Each of the two turns reuses what the slots hold. */
+  loads(units: number, slots: number): number {
+    return 2 * Math.max(0, units - slots);
+  }
+
+  savedBytes(shape: Shape): readonly number[] {
+    const { saved } = this.procedures(shape);
+    const count = this.inputs.recipe.training.batch_size / shape.microBatch;
+    return this.inputs.model.blocks.map(({ graph }) => count * saved[graph]!.bytes);
+  }
+
+  recomputation(graph: string, shape: Shape): { before: string; after: string; times: number } {
+    const times = this.inputs.recipe.training.batch_size / shape.microBatch;
+    return { before: `${graph}.backward`, after: `${graph}.backward.saved`, times };
+  }
+}
+
+export function buildVariants(inputs: Inputs): readonly TrainingVariant[] {
+  const split = splitBlocks(inputs.model);
+  const whole = new TrainingVariant("block", inputs);
+  return split === null ? [whole] : [whole, new TrainingVariant("stage", { ...inputs, model: split })];
+}
