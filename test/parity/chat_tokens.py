@@ -1,13 +1,15 @@
-"""Writes test/golden/data/: two small tokenizers and what Transformers makes of conversations with them.
+"""What Transformers makes of conversations: test/golden/data/, with three small tokenizers beside it.
 
-`test/data/transformers-parity.test.ts` compares lema with it id by id; it needs no Python. Run this again after a
-change of the built-in templates or of the pinned Transformers:
+`test/data/transformers-parity.test.ts` and `test/chat/token-stream.test.ts` compare lema with it id by id, without Python.
 
-    .venv/bin/python test/parity/chat_tokens.py
+    python test/parity/chat_tokens.py           writes the golden and its tokenizers
+    python test/parity/chat_tokens.py --check   makes the golden anew from them and compares
 """
 
+import argparse
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -15,6 +17,8 @@ from transformers import AutoTokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "test" / "golden" / "data"
+GOLDEN = OUT / "transformers.json"
+LEMA_MINI = ROOT / "assets" / "lema-mini"
 
 CORPUS = [
     "You are a precise assistant trained using LEMA.",
@@ -67,6 +71,20 @@ CONVERSATIONS = {
         {"role": "assistant", "content": " Eight.\n\n"},
         {"role": "user", "content": "Größe 東京 🚀 12345?"},
         {"role": "assistant", "content": "café – naïve 😀\u200d😀 \t end"},
+    ],
+    "reply": [
+        {"role": "user", "content": "What is the capital of Peru?"},
+        {
+            "role": "assistant",
+            "content": "[LEMA_REPLY]\nAnswer: Lima\nExplanation: Lima is the capital of Peru.\nConfidence: High\n[/LEMA_REPLY]",
+        },
+        {"role": "user", "content": "And of Iceland?"},
+        {
+            "role": "assistant",
+            "content": "[LEMA_REPLY]\nAnswer: Reykjavík\nExplanation: It lies on a bay.\nConfidence: Low\n[/LEMA_REPLY]",
+        },
+        {"role": "user", "content": "Thanks."},
+        {"role": "assistant", "content": "You are welcome."},
     ],
 }
 TEXTS = ["Hello  world", " leading", "trailing \n\n", "a</s>b <s> c", "<|eot_id|>\n\nx", "", "\n", "ﬁ é e\u0301"]
@@ -147,9 +165,14 @@ def chat_case(tokenizer, template: str, messages: list) -> dict:
     case = {
         "text": ids(tokenize=False),
         "ids": ids(),
-        "prompt_ids": tokenizer.apply_chat_template(
-            messages[:-1], chat_template=template, return_dict=False, add_generation_prompt=True
-        ),
+        # What each reply is generated from.
+        "prompts": [
+            tokenizer.apply_chat_template(
+                messages[:turn], chat_template=template, return_dict=False, add_generation_prompt=True
+            )
+            for turn, message in enumerate(messages)
+            if message["role"] == "assistant"
+        ],
     }
     if "generation" in template.replace("add_generation_prompt", ""):
         masked = tokenizer.apply_chat_template(
@@ -159,17 +182,22 @@ def chat_case(tokenizer, template: str, messages: list) -> dict:
     return case
 
 
-def main() -> None:
-    templates = {**builtin_templates(), "generation": GENERATION, "zephyr": ZEPHYR}
-    golden = {"templates": templates, "conversations": CONVERSATIONS, "chat": [], "text": []}
+def save_tokenizers() -> None:
     for name, (build, config) in TOKENIZERS.items():
         directory = OUT / name
         directory.mkdir(parents=True, exist_ok=True)
         build().save(str(directory / "tokenizer.json"), pretty=False)
         config = {**config, "tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
         (directory / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def make() -> str:
+    templates = {**builtin_templates(), "generation": GENERATION, "zephyr": ZEPHYR}
+    golden = {"templates": templates, "conversations": CONVERSATIONS, "chat": [], "text": []}
+    for name, directory in {**{name: OUT / name for name in TOKENIZERS}, "lema-mini": LEMA_MINI}.items():
         tokenizer = AutoTokenizer.from_pretrained(directory)
-        for template, source in templates.items():
+        own = {} if tokenizer.chat_template is None else {"tokenizer": tokenizer.chat_template}
+        for template, source in {**templates, **own}.items():
             for conversation, messages in CONVERSATIONS.items():
                 case = chat_case(tokenizer, source, messages)
                 golden["chat"].append(
@@ -177,8 +205,20 @@ def main() -> None:
                 )
         for text in TEXTS:
             golden["text"].append({"tokenizer": name, "text": text, "ids": tokenizer(text)["input_ids"]})
-    (OUT / "transformers.json").write_text(json.dumps(golden, ensure_ascii=True) + "\n")
+    return json.dumps(golden, ensure_ascii=True) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with the committed golden instead of writing it")
+    if not parser.parse_args().check:
+        save_tokenizers()
+        GOLDEN.write_text(make())
+        return 0
+    same = GOLDEN.read_text() == make()
+    print("chat tokens: the same ids" if same else "FAIL chat tokens: Transformers gives other ids")
+    return 0 if same else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
