@@ -77,7 +77,13 @@ rmSync(directory, { recursive: true });
 
 async function probed(): Promise<string> {
   const file = join(directory, "hardware.yaml");
-  const io = { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: directory };
+  const io = {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: directory,
+  };
   if ((await runCli(["probe", "--out", file, "--directory", directory], io)) !== 0)
     throw new Error("probe failed");
   return file;

@@ -14,6 +14,7 @@ if (existsSync(entry)) {
   });
   const { runCli } = await import(entry.href);
   process.exitCode = await runCli(process.argv.slice(2), {
+    stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,

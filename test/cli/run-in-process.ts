@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import type { CommandRegistry } from "../../cli/context.ts";
 import { runCli } from "../../cli/main.ts";
 
@@ -15,6 +16,8 @@ export interface Surroundings {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly isTTY?: boolean;
+  /** What is typed; nothing by default. */
+  readonly stdin?: string;
   /** Other commands than the real ones. */
   readonly registry?: CommandRegistry;
 }
@@ -23,7 +26,7 @@ export interface Surroundings {
 const home = mkdtempSync(join(tmpdir(), "lema-home-"));
 
 export async function lema(argv: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { cwd = process.cwd(), env = { HOME: home }, isTTY = false, registry } = surroundings;
+  const { cwd = process.cwd(), env = { HOME: home }, isTTY = false, stdin = "", registry } = surroundings;
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
     isTTY,
@@ -31,7 +34,12 @@ export async function lema(argv: readonly string[], surroundings: Surroundings =
       written[name] += text;
     },
   });
-  const exit = await runCli(argv, { stdout: sink("stdout"), stderr: sink("stderr"), env, cwd }, registry);
+  const input = Readable.from([stdin]);
+  const exit = await runCli(
+    argv,
+    { stdin: input, stdout: sink("stdout"), stderr: sink("stderr"), env, cwd },
+    registry,
+  );
   return { exit, ...written };
 }
 

@@ -1,0 +1,105 @@
+import { expect, it } from "vitest";
+import { NEVER } from "../../chat/complete.ts";
+import { type EvaluateRunOptions, evaluateRun, type Speaker } from "../../chat/evaluate-run.ts";
+import { renderEvaluation } from "../../cli/render/evaluation.ts";
+import { heldOutQuestions } from "../../data/reply/questions.ts";
+import { formatReply } from "../../data/reply/reply.ts";
+import { loadTokenizer } from "../../data/tokenizer.ts";
+import { BYTE_TOKENIZER_CONFIG, byteTokenizerDefinition, writeTokenizer } from "../data/byte-tokenizer.ts";
+import { type Respond, type ScriptedSource, scriptedModel, VOCABULARY } from "./scripted-model.ts";
+
+const questions = heldOutQuestions(42, 4);
+const answers = questions.map(({ messages, expected }) => ({ question: messages.at(-1)!.content, expected }));
+const answerTo = (conversation: string) =>
+  answers.find(({ question }) => conversation.includes(`${question}\n`))!.expected;
+
+/** Knows all answers, and the format. */
+const trained: Respond = (text) =>
+  formatReply({ answer: answerTo(text), explanation: "So it is.", confidence: "High" });
+/** Knows all answers in prose, and nothing to say where it is told how to answer. */
+const untrained: Respond = (text) =>
+  text.includes("precise assistant") ? "Hm." : `${answerTo(text)}, I think.`;
+
+/** Plain prose: a question, a line break, the answer. */
+const PROSE = "{{ bos_token }}{% for m in messages %}{{ m.content + '\\n<|assistant|>\\n' }}{% endfor %}";
+
+async function opened(respond: Respond, ownTemplate: string | undefined) {
+  const config = { ...BYTE_TOKENIZER_CONFIG, ...(ownTemplate && { chat_template: ownTemplate }) };
+  const directory = await writeTokenizer(byteTokenizerDefinition(), config);
+  const tokenizer = await loadTokenizer(directory, VOCABULARY);
+  const chat = await scriptedModel({ respond });
+  return { ...chat, tokenizer };
+}
+
+interface Asked {
+  readonly base: EvaluateRunOptions["base"];
+  readonly ownTemplate?: string;
+}
+
+async function evaluate({ base, ownTemplate }: Asked) {
+  const opens: unknown[] = [];
+  const sources: ScriptedSource[] = [];
+  const seen: Partial<Record<Speaker, number>> = {};
+  const report = await evaluateRun(questions, {
+    open: async (which, template) => {
+      expect(sources.every(({ closed }) => closed)).toBe(true);
+      opens.push([which, template]);
+      const chat = await opened(which === "model" ? trained : untrained, ownTemplate);
+      sources.push(chat.source);
+      return chat;
+    },
+    model: "runs/a",
+    base,
+    maxTokens: 200,
+    signal: NEVER,
+    onReply: (speaker, answered) => {
+      seen[speaker] = answered;
+    },
+  });
+  expect(sources.every(({ closed }) => closed)).toBe(true);
+  return { report, opens, seen };
+}
+
+it("reports the model alone", async () => {
+  const { report, opens } = await evaluate({ base: "not asked" });
+  expect(report).toMatchObject({
+    model: "runs/a",
+    template: "lema-reply",
+    inFormat: 4,
+    correct: 4,
+    base: null,
+  });
+  expect(opens).toEqual([["model", null]]);
+});
+
+it("asks the base the same questions in the same template, and then as plain prose", async () => {
+  const { report, opens, seen } = await evaluate({ base: "asked", ownTemplate: PROSE });
+  expect(opens).toEqual([
+    ["model", null],
+    ["base", "lema-reply"],
+  ]);
+  expect(report.base!.format).toMatchObject({ questions: 4, inFormat: 0, correct: 0 });
+  expect(report.base!.prose).toMatchObject({ questions: 4, inFormat: 0, correct: 4 });
+  expect(seen).toEqual({ model: 4, base: 4, "base in prose": 4 });
+});
+
+it("asks nothing in prose where the tokenizer has no template", async () => {
+  const { report } = await evaluate({ base: "asked" });
+  expect(report.base).toMatchObject({ format: { questions: 4 }, prose: null });
+});
+
+it("is told as a table with samples and what failed", async () => {
+  const { report } = await evaluate({ base: "asked", ownTemplate: PROSE });
+  const text = renderEvaluation(report, 1).join("\n");
+  expect(text).toMatch(/^runs\/a, asked in the chat template lema-reply\n/);
+  expect(text).toMatch(/^all +4 +4 \(100 %\) +4 \(100 %\)$/m);
+  expect(text).toMatch(/^base, asked the same +4 +0 \(0 %\) +0 \(0 %\)$/m);
+  expect(text).toMatch(/^base, in prose +4 +– +4 \(100 %\)$/m);
+  expect(text).toContain(`> ${answers[0]!.question}\n[LEMA_REPLY]\nAnswer: ${answers[0]!.expected}\n`);
+  expect(text).not.toContain("Failed");
+  const replies = report.replies.map((reply, index) => ({ ...reply, correct: index > 1 }));
+  const failing = renderEvaluation({ ...report, replies }, 1).join("\n");
+  expect(failing).toContain(`Failed:\n> ${answers[0]!.question}\n`);
+  expect(failing).toContain(`  expected the answer ${answers[0]!.expected}`);
+  expect(failing).toContain("1 more failed; --json has all replies");
+});
