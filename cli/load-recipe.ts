@@ -44,6 +44,22 @@ export function tryLoadRecipe(
     : { diagnostics: all };
 }
 
+/** The profile of a machine by its name, for work that no recipe asks for. Throws what is wrong with it. */
+export function loadHardware(
+  wanted: MachineWish,
+  machine: Machine,
+): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } {
+  const found = findHardware(wanted, () => ({ file: wanted.hardware }), machine);
+  if (!("profile" in found)) throw new DiagnosticError(found.diagnostics);
+  return found;
+}
+
+/** The part of a recipe that names a machine. */
+interface MachineWish {
+  readonly hardware: string;
+  readonly memory: { readonly vram: number | null };
+}
+
 /** Where `lema probe` keeps the profile of this machine. */
 export function probedProfilePath(env: CliIo["env"]): string {
   const config = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
@@ -59,7 +75,7 @@ export function shippedProfiles(): string[] {
 }
 
 function findHardware(
-  recipe: Recipe,
+  recipe: MachineWish,
   placeOf: ParsedRecipe["placeOf"],
   machine: Machine,
 ): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } | { diagnostics: readonly Diagnostic[] } {
@@ -79,7 +95,7 @@ function findHardware(
 }
 
 /** The probed profile, else a shipped one of the shape that the recipe asks for, with a warning. */
-function findOwnHardware(recipe: Recipe, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
+function findOwnHardware(recipe: MachineWish, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
   const probed = probedProfilePath(machine.env);
   if (existsSync(probed)) return readProfile(probed, machine);
   const name = recipe.memory.vram === null ? "cpu-2core" : "cpu-emulated-gpu";

@@ -1,13 +1,13 @@
 /** Whether a plan can be executed here at all: looked at before a run directory or an arena exists. */
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { opTableHash } from "../schemas/op-table.ts";
-import type { Plan } from "../schemas/plan.ts";
+import type { AnyPlan, Plan } from "../schemas/plan.ts";
 import type { RunRecord } from "../schemas/run.ts";
 import { formatBytes } from "../schemas/units.ts";
 import { availableBytes, residentBytes } from "./memory.ts";
 
 /** Throws `plan.not-executable`, `plan.op-table` and `plan.free-memory`. */
-export function checkExecutable(plan: Plan, backend: RunRecord["backend"]): void {
+export function checkExecutable(plan: AnyPlan, backend: RunRecord["backend"]): void {
   if (!plan.executable) {
     const summary = "the plan comes from a dry run, which opens no weights and no data";
     throw refused("plan.not-executable", summary, "plan again without `--dry-run`");
