@@ -8,7 +8,7 @@
 import type { Diagnostic } from "../schemas/diagnostic.ts";
 import type { GenerationInputs, Inputs } from "../schemas/inputs.ts";
 import type { AnyPlan, GenerationPlan, Plan } from "../schemas/plan.ts";
-import { verify } from "../schemas/verify/index.ts";
+import { verifyMeaning } from "../schemas/verify/index.ts";
 import type { Variant } from "./ir/variants.ts";
 import { type PassOptions, type PassRecord, PassRunner } from "./pass.ts";
 import { boundTraffic } from "./passes/bound-traffic.ts";
@@ -72,7 +72,7 @@ function runPasses<Work extends Variant, Made extends AnyPlan>(
   const plan = passes.run("seal", () =>
     sealAs({ inputs, units, laidOut, programs, predictions, bounds, decisions }),
   );
-  const violations = passes.run("verify", () => verify(plan));
+  const violations = passes.run("verify", () => verifyMeaning(plan));
   return violations.length > 0
     ? { diagnostics: violations, passes: passes.records }
     : { plan, diagnostics: [], passes: passes.records };

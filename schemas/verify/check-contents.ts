@@ -1,6 +1,7 @@
 /**
  * What memory holds, moment by moment: all programs are interpreted in serial order, each steady part twice, the
- * program that a run repeats again after every other, because a run may call them in any such order.
+ * program that a run repeats again after every other, because a run may call them in any such order. What a program
+ * would find as it did before, and is known to leave as it was, is not interpreted again.
  *
  * A byte is read only if it was written, through the same buffer, by somebody else's work that still stands; a run
  * finds exactly its unit's weights; and every steady part starts and ends with the residents that the plan names.
@@ -9,7 +10,7 @@
 import { tensorBytes } from "../ops/define-op.ts";
 import type { PlanBuffer, PlanUnit, ProgramName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { Memory, type Use } from "./memory.ts";
+import { Memory, type Moment, sameMoment, type Use } from "./memory.ts";
 import { importFaults, weightFaults } from "./operands.ts";
 import { ParameterMap } from "./parameter-map.ts";
 import type { PartName, PlanIndex, Step } from "./plan-index.ts";
@@ -52,6 +53,8 @@ class Interpreter {
   readonly #report: Report<Code>;
   readonly #memory: Memory;
   readonly #owners: ParameterMap;
+  /** Per program, a moment from which its steady part was interpreted, and which it left as it was. */
+  readonly #settled = new Map<ProgramName, Moment>();
   /** Interpreting a part again finds the same faults again; each is told once. */
   readonly #told = new Set<string>();
 
@@ -73,12 +76,19 @@ class Interpreter {
     }
   }
 
+  /** From a moment that the steady part is known to find and to leave it would find and leave the same again. */
   steady(program: ProgramName): void {
+    this.#memory.endProgram();
+    const before = this.#memory.moment();
+    const settled = this.#settled.get(program);
+    if (settled && sameMoment(settled, before)) return;
     this.#residents(`before the steady part of ${program}`);
     const first = this.#memory.executed;
     this.part(program, "steady");
     this.#residents(`after the steady part of ${program}`);
     if (program !== "checkpoint") this.#outputs(program, first);
+    this.#memory.endProgram();
+    if (sameMoment(before, this.#memory.moment())) this.#settled.set(program, before);
   }
 
   /** Another program goes on with what outlives this one. */

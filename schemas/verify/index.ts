@@ -7,7 +7,7 @@
  * verification, because what follows would only repeat its faults.
  */
 import type { Diagnostic } from "../diagnostic.ts";
-import { PLAN_FORMAT_VERSION, schemaOf } from "../plan.ts";
+import { type AnyPlan, PLAN_FORMAT_VERSION, schemaOf } from "../plan.ts";
 import { type Check, type Report, Violations } from "./check.ts";
 import { checkBudgets, checkBuffers, checkPlaces } from "./check-arenas.ts";
 import { checkBounds } from "./check-bounds.ts";
@@ -62,11 +62,23 @@ export function verify(plan: unknown): Diagnostic[] {
     return violations.list();
   }
   checkIds(plan as object, report);
-  const index = new PlanIndex(parsed.data);
-  for (const check of referenceChecks) check.run(index, report);
-  if (violations.has("verify.duplicate-id", "verify.reference", "verify.binding")) return violations.list();
-  for (const check of meaningChecks) check.run(index, report);
+  proveMeaning(parsed.data, violations);
   return violations.list();
+}
+
+/** The same of a plan that was made a moment ago: its form is that of its type, and its ids are what they were made of. */
+export function verifyMeaning(plan: AnyPlan): Diagnostic[] {
+  const violations = new Violations();
+  proveMeaning(plan, violations);
+  return violations.list();
+}
+
+function proveMeaning(plan: AnyPlan, violations: Violations): void {
+  const { report } = violations;
+  const index = new PlanIndex(plan);
+  for (const check of referenceChecks) check.run(index, report);
+  if (violations.has("verify.duplicate-id", "verify.reference", "verify.binding")) return;
+  for (const check of meaningChecks) check.run(index, report);
 }
 
 /** A later minor version only adds fields; a later major version may change their meaning. */

@@ -41,7 +41,7 @@ export function totalBytes(intervals: readonly Interval[]): number {
   return intervals.reduce((sum, { start, end }) => sum + end - start, 0);
 }
 
-interface Piece<T> extends Interval {
+export interface Piece<T> extends Interval {
   readonly value: T;
 }
 
@@ -91,6 +91,11 @@ export class IntervalMap<T> {
     const found: { start: number; end: number; value: T | undefined }[] = [];
     this.visit(start, end, (from, to, value) => found.push({ start: from, end: to, value }));
     return found;
+  }
+
+  /** All bytes that have a value, sorted. */
+  all(): readonly Piece<T>[] {
+    return [...this.#pieces];
   }
 
   /** Drops the bytes whose value fails the test. */

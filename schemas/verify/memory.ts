@@ -8,7 +8,7 @@
 import type { DType } from "../ops/define-op.ts";
 import type { ArenaName, Instruction, PlanUnit, ProgramName } from "../plan.ts";
 import { gatheredBytes } from "./effects.ts";
-import { type Interval, IntervalMap } from "./intervals.ts";
+import { type Interval, IntervalMap, type Piece } from "./intervals.ts";
 import { f32Bytes, parameterPlaces } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
 
@@ -133,6 +133,11 @@ export class Memory {
     });
   }
 
+  /** All that is in memory now. */
+  moment(): Moment {
+    return { ram: this.#arenas.ram.all(), vram: this.#arenas.vram.all() };
+  }
+
   /** Between programs only buffers without a lifetime keep what they hold. */
   endProgram(): void {
     for (const arena of Object.values(this.#arenas)) {
@@ -206,6 +211,48 @@ export class Memory {
   #clear({ arena, start, end }: ArenaRange): void {
     this.#arenas[arena].assign(start, end, undefined);
   }
+}
+
+/** What the arenas hold at some moment. */
+export type Moment = Readonly<Record<ArenaName, readonly Piece<Content>[]>>;
+
+/**
+ * Whether two moments hold the same but for the numbers of the instructions that made it: whoever made two things in
+ * one moment made both in the other. What an instruction finds, and so what it leaves, is then the same as well.
+ */
+export function sameMoment(a: Moment, b: Moment): boolean {
+  const [there, back] = [new Map([[host, host]]), new Map([[host, host]])];
+  const sameMaker = (one: number, other: number) => {
+    if (!there.has(one) && !back.has(other)) {
+      there.set(one, other);
+      back.set(other, one);
+    }
+    return there.get(one) === other && back.get(other) === one;
+  };
+  return (["ram", "vram"] as const).every(
+    (arena) =>
+      a[arena].length === b[arena].length &&
+      a[arena].every((piece, i) => {
+        const other = b[arena][i]!;
+        const [one, two] = [piece.value, other.value];
+        return (
+          sameInterval(piece, other) &&
+          one.buffer === two.buffer &&
+          one.dtype === two.dtype &&
+          sameInterval(one.value, two.value) &&
+          one.weight?.tensor === two.weight?.tensor &&
+          one.weight?.delta === two.weight?.delta &&
+          one.input?.name === two.input?.name &&
+          one.input?.delta === two.input?.delta &&
+          sameMaker(one.writer, two.writer) &&
+          sameMaker(one.maker, two.maker)
+        );
+      }),
+  );
+}
+
+function sameInterval(a: Interval, b: Interval): boolean {
+  return a.start === b.start && a.end === b.end;
 }
 
 /** The unit's parts that a copy of slot bytes [offset, offset + bytes) takes; `base` is where the slot begins. */
