@@ -6,14 +6,17 @@
  *   npm run build:ts
  */
 import { execFileSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 
-rmSync("dist", { recursive: true, force: true });
-execFileSync("npx", ["tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+/** Made beside, so that what stands in dist/ serves until all of it can be replaced. */
+const OUT = "build/dist";
+
+rmSync(OUT, { recursive: true, force: true });
+execFileSync("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", OUT], { stdio: "inherit" });
 await build({
   entryPoints: ["index.ts", "cli/main.ts"],
-  outdir: "dist",
+  outdir: OUT,
   outbase: ".",
   bundle: true,
   // Commands are loaded when they are asked for, and share what they have in common.
@@ -28,3 +31,5 @@ await build({
     js: 'import { createRequire as requireFrom } from "node:module";\nconst require = requireFrom(import.meta.url);',
   },
 });
+rmSync("dist", { recursive: true, force: true });
+renameSync(OUT, "dist");
