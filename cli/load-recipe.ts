@@ -119,13 +119,15 @@ function readProfile(file: string, machine: Machine) {
 /** The text of a file, or why it cannot be read. */
 function readText(file: string, { cwd }: Machine): string | Diagnostic {
   try {
-    return readFileSync(isAbsolute(file) ? file : resolve(cwd, file), "utf8");
+    const bytes = readFileSync(isAbsolute(file) ? file : resolve(cwd, file));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reasons: Record<string, string> = {
       ENOENT: "it does not exist",
       EISDIR: "it is a directory",
       EACCES: "permission denied",
+      ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text",
     };
     return diagnostic("cli.unreadable-file", {
       summary: `cannot read ${file}: ${reasons[code ?? ""] ?? message}`,

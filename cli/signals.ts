@@ -18,7 +18,8 @@ export function listenForStop(onFirst: () => void): StopSignals {
       onFirst();
     }
   };
-  const names = ["SIGINT", "SIGTERM"] as const;
+  // A terminal that is closed says SIGHUP.
+  const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const name of names) process.on(name, listener);
   const release = (): void => {
     for (const name of names) process.off(name, listener);

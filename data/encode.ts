@@ -134,10 +134,14 @@ function endsWithEos(text: string, { eosToken }: TextTokenizer): boolean {
   return eosToken !== undefined && text.trimEnd().endsWith(eosToken);
 }
 
-function requireEos({ eosId }: TextTokenizer): number {
+function requireEos({ eosId, eosToken }: TextTokenizer): number {
   if (eosId !== undefined) return eosId;
-  const summary = "the tokenizer names no end-of-sequence token, so answers could not be taught to end";
-  const hint = "set `eos_token` in tokenizer_config.json";
+  const lacks =
+    eosToken === undefined
+      ? "names no end-of-sequence token"
+      : `has no token ${JSON.stringify(eosToken)}, which it names as end of sequence`;
+  const summary = `the tokenizer ${lacks}, so answers could not be taught to end`;
+  const hint = "set `eos_token` in tokenizer_config.json to a token of tokenizer.json";
   throw new DiagnosticError(diagnostic("tokenizer.no-eos", { summary, hint }));
 }
 

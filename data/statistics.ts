@@ -37,7 +37,7 @@ export interface DatasetStatistics {
   readonly longest: number;
 }
 
-/** Counts lengths in buckets whose width is the same power of two, at most sixteen of them. */
+/** Counts lengths in buckets whose width is the same power of two, at most sixteen, from the shortest sample's on. */
 export function lengthHistogram(samples: Samples): { lengths: LengthBucket[]; longest: number } {
   let longest = 0;
   for (let i = 0; i < samples.count; i++) longest = Math.max(longest, sampleLength(samples, i));
@@ -48,7 +48,8 @@ export function lengthHistogram(samples: Samples): { lengths: LengthBucket[]; lo
     const bucket = Math.max(0, Math.ceil(sampleLength(samples, i) / width) - 1);
     counts[bucket] = (counts[bucket] ?? 0) + 1;
   }
-  const lengths = counts.map((count, i) => ({ from: i * width + 1, to: (i + 1) * width, samples: count }));
+  const buckets = counts.map((count, i) => ({ from: i * width + 1, to: (i + 1) * width, samples: count }));
+  const lengths = buckets.slice(buckets.findIndex(({ samples: some }) => some > 0));
   return { lengths, longest };
 }
 

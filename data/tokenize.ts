@@ -128,9 +128,14 @@ function addSample(
   try {
     samples.add(encodeSample(sample, encoder), where.line);
   } catch (error) {
-    if (!(error instanceof DiagnosticError)) throw error;
+    // What the tokenizer lacks altogether is no fault of each row.
+    if (!(error instanceof DiagnosticError) || lacksEos(error)) throw error;
     for (const problem of error.diagnostics) problems.add({ ...problem, where });
   }
+}
+
+function lacksEos({ diagnostics }: DiagnosticError): boolean {
+  return diagnostics.some(({ code }) => code === "tokenizer.no-eos");
 }
 
 async function fileSize(file: string): Promise<number> {

@@ -45,6 +45,7 @@ export async function loadTokenizer(directory: string, vocabularyRows: number): 
   const config = await files.json("tokenizer_config.json");
   const chatTemplate = (await files.optionalText("chat_template.jinja")) ?? templateOf(config);
   const tokenizer = build(definition, config, files.path("tokenizer.json"));
+  checkIds(definition, directory);
   checkVocabulary(tokenizer, vocabularyRows, directory);
 
   const tokenNamed = (key: string): string | undefined => contentOf(config[key]);
@@ -83,6 +84,10 @@ export async function loadTokenizer(directory: string, vocabularyRows: number): 
   };
 }
 
+/** Models as Meta and Mistral first published them have a SentencePiece file only. */
+const HINT_CONVERT =
+  "lema reads the files of fast tokenizers; Transformers makes them: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)";
+
 /** Reads files and remembers their digest in the order of reading. */
 class TokenizerFiles {
   readonly #directory: string;
@@ -103,15 +108,21 @@ class TokenizerFiles {
       text = await readFile(where.file, "utf8");
     } catch (error) {
       const summary = `cannot read the tokenizer: ${(error as Error).message}`;
-      throw new DiagnosticError(diagnostic("tokenizer.unreadable", { summary, where }));
+      const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+      const hint = missing ? { hint: HINT_CONVERT } : {};
+      throw new DiagnosticError(diagnostic("tokenizer.unreadable", { summary, where, ...hint }));
     }
     this.#add(name, text);
+    let value: unknown;
     try {
-      return JSON.parse(text) as JsonObject;
+      value = JSON.parse(text);
     } catch (error) {
       const summary = `${name} is not JSON: ${(error as Error).message}`;
       throw new DiagnosticError(diagnostic("tokenizer.unreadable", { summary, where }));
     }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonObject;
+    const summary = `${name} does not hold an object`;
+    throw new DiagnosticError(diagnostic("tokenizer.unreadable", { summary, where }));
   }
 
   async optionalText(name: string): Promise<string | undefined> {
@@ -140,6 +151,17 @@ function build(definition: JsonObject, config: JsonObject, file: string): Tokeni
     const summary = `the tokenizer cannot be run: ${(error as Error).message}`;
     throw new DiagnosticError(diagnostic("tokenizer.unsupported", { summary, where: { file } }));
   }
+}
+
+/** The library takes any number for an id, and the engine would refuse the first batch that has it. */
+function checkIds({ model }: JsonObject, directory: string): void {
+  const vocabulary = (model as { vocab?: unknown }).vocab ?? {};
+  if (Array.isArray(vocabulary)) return; // Unigram: an id is a place in the list.
+  const stray = Object.entries(vocabulary).find(([, id]) => !(Number.isInteger(id) && id >= 0));
+  if (stray === undefined) return;
+  const [token, id] = stray;
+  const summary = `the token ${JSON.stringify(token)} has the id ${JSON.stringify(id)}, which is no row of an embedding`;
+  throw new DiagnosticError(diagnostic("tokenizer.vocabulary", { summary, where: { file: directory } }));
 }
 
 function checkVocabulary(tokenizer: Tokenizer, rows: number, directory: string): void {

@@ -125,7 +125,13 @@ export async function findCheckpoint(run: string, wanted: string): Promise<Saved
   }
   const newest = found.toSorted((a, b) => a.state.step - b.state.step).at(-1);
   if (newest === undefined)
-    throw damaged.length > 0 ? new DiagnosticError(damaged) : notFound(run, "a checkpoint");
+    throw damaged.length > 0
+      ? new DiagnosticError(damaged)
+      : notFound(
+          run,
+          "checkpoint",
+          "it ended before its first one: remove all but plan.json, and begin anew",
+        );
   const hint = `going on from ${basename(newest.directory)}`;
   return { ...newest, passedOver: damaged.map((one) => ({ ...one, severity: "warning", hint })) };
 }
@@ -139,7 +145,15 @@ async function checkpointSteps(run: string): Promise<number[]> {
 }
 
 async function existing(run: string, name: string): Promise<string> {
-  if (!(await entries(run)).includes(name)) throw notFound(run, name);
+  const there = await entries(run);
+  if (!there.includes(name)) {
+    const found = there.filter((one) => one === FINAL || CHECKPOINT_NAME.test(one));
+    throw notFound(
+      run,
+      name,
+      found.length > 0 ? `it has ${found.join(", ")}` : "leave out `--resume` to begin anew",
+    );
+  }
   return join(run, name);
 }
 
@@ -152,14 +166,9 @@ async function entries(run: string): Promise<string[]> {
   }
 }
 
-function notFound(run: string, what: string): DiagnosticError {
-  return new DiagnosticError(
-    diagnostic("checkpoint.not-found", {
-      summary: `${run} has no ${what.replace(/^a /, "")}`,
-      where: { file: run },
-      hint: "leave out `--resume` to begin anew, in a directory without a run",
-    }),
-  );
+function notFound(run: string, what: string, hint: string): DiagnosticError {
+  const summary = `${run} has no ${what}`;
+  return new DiagnosticError(diagnostic("checkpoint.not-found", { summary, where: { file: run }, hint }));
 }
 
 const SAFETENSORS_NAMES: Readonly<Record<DType, SafetensorsDType>> = {

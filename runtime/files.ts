@@ -1,7 +1,7 @@
 /** Files that must be whole or absent: written beside, synced, renamed. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Hex SHA-256 and size of a file. */
@@ -29,8 +29,13 @@ export async function writeSynced(path: string, content: string | Uint8Array): P
 /** Replaces a file in one step: a reader sees the old content or the new one. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const partial = `${path}.partial`;
-  await writeSynced(partial, content);
-  await rename(partial, path);
+  try {
+    await writeSynced(partial, content);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
   await syncDirectory(dirname(path));
 }
 

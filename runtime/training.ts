@@ -95,7 +95,7 @@ export class Training {
       const path = await output.finish(state, (sinks) => session.checkpoint(sinks));
       this.#saved = { step: state.step, path };
       hooks.onCheckpoint?.(path);
-    } else if (state.step > 0 && this.#saved?.step !== state.step) {
+    } else if (this.#saved?.step !== state.step) {
       await this.#checkpoint();
     }
     if (trace) await output?.trace({ program: "train-step", instructions: [...this.#trace] });

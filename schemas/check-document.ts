@@ -176,8 +176,13 @@ function show(value: unknown): string {
   if (value === null) return "empty";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (typeof value === "object") return "a section";
-  const text = String(value);
+  // `6` in quotes is not 6, and must not look like it.
+  const text = isQuotedNumber(value) ? JSON.stringify(value) : String(value);
   return text.trim() === "" ? "blank" : `\`${text.length > 60 ? `${text.slice(0, 57)}…` : text}\``;
+}
+
+function isQuotedNumber(value: unknown): boolean {
+  return typeof value === "string" && value.trim() !== "" && !Number.isNaN(Number(value));
 }
 
 function valueAt(data: unknown, path: KeyPath): unknown {

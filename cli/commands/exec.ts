@@ -68,17 +68,17 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
   };
   const progress = new TrainingProgress(io.stderr, facts);
   const status = new StatusLine(io.stderr);
+  const inputs = await openInputs(plan, {
+    cwd: io.cwd,
+    cacheDirectory: cacheDirectory(io.env),
+    onProgress: (text) => status.show(text),
+  }).finally(() => status.clear());
+  io.stderr.write(context.render([...inputs.diagnostics, ...(resume?.passedOver ?? [])], "stderr"));
+  // Not before: while inputs are read there is nothing to save, and a signal ends the process as it ends any other.
   const signals = listenForStop(() =>
     progress.note("stopping after this step; press Ctrl-C again to stop at once"),
   );
   try {
-    const inputs = await openInputs(plan, {
-      cwd: io.cwd,
-      cacheDirectory: cacheDirectory(io.env),
-      onProgress: (text) => status.show(text),
-    });
-    status.clear();
-    io.stderr.write(context.render([...inputs.diagnostics, ...(resume?.passedOver ?? [])], "stderr"));
     const result = await execute(
       plan,
       {
@@ -110,7 +110,6 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
     }
     return signals.stop.aborted && result.status === "stopped" ? 1 : 0;
   } finally {
-    status.clear();
     progress.clear();
     signals.release();
   }

@@ -7,6 +7,7 @@ import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { type LaneName, laneName, type Plan, type ProgramName, programName } from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
 import { usesColor } from "../io.ts";
+import { locatePlan } from "../locate-plan.ts";
 import { type Painter, painter } from "../render/human.ts";
 import { planFacts } from "../render/plan-facts.ts";
 import { renderInstructions } from "../render/plan-instructions.ts";
@@ -31,7 +32,7 @@ export function register(program: Command, context: CommandContext): void {
   program
     .command("show")
     .description("show a plan: summary and layers, its instructions, or why one of them waits")
-    .argument("<plan>", "plan file")
+    .argument("<plan>", "plan file, or the directory of a run")
     .option("--layer [unit]", "only the table of layers; with a unit, its instructions in a step")
     .option(
       "--at <moment>",
@@ -59,7 +60,7 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function show(file: string, options: ShowOptions, { io }: CommandContext): Promise<ExitCode> {
-  const plan = await openPlan(resolve(io.cwd, file));
+  const plan = await openPlan(locatePlan(file, io).path);
   if (options.html !== undefined) {
     await replaceFile(resolve(io.cwd, options.html), renderReport(plan));
     io.stdout.write(`Wrote ${options.html}. Open it in a browser; it needs no network.\n`);

@@ -1,10 +1,10 @@
 /** `lema verify`: proves a plan file from its own contents, without the planner. */
-import { resolve } from "node:path";
 import type { Command } from "commander";
 import { openPlan } from "../../runtime/open-plan.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { checks } from "../../schemas/verify/index.ts";
 import type { CommandContext } from "../context.ts";
+import { locatePlan } from "../locate-plan.ts";
 import { formatCount, formatTable, wrap } from "../render/table.ts";
 
 const WIDTH = 100;
@@ -13,7 +13,7 @@ export function register(program: Command, context: CommandContext): void {
   program
     .command("verify")
     .description("prove that a plan is safe and means what it says (exit 5 when it is not)")
-    .argument("<plan>", "plan file")
+    .argument("<plan>", "plan file, or the directory of a run")
     .option("--json", "print the result as JSON")
     .action(context.action((file: string, options: { json?: boolean }) => verify(file, options, context)));
 }
@@ -24,7 +24,7 @@ async function verify(
   { json }: { readonly json?: boolean },
   { io }: CommandContext,
 ): Promise<ExitCode> {
-  const { plan_id, programs } = await openPlan(resolve(io.cwd, file));
+  const { plan_id, programs } = await openPlan(locatePlan(file, io).path);
   const instructions = Object.values(programs).reduce(
     (sum, { prologue, steady, epilogue }) => sum + prologue.length + steady.length + epilogue.length,
     0,

@@ -57,8 +57,16 @@ export class Row {
   /** The string at `key` of an object inside the row; `path` names it in the problem. */
   stringIn(object: JsonObject, key: string, path: string): string | undefined {
     const value = object[key];
-    if (typeof value === "string") return value;
-    this.#unexpected(value, path, "a string");
+    if (typeof value === "string") {
+      if (!/\p{Surrogate}/u.test(value)) return value;
+      this.problem(
+        "data.wrong-type",
+        path,
+        `\`${path}\` holds half of a surrogate pair, which is no character`,
+      );
+    } else {
+      this.#unexpected(value, path, "a string");
+    }
     return undefined;
   }
 
@@ -73,13 +81,14 @@ export class Row {
   /** The array of integers at `key`, none below `minimum`. */
   integers(key: string, minimum: number): readonly number[] | undefined {
     const value = this.object[key];
-    if (
-      Array.isArray(value) &&
-      value.every((item) => Number.isInteger(item) && item >= minimum && item < 2 ** 31)
-    ) {
-      return value as number[];
+    if (!Array.isArray(value)) {
+      this.#unexpected(value, key, "an array of integers");
+      return undefined;
     }
-    this.#unexpected(value, key, `an array of integers ≥ ${minimum}`);
+    const stray = value.findIndex((item) => !(Number.isInteger(item) && item >= minimum && item < 2 ** 31));
+    if (stray === -1) return value as number[];
+    const found = `\`${key}[${stray}]\` is ${JSON.stringify(value[stray])}`;
+    this.problem("data.wrong-type", key, `${found}, expected an integer from ${minimum} to 2^31 − 1`);
     return undefined;
   }
 

@@ -1,7 +1,7 @@
 /** `lema exec` as a user meets it: results, Ctrl-C once and twice, and going on. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -101,31 +101,58 @@ describe("lema exec", () => {
     });
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("stops cleanly on %s, and goes on from there", async (signal) => {
-    const output = join(directory, "long");
-    const stopped = await start(
-      ["long.json"],
-      once("step 1/400", (child) => child.kill(signal)),
-    ).ended;
-    expect(stopped).toMatchObject({ exit: 1, stderr: expect.stringContaining("lema exec long --resume") });
-    const step = Number(/^stopped: (\d+) of 400 steps/.exec(stopped.stdout)![1]);
-    expect(await readdir(output)).toContain(`checkpoint-${step}`);
-    const argv = ["exec", "long", "--resume", "--steps", `${step + 2}`];
-    const resumed = await lema(argv, { cwd: directory, env: environment() });
-    expect(resumed).toMatchObject({
-      exit: 0,
-      stdout: expect.stringContaining(`stopped: ${step + 2} of 400`),
-    });
-    const record = JSON.parse(await readFile(join(output, "run.json"), "utf8"));
-    expect(record).toMatchObject({ status: "stopped", steps: step + 2, resumed_from: `checkpoint-${step}` });
-    expect((await readMetrics(output)).map((row) => row.step)).toEqual(
-      Array.from({ length: step + 2 }, (_, index) => index + 1),
-    );
-    const elsewhere = await lema([...argv, "--backend", "reference"], { cwd: directory, env: environment() });
-    expect(elsewhere).toMatchObject({ exit: 1, stderr: expect.stringContaining("checkpoint.elsewhere") });
-    const inexact = [...argv, "--backend", "reference", "--inexact"];
-    expect(await lema(inexact, { cwd: directory, env: environment() })).toMatchObject({ exit: 0 });
-    await rm(output, { recursive: true });
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "stops cleanly on %s, and goes on from there",
+    async (signal) => {
+      const output = join(directory, "long");
+      const stopped = await start(
+        ["long.json"],
+        once("step 1/400", (child) => child.kill(signal)),
+      ).ended;
+      expect(stopped).toMatchObject({ exit: 1, stderr: expect.stringContaining("lema exec long --resume") });
+      const step = Number(/^stopped: (\d+) of 400 steps/.exec(stopped.stdout)![1]);
+      expect(await readdir(output)).toContain(`checkpoint-${step}`);
+      const argv = ["exec", "long", "--resume", "--steps", `${step + 2}`];
+      const resumed = await lema(argv, { cwd: directory, env: environment() });
+      expect(resumed).toMatchObject({
+        exit: 0,
+        stdout: expect.stringContaining(`stopped: ${step + 2} of 400`),
+      });
+      const record = JSON.parse(await readFile(join(output, "run.json"), "utf8"));
+      expect(record).toMatchObject({
+        status: "stopped",
+        steps: step + 2,
+        resumed_from: `checkpoint-${step}`,
+      });
+      expect((await readMetrics(output)).map((row) => row.step)).toEqual(
+        Array.from({ length: step + 2 }, (_, index) => index + 1),
+      );
+      const elsewhere = await lema([...argv, "--backend", "reference"], {
+        cwd: directory,
+        env: environment(),
+      });
+      expect(elsewhere).toMatchObject({ exit: 1, stderr: expect.stringContaining("checkpoint.elsewhere") });
+      const inexact = [...argv, "--backend", "reference", "--inexact"];
+      expect(await lema(inexact, { cwd: directory, env: environment() })).toMatchObject({ exit: 0 });
+      await rm(output, { recursive: true });
+    },
+  );
+
+  it("a signal while inputs are read ends it like any other process: there is nothing to save", async () => {
+    const dataset = join(directory, "data.jsonl");
+    await rename(dataset, `${dataset}.aside`);
+    execFileSync("mkfifo", [dataset]);
+    try {
+      const { child, ended } = start(["long.json"], () => {});
+      const writer = await open(dataset, "w"); // Once the other end is open.
+      child.kill("SIGINT");
+      await expect(ended).rejects.toThrow("ended by SIGINT");
+      await writer.close();
+    } finally {
+      await rm(dataset);
+      await rename(`${dataset}.aside`, dataset);
+    }
+    expect(existsSync(join(directory, "long/run.json"))).toBe(false);
   });
 
   it("stops at once on a second signal, in the middle of the work", async () => {

@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadRecipe, probedProfilePath, shippedProfiles, tryLoadRecipe } from "../../cli/load-recipe.ts";
@@ -47,6 +48,15 @@ it("resolves a shipped profile by name", () => {
   for (const name of shippedProfiles()) {
     expect(loadRecipe("recipe.yaml", [`hardware=${name}`], { cwd, env: {} }).hardware.name).toBe(name);
   }
+});
+
+it("refuses a file that is not UTF-8, such as Windows' UTF-16", () => {
+  const cwd = directoryWith({});
+  writeFileSync(join(cwd, "recipe.yaml"), Buffer.from(`\ufeff${MINIMAL}`, "utf16le"));
+  const { diagnostics } = tryLoadRecipe("recipe.yaml", [], { cwd, env: {} });
+  expect(diagnostics).toMatchObject([
+    { code: "cli.unreadable-file", summary: "cannot read recipe.yaml: it is not UTF-8 text" },
+  ]);
 });
 
 it("throws or returns the same problems", () => {

@@ -1,8 +1,11 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type EncodedSample, encodeSample, IGNORED } from "../../data/encode.ts";
 import type { RawSample, Segment } from "../../data/formats/format.ts";
 import { ChatTemplate } from "../../data/template.ts";
 import { loadTokenizer, type TextTokenizer } from "../../data/tokenizer.ts";
+import type { DiagnosticError } from "../../schemas/diagnostic.ts";
 import { BOS, byteTokenizerDefinition, codesOf, EOS, writeTokenizer } from "./byte-tokenizer.ts";
 
 const byteTokenizer = async (merges: string[] = [], config?: Record<string, unknown>) =>
@@ -140,6 +143,25 @@ describe("loadTokenizer", () => {
     const wrong = { ...byteTokenizerDefinition(), normalizer: { type: "Rot13" } };
     const directory = await writeTokenizer(wrong);
     expect(await codesOf(() => loadTokenizer(directory, 300))).toEqual(["tokenizer.unsupported"]);
+  });
+
+  it("says how to make the files that an original model lacks", async () => {
+    const error = await loadTokenizer("/nonexistent", 300).catch((thrown: unknown) => thrown);
+    expect((error as DiagnosticError).diagnostics[0]!.hint).toContain("save_pretrained");
+  });
+
+  it.each(["null", "[]", "7"])("refuses a configuration that is %s", async (config) => {
+    const directory = await writeTokenizer();
+    await writeFile(join(directory, "tokenizer_config.json"), config);
+    expect(await codesOf(() => loadTokenizer(directory, 300))).toEqual(["tokenizer.unreadable"]);
+  });
+
+  it.each([-5, 70.5])("refuses the token id %s, which is no row", async (id) => {
+    const definition = byteTokenizerDefinition() as { model: { vocab: Record<string, number> } };
+    definition.model.vocab.Q = id;
+    expect(await codesOf(async () => loadTokenizer(await writeTokenizer(definition), 300))).toEqual([
+      "tokenizer.vocabulary",
+    ]);
   });
 
   it("cannot place a mask where the tokenizer rewrites the text, but can train on all of it", async () => {

@@ -105,9 +105,20 @@ describe("formats", () => {
     ["tokens", { input_ids: [1], labels: [-5] }, ["data.wrong-type 3 labels"]],
     ["tokens", { input_ids: [-1], labels: [1] }, ["data.wrong-type 3 input_ids"]],
     ["tokens", { input_ids: [1.5], labels: [1] }, ["data.wrong-type 3 input_ids"]],
+    ["tokens", { input_ids: "1 2", labels: [1] }, ["data.wrong-type 3 input_ids"]],
+    ["text", { text: "half of \ud83d" }, ["data.wrong-type 3 text"]],
+    ["chat", { messages: [{ role: "user", content: "\udfff" }] }, ["data.wrong-type 3 messages[0].content"]],
   ];
   it.each(bad)("%s refuses %j", (format, object, problems) => {
     expect(read(format, object)).toEqual({ sample: undefined, problems });
+  });
+
+  it("tokens names the entry that is no token id", () => {
+    const row = new Row({ input_ids: [1, 1e10], labels: [1, 1] }, { file: "d.jsonl", line: 3 });
+    formats.tokens.read(row);
+    expect(row.problems.map(({ summary }) => summary)).toEqual([
+      "`input_ids[1]` is 10000000000, expected an integer from 0 to 2^31 − 1",
+    ]);
   });
 });
 

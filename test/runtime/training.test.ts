@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { StepInputs } from "../../data/order.ts";
 import type { BatchSource } from "../../runtime/batches.ts";
+import { findCheckpoint } from "../../runtime/checkpoint.ts";
 import { PeakMemory } from "../../runtime/memory.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
 import { RunOutput } from "../../runtime/run-output.ts";
@@ -106,6 +107,13 @@ describe("Training", () => {
     expect(evalLoss).toBe(7);
     const passes = (await readMetrics(directory)).filter((row) => "eval_loss" in row);
     expect(passes.map(({ step }) => step)).toEqual([3, 4, 6]);
+  });
+
+  it("stopped before its first step it leaves a checkpoint to go on from", async () => {
+    const { parts, directory } = await bench(toyPlan(base), undefined, { stop: AbortSignal.abort() });
+    const end = await new Training(parts).run();
+    expect(end).toMatchObject({ status: "stopped", checkpoint: join(directory, "checkpoint-0") });
+    expect((await findCheckpoint(directory, "latest")).state.step).toBe(0);
   });
 
   it("stops after the step under way, with a checkpoint and without a final one", async () => {

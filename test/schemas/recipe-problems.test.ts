@@ -117,6 +117,12 @@ describe("unknown keys", () => {
   });
 });
 
+it("shows a number in quotes as one", () => {
+  expect(parse(MINIMAL.replace(/^lema: 1/, 'lema: "1"')).diagnostics).toMatchObject([
+    { summary: expect.stringContaining('`lema` is `"1"`; expected') },
+  ]);
+});
+
 it("suggests the nearest choice", () => {
   expect(hintOf("training.schedule=cosin")).toBe("did you mean `cosine`?");
   expect(hintOf("training.optimizer=adamv")).toBe("did you mean `adamw`?");
