@@ -9,10 +9,46 @@
  *     simulate(plan).duration;            // predicted nanoseconds of a step
  *     await execute(plan, { ...(await openInputs(plan, …)), output: "runs/a", … });
  *
+ *     const { session, files } = await openGeneration({ model: "runs/a", … }, { compile: compileGeneration, … });
+ *     const model = await openChat(session, files, { template: null, cwd: "." });
+ *     for await (const piece of new Conversation(model, null).say("Hello", …)) process.stdout.write(piece);
+ *     createApp({ model, name: "mine", … }).request("/v1/models");   // a Hono app: OpenAI's API
+ *
  * Functions that read files throw a `DiagnosticError`; all others return diagnostics. Importing this module opens
  * nothing: the native module is loaded by the first `execute`.
  */
-export { type Compiled, compile } from "./planner/compile.ts";
+export { type AskOptions, evaluateModel } from "./chat/ask-questions.ts";
+export {
+  type ChatModel,
+  type Completion,
+  type CompletionOptions,
+  complete,
+  completeReply,
+  encodeConversation,
+  GREEDY,
+} from "./chat/complete.ts";
+export { Conversation, type ConversationTurn } from "./chat/conversation.ts";
+export {
+  type BaseReport,
+  type EvaluateRunOptions,
+  evaluateRun,
+  type RunReport,
+} from "./chat/evaluate-run.ts";
+export { type GenerationSource, generate, type LogitsSource } from "./chat/generate.ts";
+export { type ChatFilesOptions, openChat } from "./chat/open-chat.ts";
+export {
+  type ReplyProblem,
+  type ReplyResult,
+  ReplyValidator,
+  validateReply,
+} from "./chat/reply-validator.ts";
+export type { Sampling } from "./chat/sampling.ts";
+export { type EvaluationReport, evaluateReplies, type ScoredReply } from "./chat/score-replies.ts";
+export { type AppOptions, createApp, type Served } from "./chat/server/app.ts";
+export { type Listening, listen } from "./chat/server/listen.ts";
+export { type ChatPage, chatPage } from "./chat/server/page/page.ts";
+export { heldOutQuestions, type KnownQuestion, readQuestions } from "./data/reply/questions.ts";
+export { type Compiled, compile, compileGeneration } from "./planner/compile.ts";
 export type { PassOptions, PassRecord } from "./planner/pass.ts";
 export type { Simulation } from "./planner/simulate/simulate.ts";
 export { simulatePlan as simulate } from "./planner/simulate/simulate-plan.ts";
@@ -40,5 +76,12 @@ export { type Instruction, type Plan, planSchema } from "./schemas/plan.ts";
 export { type ParsedRecipe, parseRecipe, type Recipe } from "./schemas/recipe.ts";
 export { type RunRecord, runSchema } from "./schemas/run.ts";
 export { verify } from "./schemas/verify/index.ts";
+export {
+  type GenerationFiles,
+  type GenerationMachine,
+  type GenerationRequest,
+  type OpenGeneration,
+  openGeneration,
+} from "./workflow/open-generation.ts";
 export { type InputOptions, type OpenedInputs, openInputs } from "./workflow/open-inputs.ts";
 export { type GatheredInputs, type ReadOptions, readInputs } from "./workflow/read-inputs.ts";

@@ -10,18 +10,28 @@ import { cacheDirectory } from "./paths.ts";
 
 export const MODEL_ARGUMENT = "model directory, run, checkpoint of a run, or PEFT adapter";
 
-export interface ModelOptions {
-  readonly base?: string;
-  /** False by `--no-adapter`. */
-  readonly adapter: boolean;
+export interface MemoryOptions {
   readonly context?: number;
   readonly memory?: readonly BudgetText[];
 }
 
+export interface ModelOptions extends MemoryOptions {
+  readonly base?: string;
+  /** False by `--no-adapter`. */
+  readonly adapter: boolean;
+}
+
+export const BASE_DIRECTORY = "the base model of an adapter (default: where run or adapter says it is)";
+
 export function addModelOptions(command: Command): Command {
+  const adapter = command
+    .option("--base <directory>", BASE_DIRECTORY)
+    .option("--no-adapter", "leave the adapter out: the base alone");
+  return addMemoryOptions(adapter);
+}
+
+export function addMemoryOptions(command: Command): Command {
   return command
-    .option("--base <directory>", "the base model of an adapter (default: where run or adapter says it is)")
-    .option("--no-adapter", "leave the adapter out: the base alone")
     .option("--context <tokens>", "tokens that the context holds (default: what the model allows)", positive)
     .option("--memory <budgets>", "memory limits such as ram=2GiB", splitBudgets);
 }

@@ -94,11 +94,23 @@ function findHardware(
   };
 }
 
+/** The probed profile, else a shipped one, with or without a vram tier. Throws what is wrong with it. */
+export function ownHardware(tiers: "ram" | "ram and vram", machine: Machine): HardwareProfile {
+  const probed = probedProfilePath(machine.env);
+  const file = existsSync(probed) ? probed : shippedPath(SHIPPED_FOR[tiers]);
+  const found = readProfile(file, machine);
+  if (!("profile" in found)) throw new DiagnosticError(found.diagnostics);
+  return found.profile;
+}
+
+/** What stands in for a machine that was not measured. */
+const SHIPPED_FOR = { ram: "cpu-2core", "ram and vram": "cpu-emulated-gpu" } as const;
+
 /** The probed profile, else a shipped one of the shape that the recipe asks for, with a warning. */
 function findOwnHardware(recipe: MachineWish, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
   const probed = probedProfilePath(machine.env);
   if (existsSync(probed)) return readProfile(probed, machine);
-  const name = recipe.memory.vram === null ? "cpu-2core" : "cpu-emulated-gpu";
+  const name = SHIPPED_FOR[recipe.memory.vram === null ? "ram" : "ram and vram"];
   const found = readProfile(shippedPath(name), machine);
   const warning = diagnostic("hardware.not-probed", {
     severity: "warning",

@@ -279,6 +279,11 @@ export const diagnosticCodes = declared({
     doc: "The context has no room for a prompt and a token of its reply.",
   },
   "serve.address": { kind: "environment", exit: 1, doc: "The server cannot listen where it is told to." },
+  "serve.no-token": {
+    kind: "user",
+    exit: 1,
+    doc: "A server that other machines can reach has no token, so it would answer everybody.",
+  },
 
   // data: the dataset file, its tokenizer and its chat template
   "data.unreadable": { kind: "environment", exit: 1, doc: "The dataset file cannot be opened or read." },

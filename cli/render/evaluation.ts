@@ -3,7 +3,7 @@ import type { RunReport } from "../../chat/evaluate-run.ts";
 import type { ReplyCounts, ScoredReply } from "../../chat/score-replies.ts";
 import { formatShare, formatTable } from "./table.ts";
 
-/** `samples`: how many replies are shown, the first ones, and as many of those that failed. */
+/** `samples`: how many replies are shown, the first ones, and of others that failed as many. */
 export function renderEvaluation(report: RunReport, samples: number): string[] {
   const { base, topics, replies, template, model } = report;
   const head = ["", "questions", "in the format", "right"];
@@ -11,13 +11,13 @@ export function renderEvaluation(report: RunReport, samples: number): string[] {
   const all = rows.length > 1 ? [row("all", report)] : [row("answers", report)];
   const others = base === null ? [] : [row("base, asked the same", base.format)];
   if (base?.prose) others.push([...row("base, in prose", base.prose).with(2, "–")]);
-  const failed = replies.filter(({ inFormat, correct }) => !inFormat || !correct);
+  const shown = replies.slice(0, samples);
+  const failed = replies.slice(samples).filter((reply) => !isGood(reply));
   return [
     `${model}, asked in the chat template ${template === "tokenizer" ? "of its tokenizer" : template}`,
     "",
     ...formatTable([head, ...(rows.length > 1 ? rows : []), ...all, ...others], "lr"),
-    ...replies.slice(0, samples).flatMap((reply) => ["", ...sample(reply)]),
-    ...failed.slice(0, samples).flatMap((reply) => ["", ...failure(reply)]),
+    ...[...shown, ...failed.slice(0, samples)].flatMap((reply) => ["", ...sample(reply)]),
     ...(failed.length > samples
       ? ["", `${failed.length - samples} more failed; --json has all replies`]
       : []),
@@ -30,12 +30,16 @@ function row(name: string, { questions, inFormat, correct }: ReplyCounts): strin
   return [name, String(questions), part(inFormat), part(correct)];
 }
 
-function sample({ question, reply }: ScoredReply): string[] {
-  return [`> ${question}`, ...reply.split("\n")];
+function isGood({ inFormat, correct }: ScoredReply): boolean {
+  return inFormat && correct;
 }
 
-function failure(scored: ScoredReply): string[] {
-  const problems = scored.problems.map(({ line, message }) => `  line ${line}: ${message}`);
-  const wrong = scored.correct ? [] : [`  expected the answer ${scored.expected}`];
-  return ["Failed:", ...sample(scored), ...wrong, ...problems];
+/** A reply as it came, and below it what is wrong with it. */
+function sample({ question, reply, expected, correct, problems }: ScoredReply): string[] {
+  const wrong = correct ? [] : [`wrong: expected ${expected}`];
+  const [first, ...more] = problems;
+  const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
+  const form =
+    first === undefined ? [] : [`not in the format: line ${first.line}: ${first.message}${others}`];
+  return [`> ${question}`, ...reply.split("\n"), ...[...wrong, ...form].map((line) => `✗ ${line}`)];
 }

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { NEVER } from "../../chat/complete.ts";
 import { type EvaluateRunOptions, evaluateRun, type Speaker } from "../../chat/evaluate-run.ts";
+import { validateReply } from "../../chat/reply-validator.ts";
 import { renderEvaluation } from "../../cli/render/evaluation.ts";
 import { heldOutQuestions } from "../../data/reply/questions.ts";
 import { formatReply } from "../../data/reply/reply.ts";
@@ -96,10 +97,20 @@ it("is told as a table with samples and what failed", async () => {
   expect(text).toMatch(/^base, asked the same +4 +0 \(0 %\) +0 \(0 %\)$/m);
   expect(text).toMatch(/^base, in prose +4 +– +4 \(100 %\)$/m);
   expect(text).toContain(`> ${answers[0]!.question}\n[LEMA_REPLY]\nAnswer: ${answers[0]!.expected}\n`);
-  expect(text).not.toContain("Failed");
-  const replies = report.replies.map((reply, index) => ({ ...reply, correct: index > 1 }));
-  const failing = renderEvaluation({ ...report, replies }, 1).join("\n");
-  expect(failing).toContain(`Failed:\n> ${answers[0]!.question}\n`);
-  expect(failing).toContain(`  expected the answer ${answers[0]!.expected}`);
-  expect(failing).toContain("1 more failed; --json has all replies");
+  expect(text).not.toContain("✗");
+});
+
+it("shows what failed, and counts the rest", async () => {
+  const { report } = await evaluate({ base: "not asked" });
+  const problems = validateReply("Hm.");
+  const replies = report.replies.map((reply, index) => {
+    if (index === 0) return reply;
+    if (index === 1) return { ...reply, correct: false };
+    return { ...reply, inFormat: false, problems: problems.valid ? [] : problems.problems };
+  });
+  const lines = renderEvaluation({ ...report, replies }, 2);
+  expect(lines).toContain(`✗ wrong: expected ${answers[1]!.expected}`);
+  const form = "✗ not in the format: line 1: there is text before [LEMA_REPLY] (and 5 more)";
+  expect(lines.filter((line) => line === form)).toHaveLength(2);
+  expect(renderEvaluation({ ...report, replies }, 1)).toContain("2 more failed; --json has all replies");
 });
