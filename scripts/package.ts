@@ -55,23 +55,13 @@ function stageModule(platform: Platform): string {
   return directory;
 }
 
-/** Compiled anew, so that nothing is shipped that has no source any more. */
 function stageLema(): string {
   const directory = `./${join(OUT, "lema")}`;
   const [{ files }] = JSON.parse(npm("pack", "--json", "--dry-run")) as [Packed];
-  for (const { path } of files.filter((file) => !file.path.startsWith("dist/"))) {
+  for (const { path } of files) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     cpSync(path, join(directory, path));
   }
-  execFileSync("npx", [
-    "tsc",
-    "-p",
-    "tsconfig.build.json",
-    "--sourceMap",
-    "false",
-    "--outDir",
-    join(directory, "dist"),
-  ]);
   writeFileSync(join(directory, "package.json"), jsonText(releaseManifest(source)));
   return directory;
 }

@@ -6,6 +6,7 @@ export interface PackageManifest {
   readonly license: string;
   readonly engines: Readonly<Record<string, string>>;
   readonly scripts?: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: unknown;
   readonly [key: string]: unknown;
 }
@@ -16,16 +17,20 @@ export type Platform = (typeof PLATFORMS)[number];
 
 export const platformPackage = (platform: Platform): string => `@lema/${platform}`;
 
+/** What `npm run build:native` needs; all other packages are inside dist/ (scripts/build.ts). */
+export const BUILD_DEPENDENCIES = ["cmake-js", "node-addon-api", "node-api-headers"] as const;
+
 /**
  * lema as it is published: with the native modules of the same version, of which npm installs the one that fits. They
  * stand not in the repository's package.json, because a lock file cannot pin what is published after it.
  */
 export function releaseManifest(source: PackageManifest): PackageManifest {
-  const { devDependencies: _, scripts, ...rest } = source;
+  const { devDependencies: _, scripts, dependencies, ...rest } = source;
   const native = PLATFORMS.map((platform) => [platformPackage(platform), source.version]);
   return {
     ...rest,
     scripts: { "build:native": scripts!["build:native"]! },
+    dependencies: Object.fromEntries(BUILD_DEPENDENCIES.map((name) => [name, dependencies![name]!])),
     optionalDependencies: Object.fromEntries(native),
   };
 }

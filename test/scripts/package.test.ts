@@ -1,6 +1,7 @@
 /** The packages of a release: what the native module asks of a machine, and how the two packages hold together. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { PLATFORM_PACKAGE } from "../../runtime/native-module.ts";
@@ -16,6 +17,7 @@ import {
   portabilityProblems,
   requirementsOf,
 } from "../../scripts/package/shared-object.ts";
+import { filesBelow, importsOf } from "../meta/sources.ts";
 
 const source = JSON.parse(readFileSync("package.json", "utf8")) as PackageManifest;
 const MODULE = "build/native/Release/lema.node";
@@ -106,7 +108,21 @@ describe("the packages", () => {
     const released = releaseManifest(source);
     expect(released.scripts).toEqual({ "build:native": source.scripts!["build:native"] });
     expect(released.devDependencies).toBeUndefined();
-    expect(released.dependencies).toEqual(source.dependencies);
+    const { dependencies } = source;
+    expect(released.dependencies).toEqual({
+      "cmake-js": dependencies!["cmake-js"],
+      "node-addon-api": dependencies!["node-addon-api"],
+      "node-api-headers": dependencies!["node-api-headers"],
+    });
+  });
+
+  it("need no package at run time: dist imports Node's own modules and its own files only", () => {
+    const wrong = filesBelow("dist", ".js").flatMap((file) =>
+      importsOf(file).filter(
+        (name) => !name.startsWith("node:") && !name.startsWith("dist/") && !isBuiltin(name),
+      ),
+    );
+    expect(wrong).toEqual([]);
   });
 
   it.runIf(process.platform === "linux")("are found by the name that the runtime looks for", () => {
