@@ -267,6 +267,34 @@ export const diagnosticCodes = declared({
     doc: "A directory to be uploaded lacks a shard that its index names, and the repository has none.",
   },
 
+  // Kaggle
+  "kaggle.not-built": {
+    kind: "environment",
+    exit: 1,
+    doc: "This lema lacks files that a notebook has to carry.",
+  },
+  "kaggle.no-user": { kind: "user", exit: 1, doc: "Whose notebook it will be on Kaggle is not known." },
+  "kaggle.too-large": {
+    kind: "user",
+    exit: 1,
+    doc: "A notebook would be larger than Kaggle takes, or a file too large to stand in one.",
+  },
+  "kaggle.no-cli": {
+    kind: "environment",
+    exit: 1,
+    doc: "The official `kaggle` command is missing, or older than 2.2.",
+  },
+  "kaggle.refused": {
+    kind: "environment",
+    exit: 1,
+    doc: "Kaggle, or its official command, refused: the network, the account or the notebook.",
+  },
+  "kaggle.session-failed": {
+    kind: "environment",
+    exit: 1,
+    doc: "The notebook's session on Kaggle ended without completing.",
+  },
+
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },

@@ -24,6 +24,10 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
+  // Names stay, so that stacks can be read; a notebook carries all of this in less than a megabyte (kaggle/).
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 160,
   legalComments: "linked",
   logLevel: "warning",
   // Packages in CommonJS ask for Node's own modules at run time.

@@ -80,4 +80,4 @@ install_npm_packages
 build native "$(hash_of CMakeLists.txt native package-lock.json)" \
   npx cmake-js build --out build/native --parallel "$(nproc)"
 build typescript "$(hash_of tsconfig.json tsconfig.build.json scripts/build.ts index.ts \
-  package-lock.json schemas planner models data hub workflow runtime chat cli)" npx tsx scripts/build.ts
+  package-lock.json schemas planner models data hub workflow runtime chat kaggle cli)" npx tsx scripts/build.ts

@@ -25,4 +25,5 @@ export const commands: CommandRegistry = {
   prepare: () => import("./prepare.ts"),
   pull: () => import("./pull.ts"),
   push: () => import("./push.ts"),
+  kaggle: () => import("./kaggle.ts"),
 };

@@ -7,7 +7,18 @@ import { filesBelow } from "./sources.ts";
 describe("every diagnostic", () => {
   const tests = filesBelow("test", ".ts").filter((file) => !file.startsWith("test/meta/"));
   const tested = tests.map((file) => readFileSync(file, "utf8")).join("\n");
-  const sources = ["schemas", "planner", "models", "data", "hub", "runtime", "workflow", "chat", "cli"]
+  const sources = [
+    "schemas",
+    "planner",
+    "models",
+    "data",
+    "hub",
+    "runtime",
+    "workflow",
+    "chat",
+    "kaggle",
+    "cli",
+  ]
     .flatMap((folder) => filesBelow(folder, ".ts"))
     .filter((file) => file !== "schemas/diagnostic.ts")
     .map((file) => readFileSync(file, "utf8"))

@@ -13,7 +13,8 @@ const arrows = {
   runtime: ["schemas", "models", "data"],
   workflow: ["schemas", "models", "data", "runtime"],
   chat: ["schemas", "models", "data", "runtime", "workflow"],
-  cli: ["schemas", "planner", "models", "data", "hub", "runtime", "workflow", "chat"],
+  kaggle: ["schemas", "models"],
+  cli: ["schemas", "planner", "models", "data", "hub", "runtime", "workflow", "chat", "kaggle"],
 } as const satisfies Record<string, readonly string[]>;
 type Folder = keyof typeof arrows;
 const folders = Object.keys(arrows) as Folder[];

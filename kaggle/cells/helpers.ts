@@ -1,0 +1,47 @@
+/** The first code cell: folders, and how programs are run so that their output is seen while they work. */
+export const HELPERS = `
+import base64, glob, gzip, hashlib, json, os, pathlib, shutil, subprocess, sys
+
+ON_KAGGLE = os.path.isdir("/kaggle/working")
+
+def folder(variable, on_kaggle, elsewhere):
+    path = pathlib.Path(os.environ.get(variable) or (on_kaggle if ON_KAGGLE else elsewhere)).resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+KEEP = folder("LEMA_KEEP", "/kaggle/working", "lema-kept")  # what Kaggle keeps: 20 GB
+WORK = folder("LEMA_WORK", "/tmp/lema", "lema-work")  # what goes with the session
+INPUT = folder("LEMA_INPUT", "/kaggle/input", "lema-input")  # what is attached to the notebook
+LEMA, PROJECT = WORK / "lema", WORK / "project"
+
+def run(*argv, cwd=None):
+    """Runs a program and shows what it prints as it comes. A failure ends the notebook."""
+    argv = [str(part) for part in argv]
+    print("$", *argv, flush=True)
+    with subprocess.Popen(argv, cwd=cwd or PROJECT, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+    if process.returncode != 0:
+        raise RuntimeError(f"{argv[0]} ended with exit code {process.returncode}; what it said stands above")
+
+def ask(*argv):
+    """What a program prints; None where it is missing or fails."""
+    try:
+        done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+def unpack(into, sha256, encoded):
+    """Writes the files that a cell carries."""
+    packed = base64.b85decode("".join(encoded.split()))
+    if hashlib.sha256(packed).hexdigest() != sha256:
+        raise RuntimeError("this notebook was damaged: build it again")
+    files = json.loads(gzip.decompress(packed))
+    for name, content in files.items():
+        path = into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content["text"].encode() if "text" in content else base64.b64decode(content["base64"]))
+    print(f"{len(files)} files in {into}")
+`;

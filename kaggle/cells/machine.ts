@@ -1,0 +1,18 @@
+/** What this machine is: its GPU, the CUDA toolkit to build with, its memory and disk. */
+export const MACHINE = `
+def detect():
+    listed = ask("nvidia-smi", "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits")
+    gpus = [line.split(", ") for line in (listed or "").splitlines()]
+    nvcc = next((path for path in (shutil.which("nvcc"), "/usr/local/cuda/bin/nvcc") if path and ask(path, "--version")), None)
+    release = ask(nvcc, "--version").split("release ")[1].split(",")[0] if nvcc else None
+    memory = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in open("/proc/meminfo")}
+    return {"gpu": gpus[0][0] if gpus else None, "gpus": len(gpus), "vram_mib": int(gpus[0][1]) if gpus else 0,
+            "nvcc": nvcc, "toolkit": release, "threads": os.cpu_count(),
+            "ram": memory["MemAvailable"], "disk": shutil.disk_usage(KEEP).free}
+
+MACHINE = detect()
+print("GPU     ", f"{MACHINE['gpus']} × {MACHINE['gpu']}, {MACHINE['vram_mib']} MiB" if MACHINE["gpu"] else "none")
+print("CUDA    ", f"toolkit {MACHINE['toolkit']} ({MACHINE['nvcc']})" if MACHINE["nvcc"] else "no toolkit")
+print("CPU     ", MACHINE["threads"], "threads,", f"{MACHINE['ram'] / 2**30:.1f} GiB of memory free")
+print("disk    ", f"{MACHINE['disk'] / 2**30:.1f} GiB free in {KEEP}")
+`;

@@ -1,0 +1,83 @@
+/** The cells that train: data, model, machine's choice, plan, run, merge. `SETTINGS` comes before them. */
+
+export const DATA = `
+builder = SETTINGS["builder"]
+if builder:
+    lema("dataset", "build", "-o", builder["path"], "--seed", builder["seed"],
+         "--examples", builder["examples"], "--held-out", builder["heldOut"], "--force")
+    if hashlib.sha256((PROJECT / builder["path"]).read_bytes()).hexdigest() != builder["sha256"]:
+        raise RuntimeError("the dataset was built differently here than where the notebook was made")
+pull = SETTINGS["pull"]
+if pull:
+    try:  # A model that only some may read: add your token under Add-ons, Secrets, as HF_TOKEN.
+        from kaggle_secrets import UserSecretsClient
+        os.environ["HF_TOKEN"] = UserSecretsClient().get_secret("HF_TOKEN")
+    except Exception:
+        pass
+    lema("pull", pull["repo"], "--revision", pull["revision"], "-o", pull["directory"])
+`;
+
+export const CHOOSE = `
+PROFILES = {"Tesla P100": "p100", "Tesla T4": "t4"}
+
+def choose():
+    """The backend, and what of the recipe changes on this machine; every change is said."""
+    ram, vram = SETTINGS["ram"], SETTINGS["vram"]
+    changes = {}
+    if MACHINE["gpu"] and "cuda" in BACKENDS and vram:
+        backend = "cuda"
+        profile = next((profile for name, profile in PROFILES.items() if MACHINE["gpu"].startswith(name)), None)
+        if profile and profile != SETTINGS["hardware"]:
+            changes["hardware"] = profile
+        if vram > MACHINE["vram_mib"] * 2**20:
+            changes["memory.vram"] = f"{int(MACHINE['vram_mib'] * 0.92)} MiB"
+        print(f"runs on the GPU: {MACHINE['gpu']}")
+    else:
+        backend = "cpu"
+        why = ("there is none" if not MACHINE["gpu"] else "the recipe asks for no vram" if not vram
+               else "there is no CUDA toolkit to build with" if not MACHINE["nvcc"] else "this lema has no CUDA backend")
+        print(f"runs on the processor, not on a GPU: {why}")
+        changes["hardware"] = "auto"
+        if vram:
+            changes["memory.vram"] = ""  # An emulated vram would take the same memory twice.
+            changes["memory.reserve.vram"] = ""
+    if ram > 0.9 * MACHINE["ram"]:
+        changes["memory.ram"] = f"{int(MACHINE['ram'] * 0.85 / 2**20)} MiB"
+    return backend, changes
+
+BACKEND, changes = choose()
+for key, value in changes.items():
+    print(f"  {key}: {value or '(removed)'}")
+if BACKEND == "cpu" and doctor()["hardware profile"]["status"] != "ok":
+    lema("probe", "--quick", "--directory", WORK)
+
+RUN = KEEP / "run"
+assignments = [*SETTINGS["overrides"], f"output={RUN}", *(f"{key}={value}" for key, value in changes.items())]
+options = [part for assignment in assignments for part in ("--set", assignment)]
+lema("validate", "recipe.yaml")
+lema("plan", "recipe.yaml", *options)
+`;
+
+export const EXECUTE = `
+lema("exec", RUN / "plan.json", "--backend", BACKEND)
+`;
+
+export const MERGE = `
+size = sum(path.stat().st_size for path in (PROJECT / SETTINGS["model"]).glob("*.safetensors"))
+free = shutil.disk_usage(KEEP).free
+MERGED = (KEEP if 1.1 * size < free else WORK) / "merged"
+if MERGED.parent != KEEP:
+    print(f"a merged model of {size / 1e9:.1f} GB does not fit beside the run: it is written to {MERGED} and goes with the session;")
+    print("push it from here, or merge the adapter at home: lema merge ADAPTER -o DIR")
+lema("merge", RUN, "-o", MERGED)
+`;
+
+export const SUMMARY = `
+record = json.loads((RUN / "run.json").read_text())
+loss, memory = record["loss"], record["memory"]["ram"]
+print(f"{record['status']}: {record['steps']} of {record['total_steps']} steps on {record['device']}")
+print(f"loss     {loss['first']:.4f} → {loss['last']:.4f}")
+print(f"memory   planned {memory['planned'] / 2**20:.0f} MiB, measured {(memory['measured'] or 0) / 2**20:.0f} MiB")
+print(f"adapter  {RUN / 'final'}  (Hugging Face PEFT format)")
+print(f"merged   {MERGED}")
+`;

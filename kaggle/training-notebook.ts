@@ -1,0 +1,66 @@
+/** The notebook that trains a recipe. */
+import type { Recipe } from "../schemas/recipe.ts";
+import { archiveCell, type EmbeddedFile } from "./archive.ts";
+import { HELPERS } from "./cells/helpers.ts";
+import { NATIVE, NODE } from "./cells/install.ts";
+import { MACHINE } from "./cells/machine.ts";
+import { CHOOSE, DATA, EXECUTE, MERGE, SUMMARY } from "./cells/train.ts";
+import { code, markdown, type Notebook, notebook, pythonValue } from "./notebook.ts";
+import type { RecipeFiles } from "./recipe-files.ts";
+
+export interface NotebookParts {
+  readonly lemaVersion: string;
+  /** lema itself. */
+  readonly lema: readonly EmbeddedFile[];
+  readonly recipe: Recipe;
+  /** As its author wrote it. */
+  readonly recipeText: string;
+  readonly recipeFiles: RecipeFiles;
+}
+
+export function trainingNotebook(parts: NotebookParts): Notebook {
+  const { lemaVersion, recipe, recipeText, recipeFiles } = parts;
+  const { overrides, pull, builder, heldOut, model } = recipeFiles;
+  const { ram, vram } = recipe.memory;
+  const settings = { overrides, pull, builder, heldOut, ram, vram, hardware: recipe.hardware, model };
+  return notebook([
+    markdown("title", TITLE(lemaVersion, recipeText)),
+    code("helpers", HELPERS),
+    code("settings", `SETTINGS = ${pythonValue(settings)}`),
+    archiveCell("lema", "lema", parts.lema),
+    archiveCell("recipe", "project", [
+      recipeFile(recipeText),
+      ...recipeFiles.files,
+      ...recipeFiles.modelFiles,
+    ]),
+    markdown("machine-title", "## The machine"),
+    code("machine", MACHINE),
+    code("node", NODE),
+    code("native", NATIVE),
+    markdown("train-title", "## Data, model, plan"),
+    code("data", DATA),
+    code("plan", CHOOSE),
+    markdown("run-title", "## Training"),
+    code("execute", EXECUTE),
+    markdown("result-title", "## What it learned"),
+    code("merge", MERGE),
+    code("summary", SUMMARY),
+  ]);
+}
+
+export function recipeFile(text: string): EmbeddedFile {
+  return { path: "recipe.yaml", content: new TextEncoder().encode(text) };
+}
+
+const TITLE = (
+  version: string,
+  recipe: string,
+): string => `# A LoRA fine-tune, compiled and executed by lema ${version}
+
+Everything stands in this notebook: lema with its native sources, the recipe, the data or how to build it. It
+looks at the machine, plans for what it finds, trains and merges. What is kept lies in \`run\` and \`merged\`.
+
+\`\`\`yaml
+${recipe.trimEnd()}
+\`\`\`
+`;

@@ -1,0 +1,183 @@
+/**
+ * The notebook at work, on this machine's processor: its cells run in Python, in folders of their own, with the model on
+ * a Hub on loopback and the native module attached as a dataset would be. (.ci/run also has it build the module.)
+ */
+import { spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeLlama } from "../../models/make-llama.ts";
+import { runSchema } from "../../schemas/run.ts";
+import { platformManifest } from "../../scripts/package/manifests.ts";
+import { lema } from "../cli/run-in-process.ts";
+import { MockHub } from "../hub/mock-hub.ts";
+
+const python = spawnSync("python3", ["--version"]).status === 0;
+const RUNNER = resolve(import.meta.dirname, "run_cells.py");
+
+/** Made for a P100: what is here is no such thing. */
+const RECIPE = `lema: 1
+model: org/model
+dataset: {path: data/reply.jsonl, format: chat, template: lema-reply, validation: 10%}
+sequence: {length: 512, truncation: drop}
+adapter: {rank: 2, targets: all-linear}
+training: {steps: 2, batch_size: 2, learning_rate: 1e-3, precision: fp16}
+memory: {vram: 2 GiB, ram: 1 GiB}
+hardware: p100
+output: runs/tiny
+`;
+
+const hub = new MockHub();
+let root: string;
+const at = (...path: readonly string[]): string => join(root, ...path);
+
+beforeAll(async () => {
+  await hub.start();
+  root = mkdtempSync(join(tmpdir(), "lema-notebook-"));
+  await makeLlama({
+    directory: at("model"),
+    hiddenSize: 32,
+    intermediateSize: 64,
+    layers: 2,
+    heads: 2,
+    vocabSize: 259,
+    maxPositions: 512,
+    dtype: "f16",
+    seed: 1,
+  });
+  for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
+    hub.put(name, readFileSync(at("model", name)));
+  hub.put("model.safetensors", readFileSync(at("model/model.safetensors")), true);
+  mkdirSync(at("attached/native"), { recursive: true });
+  copyFileSync("build/native/Release/lema.node", at("attached/native/lema.node"));
+  const source = JSON.parse(readFileSync("package.json", "utf8"));
+  writeFileSync(
+    at("attached/native/package.json"),
+    JSON.stringify(platformManifest(source, "linux-x64", "2.34")),
+  );
+  // A machine that has been measured is not measured again.
+  mkdirSync(at("config/lema"), { recursive: true });
+  copyFileSync("recipes/hardware/cpu-2core.yaml", at("config/lema/hardware.yaml"));
+  writeFileSync(at("tiny.yaml"), RECIPE);
+  const build = ["dataset", "build", "-o", "data/reply.jsonl", "--examples", "24", "--held-out", "3"];
+  expect((await lema(build, { cwd: root })).exit).toBe(0);
+  const { exit, stderr } = await lema(["kaggle", "build", "tiny.yaml", "--user", "someone"], { cwd: root });
+  expect(exit, stderr).toBe(0);
+});
+afterAll(() => {
+  hub.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A session: the folders that Kaggle gives a notebook, its search path, and what the cells print. */
+async function session(
+  notebook: string,
+  name: string,
+  attached: string,
+  programs: Readonly<Record<string, string>> = {},
+) {
+  const bin = at(name, "bin");
+  mkdirSync(bin, { recursive: true });
+  for (const [program, text] of Object.entries(programs)) {
+    writeFileSync(join(bin, program), text);
+    chmodSync(join(bin, program), 0o755);
+  }
+  const child = spawn("python3", [RUNNER, notebook], {
+    cwd: at(name),
+    env: {
+      PATH: [bin, dirname(process.execPath), "/usr/bin", "/bin"].join(delimiter),
+      HOME: at(name),
+      XDG_CONFIG_HOME: at("config"),
+      HF_ENDPOINT: hub.endpoint,
+      LEMA_KEEP: at(name, "kept"),
+      LEMA_WORK: at(name, "work"),
+      LEMA_INPUT: attached,
+    },
+  });
+  let text = "";
+  for (const sink of [child.stdout, child.stderr]) {
+    sink.setEncoding("utf8").on("data", (piece: string) => {
+      text += piece;
+    });
+  }
+  const exit = await new Promise<number>((done) => child.on("close", (code) => done(code ?? -1)));
+  return { exit, text };
+}
+
+describe.runIf(python)("the training notebook", () => {
+  it("unpacks lema, builds the data, pulls the model, plans for this machine, trains and merges", async () => {
+    const { exit, text } = await session(
+      at("kaggle/tiny/train/lema-tiny-train.ipynb"),
+      "first",
+      at("attached"),
+      {
+        "nvidia-smi": "#!/bin/sh\nexit 9\n",
+      },
+    );
+    expect(exit, text).toBe(0);
+    expect(text).toMatch(/^native module: attached, .*lema\.node$/m);
+    expect(text).toContain("runs on the processor, not on a GPU: there is none\n");
+    expect(text).toContain("  hardware: auto\n  memory.vram: (removed)\n");
+    expect(text).toContain(`org/model at ${hub.commit}`);
+    expect(text).toMatch(/^finished: 2 of 2 steps on /m);
+
+    const rebuilt = readFileSync(at("first/work/project/data/reply.jsonl"), "utf8");
+    expect(rebuilt).toBe(readFileSync(at("data/reply.jsonl"), "utf8"));
+    const record = runSchema.parse(JSON.parse(readFileSync(at("first/kept/run/run.json"), "utf8")));
+    expect(record).toMatchObject({ status: "finished", steps: 2, backend: "cpu" });
+    expect(existsSync(at("first/kept/run/final/adapter_model.safetensors"))).toBe(true);
+    expect(existsSync(at("first/kept/merged/model.safetensors"))).toBe(true);
+  });
+
+  it("says which GPU it found, and why it runs on the processor all the same", async () => {
+    const { exit, text } = await session(
+      at("kaggle/tiny/train/lema-tiny-train.ipynb"),
+      "second",
+      at("attached"),
+      {
+        "nvidia-smi": "#!/bin/sh\necho 'Tesla T4, 15360, 7.5'\necho 'Tesla T4, 15360, 7.5'\n",
+        nvcc: "#!/bin/sh\nexit 1\n",
+      },
+    );
+    expect(exit, text).toBe(0);
+    expect(text).toContain("GPU      2 × Tesla T4, 15360 MiB\n");
+    expect(text).toMatch(
+      /runs on the processor, not on a GPU: (?:there is no CUDA toolkit|this lema has no CUDA)/,
+    );
+  });
+
+  it("ends where a step fails, with what failed above", async () => {
+    hub.exists = false;
+    const { exit, text } = await session(
+      at("kaggle/tiny/train/lema-tiny-train.ipynb"),
+      "third",
+      at("attached"),
+    );
+    hub.exists = true;
+    expect(exit).toBe(1);
+    expect(text).toContain("[hub.not-found]");
+    expect(text).toMatch(/RuntimeError: \S*node ended with exit code 1; what it said stands above/);
+    expect(text).not.toContain("[plan]");
+  });
+
+  it("refuses a notebook that was damaged", async () => {
+    const path = at("kaggle/tiny/train/lema-tiny-train.ipynb");
+    const content = JSON.parse(readFileSync(path, "utf8")) as { cells: { id: string; source: string }[] };
+    const cell = content.cells.find(({ id }) => id === "recipe")!;
+    cell.source = cell.source.replace(/"""\n(.)/, (_, first: string) => `"""\n${first === "A" ? "B" : "A"}`);
+    writeFileSync(at("damaged.ipynb"), JSON.stringify(content));
+    const { exit, text } = await session(at("damaged.ipynb"), "fourth", at("attached"));
+    expect(exit).toBe(1);
+    expect(text).toContain("this notebook was damaged: build it again");
+  });
+});
