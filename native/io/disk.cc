@@ -12,8 +12,16 @@ namespace {
 constexpr uint64_t kLeastShare = 1u << 20;  // below it, more reads at once stop helping
 constexpr uint64_t kLargestShare = 16u << 20;
 constexpr uint64_t kStraightPiece = 8u << 20;
+constexpr uint64_t kNear = 64u << 10;  // reading on over such a gap takes less time than another read
 
 bool BlockAligned(uint64_t value) { return value % kDiskBlock == 0; }
+
+// The row that a gather asks for; a negative one is beyond every table.
+uint64_t RowAt(const PreparedGather& gather, uint64_t place) {
+  int32_t row;
+  std::memcpy(&row, gather.indices + place * sizeof(row), sizeof(row));
+  return static_cast<uint64_t>(int64_t{row});
+}
 
 }  // namespace
 
@@ -117,6 +125,9 @@ Status Disk::Prepare(const GatherWork& gather, uint64_t bytes, std::byte* ram, P
     return Status(StatusCode::kInvalidArgument, Cat("gathering ", prepared->count, " rows may read ",
                                                     prepared->count * worst, " bytes, and ", bytes, " are planned"));
   }
+  prepared->most_bytes = worst;
+  prepared->order.resize(prepared->count);
+  prepared->extents.reserve(prepared->count);
   return Status::Ok();
 }
 
@@ -151,35 +162,74 @@ Status Disk::ReadPiece(const PreparedRead::Piece& piece, std::byte* staging) {
 
 Status Disk::ReadAnywhere(InputFile& file, uint64_t offset, uint64_t bytes, std::byte* to, std::byte* staging) {
   if (!file.direct()) return file.ReadBuffered(offset, bytes, to);
-  const uint64_t lead = offset % kDiskBlock;
-  LEMA_RETURN_IF_ERROR(file.ReadDirect(offset - lead, lead + bytes, staging));
-  std::memcpy(to, staging + lead, bytes);
+  const std::byte* read = nullptr;
+  LEMA_RETURN_IF_ERROR(ReadStaged(file, offset, bytes, staging, &read));
+  std::memcpy(to, read, bytes);
   return Status::Ok();
 }
 
-Status Disk::Gather(const PreparedGather& gather) {
+Status Disk::ReadStaged(InputFile& file, uint64_t offset, uint64_t bytes, std::byte* staging, const std::byte** read) {
+  const uint64_t lead = offset % kDiskBlock;
+  *read = staging + lead;
+  return file.ReadDirect(offset - lead, lead + bytes, staging);
+}
+
+Status Disk::Gather(PreparedGather& gather) {
+  LEMA_RETURN_IF_ERROR(FindExtents(gather));
   FirstError error;
   const Staging& staging = gather.staging;
-  pool_.ForEach(gather.count, staging.workers, [&](uint64_t i, int worker) {
-    if (!error.failed()) error.Keep(GatherRow(gather, i, staging.data + worker * staging.share));
+  pool_.ForEach(gather.extents.size(), staging.workers, [&](uint64_t i, int worker) {
+    if (error.failed()) return;
+    error.Keep(GatherExtent(gather, gather.extents[i], staging.data + worker * staging.share));
   });
   return error.Take();
 }
 
-Status Disk::GatherRow(const PreparedGather& gather, uint64_t i, std::byte* staging) {
-  LEMA_RETURN_IF_ERROR(Stopped());
-  int32_t row;
-  std::memcpy(&row, gather.indices + i * sizeof(row), sizeof(row));
+// A row is read once, and with its neighbours: never more than the rows of an extent may cost one by one.
+Status Disk::FindExtents(PreparedGather& gather) const {
   const PlannedTensor& tensor = plan_.tensors[gather.tensor];
-  if (row < 0 || static_cast<uint64_t>(row) >= gather.table_rows) {
-    return Status(StatusCode::kOutOfRange,
-                  Cat("row ", row, " of ", tensor.name, ", which has ", gather.table_rows, " rows"));
+  auto& order = gather.order;
+  std::iota(order.begin(), order.end(), 0u);
+  for (const uint32_t place : order) {
+    const uint64_t row = RowAt(gather, place);
+    if (row < gather.table_rows) continue;
+    return Status(StatusCode::kOutOfRange, Cat("row ", static_cast<int64_t>(row), " of ", tensor.name, ", which has ",
+                                               gather.table_rows, " rows"));
   }
-  const uint64_t offset = tensor.offset + static_cast<uint64_t>(row) * gather.row_bytes;
-  std::byte* const to = gather.to + i * gather.row_bytes;
-  throttle_.Pass(gather.row_bytes, stop_);
-  LEMA_RETURN_IF_ERROR(ReadAnywhere(*files_[tensor.file], offset, gather.row_bytes, to, staging));
-  return verification_.CheckFinite(gather.tensor, gather.row_bytes, to);
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return RowAt(gather, a) < RowAt(gather, b); });
+  gather.extents.clear();
+  uint64_t begin = 0, end = 0;  // in the file, of the extent under way
+  for (uint64_t i = 0; i < order.size(); ++i) {
+    const uint64_t offset = tensor.offset + RowAt(gather, order[i]) * gather.row_bytes;
+    const uint64_t bytes = BlockCeil(offset + gather.row_bytes) - BlockFloor(begin);
+    const bool near = i > 0 && offset <= end + kNear && bytes <= gather.staging.share &&
+                      bytes <= (i + 1 - gather.extents.back().first) * gather.most_bytes;
+    if (!near) {
+      gather.extents.push_back({i, i});
+      begin = offset;
+    }
+    gather.extents.back().end = i + 1;
+    end = offset + gather.row_bytes;
+  }
+  return Status::Ok();
+}
+
+Status Disk::GatherExtent(const PreparedGather& gather, const PreparedGather::Extent& extent, std::byte* staging) {
+  LEMA_RETURN_IF_ERROR(Stopped());
+  const PlannedTensor& tensor = plan_.tensors[gather.tensor];
+  const uint64_t first = RowAt(gather, gather.order[extent.first]);
+  const uint64_t rows = RowAt(gather, gather.order[extent.end - 1]) + 1 - first;
+  const uint64_t offset = tensor.offset + first * gather.row_bytes;
+  throttle_.Pass(rows * gather.row_bytes, stop_);
+  const std::byte* read = nullptr;
+  LEMA_RETURN_IF_ERROR(ReadStaged(*files_[tensor.file], offset, rows * gather.row_bytes, staging, &read));
+  for (uint64_t i = extent.first; i < extent.end; ++i) {
+    const uint32_t place = gather.order[i];
+    std::byte* const to = gather.to + place * gather.row_bytes;
+    std::memcpy(to, read + (RowAt(gather, place) - first) * gather.row_bytes, gather.row_bytes);
+    LEMA_RETURN_IF_ERROR(verification_.CheckFinite(gather.tensor, gather.row_bytes, to));
+  }
+  return Status::Ok();
 }
 
 Status Disk::Write(OutputFile& file, uint64_t offset, const std::byte* from, uint64_t bytes) {

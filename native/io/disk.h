@@ -55,6 +55,11 @@ struct PreparedRead {
 };
 
 struct PreparedGather {
+  // Rows that lie near each other in the table and are read at once; they stand at [first, end) of `order`.
+  struct Extent {
+    uint64_t first;
+    uint64_t end;
+  };
   Staging staging;
   uint32_t tensor;
   uint64_t row_bytes;
@@ -62,6 +67,10 @@ struct PreparedGather {
   const std::byte* indices;    // [count] i32
   uint64_t count;
   std::byte* to;               // [count, row_bytes]
+  uint64_t most_bytes;         // that one row may cost
+  // Room that each gather uses anew.
+  std::vector<uint32_t> order;  // [count] places in `indices`, by row
+  std::vector<Extent> extents;
 };
 
 class Disk {
@@ -75,7 +84,7 @@ class Disk {
   Status Prepare(const GatherWork& gather, uint64_t bytes, std::byte* ram, PreparedGather* prepared) const;
 
   Status Read(const PreparedRead& read);
-  Status Gather(const PreparedGather& gather);
+  Status Gather(PreparedGather& gather);
   Status Write(OutputFile& file, uint64_t offset, const std::byte* from, uint64_t bytes);
 
   // Ends what is under way with kCancelled, until the next Resume.
@@ -92,9 +101,12 @@ class Disk {
 
   Status SplitStaging(const Range& range, std::byte* ram, uint64_t least, Staging* staging) const;
   Status ReadPiece(const PreparedRead::Piece& piece, std::byte* staging);
-  Status GatherRow(const PreparedGather& gather, uint64_t i, std::byte* staging);
+  Status FindExtents(PreparedGather& gather) const;
+  Status GatherExtent(const PreparedGather& gather, const PreparedGather::Extent& extent, std::byte* staging);
   // Reads a range of any alignment; `staging` holds BlockCeil of it plus one block.
   Status ReadAnywhere(InputFile& file, uint64_t offset, uint64_t bytes, std::byte* to, std::byte* staging);
+  // The same into `staging`; `read` is where the range begins there.
+  Status ReadStaged(InputFile& file, uint64_t offset, uint64_t bytes, std::byte* staging, const std::byte** read);
   Status Stopped() const;
 
   const Plan& plan_;

@@ -5,6 +5,7 @@
  */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { Instruction, PlanCall, PlanProcedure } from "../../schemas/plan.ts";
+import { PAGE } from "../ir/values.ts";
 import { type CallWork, callWork } from "./call-work.ts";
 import { measuredSlowdown } from "./measured-calls.ts";
 
@@ -12,6 +13,8 @@ import { measuredSlowdown } from "./measured-calls.ts";
 const CALL_OVERHEAD_NS = 3000;
 /** Reads that the disk lane keeps in flight; they share the latency. */
 const READS_IN_FLIGHT = 4;
+/** Bytes of the widest gap that is read over. */
+const NEAR = 64 * 1024;
 const SECOND = 1e9;
 
 export interface CostModel {
@@ -46,9 +49,17 @@ export function linkNs(
   return (bytes / (own ?? disk.bandwidth)) * SECOND;
 }
 
-/** Nanoseconds to fetch rows of a table: each is a read of its own. */
-export function gatherNs(rows: number, bytes: number, hardware: HardwareProfile): number {
-  return (rows / READS_IN_FLIGHT) * hardware.disk.latency_ns + linkNs("disk", bytes, hardware);
+/**
+ * Nanoseconds to fetch rows of a table. Each is a read of its own, unless the table is so small that its rows, which cost
+ * a page each, pay for reading over the gaps between them (native/io/disk.cc).
+ */
+export function gatherNs(
+  { rows, bytes, table }: { rows: number; bytes: number; table: number },
+  hardware: HardwareProfile,
+): number {
+  const reads = table <= rows * PAGE ? Math.min(rows, Math.ceil(table / NEAR)) : rows;
+  const moved = Math.min(bytes, table);
+  return (reads / READS_IN_FLIGHT) * hardware.disk.latency_ns + linkNs("disk", moved, hardware);
 }
 
 function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardware: HardwareProfile): number {
@@ -57,8 +68,10 @@ function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardwa
     case "read":
     case "write":
       return disk.latency_ns + linkNs("disk", instruction.bytes, hardware);
-    case "gather":
-      return gatherNs(instruction.indices.bytes / 4, instruction.bytes, hardware);
+    case "gather": {
+      const { indices, bytes, table_rows, row_bytes } = instruction;
+      return gatherNs({ rows: indices.bytes / 4, bytes, table: table_rows * row_bytes }, hardware);
+    }
     case "copy":
       return linkNs(instruction.lane, instruction.bytes, hardware);
     case "run":

@@ -101,7 +101,7 @@ export class Estimator {
 /** Nanoseconds that the first micro-batch waits for its embedding rows. */
 function rowsNs({ inputs }: Variant, rows: number): number {
   const { bytes, shape } = tensorByName(inputs, inputs.model.embedding);
-  return gatherNs(rows, (rows * bytes) / shape[0]!, inputs.hardware);
+  return gatherNs({ rows, bytes: (rows * bytes) / shape[0]!, table: bytes }, inputs.hardware);
 }
 
 type Bytes = Record<"disk" | "h2d" | "d2h", number>;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { callWork } from "../../planner/cost/call-work.ts";
-import { costModel } from "../../planner/cost/duration.ts";
+import { costModel, gatherNs } from "../../planner/cost/duration.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
 import type { PlanCall } from "../../schemas/plan.ts";
 
@@ -122,5 +122,18 @@ it("between and beyond measured shapes, no call is slower or faster than the ext
       },
     ),
     { numRuns: 100 },
+  );
+});
+
+it("counts a read for each gathered row, and one for many where the table is small beside them", () => {
+  const table = (rows: number): number => 4096 * rows;
+  const [latency, kilobyte] = [100_000, 1000];
+  // Four reads are in flight, and each byte takes a nanosecond.
+  expect(gatherNs({ rows: 8, bytes: 64 * kilobyte, table: table(9) }, roofline)).toBe(
+    (8 / 4) * latency + table(9),
+  );
+  expect(gatherNs({ rows: 8, bytes: 64 * kilobyte, table: table(8) }, roofline)).toBe(latency / 4 + table(8));
+  expect(gatherNs({ rows: 64, bytes: 64 * kilobyte, table: table(64) }, roofline)).toBe(
+    (4 / 4) * latency + 64 * kilobyte,
   );
 });

@@ -145,6 +145,23 @@ describe("gather", () => {
     expect(bytesRead).toBeLessThanOrEqual(2 * 8192);
   });
 
+  test("rows of one block are read at once, and one that is asked for twice is read once", async () => {
+    const made = gathering();
+    const engine = await open(made);
+    const file = readFileSync(made.file);
+    for (const rows of [
+      [8, 3],
+      [5, 5],
+    ] as const) {
+      choose(engine, ...rows);
+      const { bytesRead } = await engine.run(step);
+      const row = (index: number) => file.subarray(OFFSET + 2 * ROW * index, OFFSET + 2 * ROW * (index + 1));
+      const got = engine.readTensor({ buffer: "slot/0", offset: 6 }, 4 * ROW);
+      expect(Buffer.from(got).equals(Buffer.concat(rows.map(row)))).toBe(true);
+      expect(bytesRead).toBe(4096);
+    }
+  });
+
   test.each([500, -1])("row %i does not exist", async (row) => {
     const engine = await open(gathering());
     choose(engine, 0, row);
