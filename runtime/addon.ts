@@ -25,8 +25,8 @@ export {
   type RunStats,
 } from "./native-module.ts";
 
-/** `reference`: plain loops, for comparison. */
-export type Backend = "cpu" | "reference";
+/** `reference`: plain loops, for comparison. `cuda-emulated`: the device's code on the processor, for tests. */
+export type Backend = "cpu" | "reference" | "cuda" | "cuda-emulated";
 
 export interface EngineOptions {
   readonly backend: Backend;

@@ -35,7 +35,7 @@ export const runSchema = z
     status: z
       .enum(["running", "finished", "stopped", "failed"])
       .describe("`running` in a run that no process owns means that it was killed."),
-    backend: z.enum(["cpu", "reference", "cuda"]).describe("The backend that computed."),
+    backend: z.enum(["cpu", "reference", "cuda", "cuda-emulated"]).describe("The backend that computed."),
     device: z
       .string()
       .describe("Name of the device and its instruction set: bits are comparable on the same one."),

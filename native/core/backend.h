@@ -24,10 +24,22 @@ class BackendCall {
   virtual ~BackendCall() = default;
 };
 
+// When an instruction began and ended on a device, in nanoseconds since the part began.
+struct LaneTime {
+  int64_t start = 0;
+  int64_t end = 0;
+};
+
 class Lane {
  public:
   virtual ~Lane() = default;
 
+  // Before a part, while nothing is under way: back to position 0. A device puts the times of instruction i at
+  // times[i − 1]; a host lane leaves them alone, since the caller knows them.
+  virtual void Begin(std::span<LaneTime> times) {
+    (void)times;
+    timeline_.Reset();
+  }
   // What follows starts after `position` instructions of `other` have ended; kCancelled when stopped meanwhile.
   virtual Status Await(Lane& other, uint64_t position) = 0;
   // Copies between or within arenas.
@@ -36,6 +48,14 @@ class Lane {
   virtual Status Launch(const BackendCall& call, std::span<std::byte* const> operands, std::byte* workspace) = 0;
   // All that was given so far ends instruction `position` (1-based) of this lane.
   virtual Status Complete(uint64_t position) = 0;
+  // Returns when nothing of what was given is under way, also after a failure: the first one that the device reported,
+  // and how many instructions ended before it.
+  virtual Status Drain(uint64_t* ended) {
+    (void)ended;
+    return Status::Ok();
+  }
+  // From any thread: ends the waits on this lane, here and in other lanes, until the next Begin.
+  virtual void Stop() { timeline_.Stop(); }
 
   Timeline& timeline() { return timeline_; }
 
@@ -56,13 +76,13 @@ class Backend {
   // Host ↔ arena, outside of any run; returns when done. The caller has checked the range.
   virtual Status Upload(std::byte* to, const void* from, uint64_t bytes) = 0;
   virtual Status Download(void* to, const std::byte* from, uint64_t bytes) = 0;
-  // kInvalidArgument when the kernel needs more workspace than the call grants.
-  virtual Status Prepare(const Call& call, std::unique_ptr<BackendCall>* prepared) = 0;
-  virtual std::unique_ptr<Lane> MakeLane(LaneId lane) = 0;
+  // For one of the lanes that compute. kInvalidArgument when the kernel needs more workspace than the call grants.
+  virtual Status Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) = 0;
+  virtual Status MakeLane(LaneId lane, std::unique_ptr<Lane>* made) = 0;
 };
 
 struct BackendOptions {
-  std::string_view name;  // "cpu" | "reference"
+  std::string_view name;  // "cpu" | "reference" | "cuda" | "cuda-emulated"
   int threads;            // of the compute lane
 };
 

@@ -34,14 +34,11 @@ std::byte* Executor::At(const Place& place) const {
 
 Failure Executor::Prepare() {
   for (int arena = 0; arena < kArenaCount; ++arena) arenas_[arena] = backend_.Address(static_cast<ArenaId>(arena));
-  for (int lane = 0; lane < kLaneCount; ++lane) lanes_[lane] = backend_.MakeLane(static_cast<LaneId>(lane));
-  for (const Procedure& procedure : plan_.procedures) {
-    PreparedProcedure& prepared = procedures_.emplace_back();
-    for (const Call& call : procedure.calls) {
-      Status status = backend_.Prepare(call, &prepared.calls.emplace_back());
-      if (!status.ok()) return {std::move(status), procedure.id, OpName(call.op)};
-    }
+  for (int lane = 0; lane < kLaneCount; ++lane) {
+    Status status = backend_.MakeLane(static_cast<LaneId>(lane), &lanes_[lane]);
+    if (!status.ok()) return {std::move(status), "", ""};
   }
+  procedures_.resize(plan_.procedures.size());
   size_t longest = 0;
   std::array<bool, kLaneCount> used{};
   for (int program = 0; program < kProgramCount; ++program) {
@@ -49,6 +46,9 @@ Failure Executor::Prepare() {
       const Part& instructions = plan_.programs[program][part];
       if (Failure failure = PreparePart(instructions, &parts_[program][part]); !failure.status.ok()) return failure;
       longest = std::max(longest, instructions.size());
+      for (int lane = 0; lane < kLaneCount; ++lane) {
+        times_[lane].resize(std::max(times_[lane].size(), parts_[program][part].lanes[lane].size()));
+      }
       for (const Instruction& instruction : instructions) used[static_cast<int>(instruction.lane)] = true;
     }
   }
@@ -57,6 +57,17 @@ Failure Executor::Prepare() {
     for (int lane = 0; lane < kLaneCount; ++lane) {
       if (used[lane]) threads_.emplace_back([this, lane] { LaneLoop(lane); });
     }
+  }
+  return {};
+}
+
+Failure Executor::PrepareProcedure(uint32_t index, LaneId lane) {
+  const Procedure& procedure = plan_.procedures[index];
+  auto& calls = procedures_[index].calls[static_cast<int>(lane)];
+  if (calls.size() == procedure.calls.size()) return {};
+  for (const Call& call : procedure.calls) {
+    Status status = backend_.Prepare(call, lane, &calls.emplace_back());
+    if (!status.ok()) return {std::move(status), procedure.id, OpName(call.op)};
   }
   return {};
 }
@@ -75,6 +86,8 @@ Failure Executor::PreparePart(const Part& part, PreparedPart* prepared) {
     } else if (const auto* gather = std::get_if<GatherWork>(&instruction.work)) {
       made.transfer = static_cast<uint32_t>(gathers_.size());
       status = disk_.Prepare(*gather, instruction.bytes, ram, &gathers_.emplace_back());
+    } else if (const auto* run = std::get_if<RunWork>(&instruction.work)) {
+      if (Failure failure = PrepareProcedure(run->procedure, instruction.lane); !failure.status.ok()) return failure;
     }
     if (!status.ok()) return {std::move(status), instruction.id, ""};
   }
@@ -87,8 +100,12 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
   sinks_ = sinks;
   trace_size_ = part_->size();
   std::fill_n(trace_.begin(), trace_size_, TraceSpan{});
-  for (auto& lane : lanes_) lane->timeline().Reset();
   disk_.Resume();
+  began_ = SteadyNanoseconds();
+  for (int lane = 0; lane < kLaneCount; ++lane) {
+    std::fill(times_[lane].begin(), times_[lane].end(), LaneTime{});
+    lanes_[lane]->Begin(times_[lane]);
+  }
   {
     const std::lock_guard lock(failure_mutex_);
     if (cancelled_) return Cancelled();
@@ -96,7 +113,6 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
     running_ = true;
     stopped_.store(false, std::memory_order_relaxed);
   }
-  began_ = SteadyNanoseconds();
   if (serial_) {
     WalkSerially();
   } else {
@@ -105,6 +121,7 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
     round_.notify_all();
     for (uint32_t busy; (busy = busy_.load(std::memory_order_acquire)) != 0;) busy_.wait(busy);
   }
+  TakeTimes();
   const std::lock_guard lock(failure_mutex_);
   running_ = false;
   return std::move(failure_);
@@ -113,7 +130,9 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
 void Executor::WalkSerially() {
   for (uint32_t i = 0; i < part_->size(); ++i) {
     const Call* call = nullptr;
-    if (Status status = Execute(i, &call); !status.ok()) return Fail(std::move(status), i, call);
+    if (Status status = Execute(i, &call); !status.ok()) Fail(std::move(status), i, call);
+    DrainLane(static_cast<int>((*part_)[i].lane));
+    if (stopped_.load(std::memory_order_relaxed)) return;
   }
 }
 
@@ -131,7 +150,26 @@ void Executor::LaneLoop(int lane) {
     seen = round_.load(std::memory_order_acquire);
     if (closing_.load(std::memory_order_relaxed)) return;
     WalkLane(lane);
+    DrainLane(lane);
     if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+  }
+}
+
+// A device is done with what the lane gave it; what it reports belongs to the instruction that had not ended.
+void Executor::DrainLane(int lane) {
+  uint64_t ended = 0;
+  Status status = lanes_[lane]->Drain(&ended);
+  if (!status.ok()) Fail(std::move(status), prepared_->lanes[lane][ended], nullptr);
+}
+
+// Where a device has measured them, its times stand for those of the submission.
+void Executor::TakeTimes() {
+  for (int lane = 0; lane < kLaneCount; ++lane) {
+    const auto& indices = prepared_->lanes[lane];
+    for (size_t i = 0; i < indices.size(); ++i) {
+      if (times_[lane][i].end == 0) continue;
+      trace_[indices[i]] = {times_[lane][i].start, times_[lane][i].end, 0};
+    }
   }
 }
 
@@ -178,7 +216,7 @@ Status Executor::Perform(uint32_t index, int64_t* waited, const Call** call) {
 Status Executor::Perform(const RunWork& run, uint32_t index, int64_t* waited, const Call** call) {
   const Instruction& instruction = (*part_)[index];
   const Procedure& procedure = plan_.procedures[run.procedure];
-  const PreparedProcedure& prepared = procedures_[run.procedure];
+  const auto& calls = procedures_[run.procedure].calls[static_cast<int>(instruction.lane)];
   Lane& lane = *lanes_[static_cast<int>(instruction.lane)];
   for (uint32_t i = 0; i < procedure.calls.size(); ++i) {
     const Call& next = procedure.calls[i];
@@ -195,7 +233,7 @@ Status Executor::Perform(const RunWork& run, uint32_t index, int64_t* waited, co
     }
     std::byte* const workspace =
         next.workspace ? At(run.bind[next.workspace->formal]) + next.workspace->offset : nullptr;
-    LEMA_RETURN_IF_ERROR(lane.Launch(*prepared.calls[i], operands, workspace));
+    LEMA_RETURN_IF_ERROR(lane.Launch(*calls[i], operands, workspace));
   }
   return Status::Ok();
 }
@@ -203,7 +241,8 @@ Status Executor::Perform(const RunWork& run, uint32_t index, int64_t* waited, co
 void Executor::Fail(Status status, uint32_t index, const Call* call) {
   {
     const std::lock_guard lock(failure_mutex_);
-    if (failure_.status.ok()) {
+    // A lane that was stopped is never the cause: who stopped it says why.
+    if (failure_.status.ok() && status.code() != StatusCode::kCancelled) {
       failure_ = {std::move(status), (*part_)[index].id, call != nullptr ? OpName(call->op) : ""};
     }
   }
@@ -227,7 +266,7 @@ void Executor::Arm() {
 void Executor::StopAll() {
   stopped_.store(true, std::memory_order_relaxed);
   disk_.Stop();
-  for (auto& lane : lanes_) lane->timeline().Stop();
+  for (auto& lane : lanes_) lane->Stop();
 }
 
 int64_t Executor::Now() const { return SteadyNanoseconds() - began_; }

@@ -59,8 +59,9 @@ class Executor {
   std::span<const TraceSpan> trace() const { return {trace_.data(), trace_size_}; }
 
  private:
+  // Empty on lanes that never run the procedure.
   struct PreparedProcedure {
-    std::vector<std::unique_ptr<BackendCall>> calls;
+    std::array<std::vector<std::unique_ptr<BackendCall>>, kLaneCount> calls;
   };
   struct PreparedInstruction {
     uint64_t position;  // 1-based, in its lane
@@ -71,10 +72,13 @@ class Executor {
     std::array<std::vector<uint32_t>, kLaneCount> lanes;
   };
 
+  Failure PrepareProcedure(uint32_t procedure, LaneId lane);
   Failure PreparePart(const Part& part, PreparedPart* prepared);
   void WalkSerially();
   void WalkLane(int lane);
   void LaneLoop(int lane);
+  void DrainLane(int lane);
+  void TakeTimes();
   Status Execute(uint32_t index, const Call** call);
   Status Perform(uint32_t index, int64_t* waited, const Call** call);
   Status Perform(const RunWork& run, uint32_t index, int64_t* waited, const Call** call);
@@ -95,6 +99,7 @@ class Executor {
   std::vector<PreparedRead> reads_;
   std::vector<PreparedGather> gathers_;
   std::vector<TraceSpan> trace_;
+  std::array<std::vector<LaneTime>, kLaneCount> times_;  // of the part under way, by position
   size_t trace_size_ = 0;
 
   // The part under way.

@@ -72,7 +72,7 @@ Status HostBackend::Download(void* to, const std::byte* from, uint64_t bytes) {
   return Status::Ok();
 }
 
-Status HostBackend::Prepare(const Call& call, std::unique_ptr<BackendCall>* prepared) {
+Status HostBackend::Prepare(const Call& call, LaneId, std::unique_ptr<BackendCall>* prepared) {
   const Kernel& kernel = kernels_[call.op];
   auto made = std::make_unique<HostCall>(call, kernel);
   Preparation preparation;
@@ -86,8 +86,9 @@ Status HostBackend::Prepare(const Call& call, std::unique_ptr<BackendCall>* prep
   return Status::Ok();
 }
 
-std::unique_ptr<Lane> HostBackend::MakeLane(LaneId lane) {
-  return std::make_unique<HostLane>(lane == LaneId::kCompute ? threads_ : 1);
+Status HostBackend::MakeLane(LaneId lane, std::unique_ptr<Lane>* made) {
+  *made = std::make_unique<HostLane>(lane == LaneId::kCompute ? threads_ : 1);
+  return Status::Ok();
 }
 
 }  // namespace lema

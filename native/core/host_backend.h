@@ -23,8 +23,8 @@ class HostBackend final : public Backend {
   std::byte* Address(ArenaId arena) const override { return arenas_[static_cast<int>(arena)].data(); }
   Status Upload(std::byte* to, const void* from, uint64_t bytes) override;
   Status Download(void* to, const std::byte* from, uint64_t bytes) override;
-  Status Prepare(const Call& call, std::unique_ptr<BackendCall>* prepared) override;
-  std::unique_ptr<Lane> MakeLane(LaneId lane) override;
+  Status Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) override;
+  Status MakeLane(LaneId lane, std::unique_ptr<Lane>* made) override;
 
  private:
   const std::string_view name_;

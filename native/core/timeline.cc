@@ -8,7 +8,13 @@ void Timeline::Complete(uint64_t position) {
   uint64_t before = value_.load(std::memory_order_relaxed);
   while (before != kStopped && !value_.compare_exchange_weak(before, position, std::memory_order_release)) {
   }
-  value_.notify_all();
+  WakeAll();
+}
+
+// The lock orders the new value against a waiter that has looked and is about to sleep.
+void Timeline::WakeAll() {
+  { const std::lock_guard lock(mutex_); }
+  changed_.notify_all();
 }
 
 bool Timeline::Await(uint64_t position) const {
@@ -20,14 +26,15 @@ bool Timeline::Await(uint64_t position) const {
     if (spin < kSpins) {
       std::this_thread::yield();
     } else {
-      value_.wait(value, std::memory_order_acquire);
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return value_.load(std::memory_order_acquire) != value; });
     }
   }
 }
 
 void Timeline::Stop() {
   value_.store(kStopped, std::memory_order_release);
-  value_.notify_all();
+  WakeAll();
 }
 
 }  // namespace lema

@@ -326,6 +326,259 @@ struct SwigluBackwardArgs {
   TensorView dup;  // [B, S, F]
 };
 
+inline AdamwArgs UnpackAdamw(const CallRecord& call) {
+  return {
+      .param = call.operands[0],
+      .grad = call.operands[1],
+      .first_moment = call.operands[2],
+      .second_moment = call.operands[3],
+      .clip = call.operands[4],
+      .skip = call.operands[5],
+      .step_size = call.operands[6],
+      .decay = call.operands[7],
+      .bias_correction = call.operands[8],
+      .beta1 = static_cast<double>(call.attributes[0]),
+      .beta2 = static_cast<double>(call.attributes[1]),
+      .epsilon = static_cast<float>(call.attributes[2]),
+  };
+}
+
+inline AddArgs UnpackAdd(const CallRecord& call) {
+  return {
+      .a = call.operands[0],
+      .b = call.operands[1],
+      .y = call.operands[2],
+  };
+}
+
+inline AttentionArgs UnpackAttention(const CallRecord& call) {
+  return {
+      .q = call.operands[0],
+      .k = call.operands[1],
+      .v = call.operands[2],
+      .segment_start = call.operands[3],
+      .o = call.operands[4],
+      .log_sum_exp = call.operands[5],
+      .scale = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline AttentionBackwardArgs UnpackAttentionBackward(const CallRecord& call) {
+  return {
+      .do_ = call.operands[0],
+      .q = call.operands[1],
+      .k = call.operands[2],
+      .v = call.operands[3],
+      .o = call.operands[4],
+      .log_sum_exp = call.operands[5],
+      .segment_start = call.operands[6],
+      .dq = call.operands[7],
+      .dk = call.operands[8],
+      .dv = call.operands[9],
+      .scale = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline AttentionCachedArgs UnpackAttentionCached(const CallRecord& call) {
+  return {
+      .q = call.operands[0],
+      .k = call.operands[1],
+      .v = call.operands[2],
+      .kv_length = call.operands[3],
+      .new_tokens = call.operands[4],
+      .o = call.operands[5],
+      .scale = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline CacheAppendArgs UnpackCacheAppend(const CallRecord& call) {
+  return {
+      .rows = call.operands[0],
+      .kv_length = call.operands[1],
+      .new_tokens = call.operands[2],
+      .cache = call.operands[3],
+  };
+}
+
+inline ConvertArgs UnpackConvert(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .y = call.operands[1],
+      .y_accumulate = call.accumulate[1],
+  };
+}
+
+inline CrossEntropyFinishArgs UnpackCrossEntropyFinish(const CallRecord& call) {
+  return {
+      .labels = call.operands[0],
+      .maximum = call.operands[1],
+      .sum = call.operands[2],
+      .label_logit = call.operands[3],
+      .expected_row = call.operands[4],
+      .label_row = call.operands[5],
+      .inverse_tokens = call.operands[6],
+      .losses = call.operands[7],
+      .dx = call.operands[8],
+  };
+}
+
+inline CrossEntropyTileArgs UnpackCrossEntropyTile(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .w = call.operands[1],
+      .labels = call.operands[2],
+      .maximum = call.operands[3],
+      .sum = call.operands[4],
+      .label_logit = call.operands[5],
+      .expected_row = call.operands[6],
+      .label_row = call.operands[7],
+      .first_row = static_cast<int32_t>(call.attributes[0]),
+      .vocabulary_tile = static_cast<int32_t>(call.attributes[1]),
+      .row_tile = static_cast<int32_t>(call.attributes[2]),
+  };
+}
+
+inline EmbeddingArgs UnpackEmbedding(const CallRecord& call) {
+  return {
+      .tokens = call.operands[0],
+      .table = call.operands[1],
+      .x = call.operands[2],
+  };
+}
+
+inline FillArgs UnpackFill(const CallRecord& call) {
+  return {
+      .y = call.operands[0],
+      .value = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline GradNormArgs UnpackGradNorm(const CallRecord& call) {
+  return {
+      .squares = call.operands[0],
+      .norm = call.operands[1],
+      .clip = call.operands[2],
+      .skip = call.operands[3],
+      .max_norm = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline LastRowArgs UnpackLastRow(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .new_tokens = call.operands[1],
+      .y = call.operands[2],
+  };
+}
+
+inline LinearArgs UnpackLinear(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .w = call.operands[1],
+      .y = call.operands[2],
+      .y_accumulate = call.accumulate[2],
+      .alpha = static_cast<float>(call.attributes[0]),
+      .row_tile = static_cast<int32_t>(call.attributes[1]),
+      .column_tile = static_cast<int32_t>(call.attributes[2]),
+  };
+}
+
+inline LinearGradInputArgs UnpackLinearGradInput(const CallRecord& call) {
+  return {
+      .dy = call.operands[0],
+      .w = call.operands[1],
+      .dx = call.operands[2],
+      .dx_accumulate = call.accumulate[2],
+      .alpha = static_cast<float>(call.attributes[0]),
+      .row_tile = static_cast<int32_t>(call.attributes[1]),
+      .column_tile = static_cast<int32_t>(call.attributes[2]),
+  };
+}
+
+inline LinearGradWeightArgs UnpackLinearGradWeight(const CallRecord& call) {
+  return {
+      .dy = call.operands[0],
+      .x = call.operands[1],
+      .dw = call.operands[2],
+      .alpha = static_cast<float>(call.attributes[0]),
+      .row_tile = static_cast<int32_t>(call.attributes[1]),
+      .column_tile = static_cast<int32_t>(call.attributes[2]),
+  };
+}
+
+inline ReduceLossArgs UnpackReduceLoss(const CallRecord& call) {
+  return {
+      .losses = call.operands[0],
+      .inverse_tokens = call.operands[1],
+      .loss = call.operands[2],
+  };
+}
+
+inline RmsNormArgs UnpackRmsNorm(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .weight = call.operands[1],
+      .y = call.operands[2],
+      .epsilon = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline RmsNormBackwardArgs UnpackRmsNormBackward(const CallRecord& call) {
+  return {
+      .dy = call.operands[0],
+      .x = call.operands[1],
+      .weight = call.operands[2],
+      .dx = call.operands[3],
+      .dx_accumulate = call.accumulate[3],
+      .epsilon = static_cast<float>(call.attributes[0]),
+  };
+}
+
+inline RopeArgs UnpackRope(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .cosine = call.operands[1],
+      .sine = call.operands[2],
+      .y = call.operands[3],
+      .y_accumulate = call.accumulate[3],
+      .direction = static_cast<int32_t>(call.attributes[0]),
+  };
+}
+
+inline RopeTableArgs UnpackRopeTable(const CallRecord& call) {
+  return {
+      .positions = call.operands[0],
+      .inverse_frequencies = call.operands[1],
+      .cosine = call.operands[2],
+      .sine = call.operands[3],
+  };
+}
+
+inline SquareSumArgs UnpackSquareSum(const CallRecord& call) {
+  return {
+      .x = call.operands[0],
+      .y = call.operands[1],
+  };
+}
+
+inline SwigluArgs UnpackSwiglu(const CallRecord& call) {
+  return {
+      .gate = call.operands[0],
+      .up = call.operands[1],
+      .y = call.operands[2],
+  };
+}
+
+inline SwigluBackwardArgs UnpackSwigluBackward(const CallRecord& call) {
+  return {
+      .dy = call.operands[0],
+      .gate = call.operands[1],
+      .up = call.operands[2],
+      .dgate = call.operands[3],
+      .dup = call.operands[4],
+  };
+}
+
 namespace cpu {
 Status PrepareAdamw(const AdamwArgs& args, int threads, Preparation* preparation);
 Status Adamw(const AdamwArgs& args, PreparedCall* prepared, KernelContext& context);

@@ -13,7 +13,7 @@
 namespace lema {
 namespace {
 
-constexpr const char* kBackends[] = {"cpu", "reference"};
+constexpr const char* kBackends[] = {"cpu", "reference", "cuda-emulated"};
 constexpr uint64_t kArenaBytes = 1 << 20;
 constexpr int64_t kCount = 4099;  // no multiple of a vector
 
@@ -23,6 +23,11 @@ struct Device {
     for (const ArenaId arena : {ArenaId::kRam, ArenaId::kVram}) CHECK_OK(backend->AllocateArena(arena, kArenaBytes));
   }
   std::byte* At(ArenaId arena, uint64_t offset) const { return backend->Address(arena) + offset; }
+  std::unique_ptr<lema::Lane> Lane(LaneId id) const {
+    std::unique_ptr<lema::Lane> lane;
+    CHECK_OK(backend->MakeLane(id, &lane));
+    return lane;
+  }
 
   std::unique_ptr<Backend> backend;
 };
@@ -109,8 +114,8 @@ TEST(CopiesGoBothWays) {
     const auto ramp = Ramp();
     const uint64_t bytes = kCount * sizeof(float);
     CHECK_OK(device.backend->Upload(device.At(ArenaId::kRam, 64), ramp.data(), bytes));
-    const auto up = device.backend->MakeLane(LaneId::kH2d);
-    const auto down = device.backend->MakeLane(LaneId::kD2h);
+    const auto up = device.Lane(LaneId::kH2d);
+    const auto down = device.Lane(LaneId::kD2h);
     CHECK_OK(up->Copy(device.At(ArenaId::kVram, 128), device.At(ArenaId::kRam, 64), bytes));
     CHECK_OK(up->Complete(1));
     CHECK_OK(down->Await(*up, 1));
@@ -128,10 +133,10 @@ TEST(CallsRunInTheOrderOfTheLane) {
       std::byte* const a = device.At(arena, 0);
       std::byte* const b = device.At(arena, 65536);
       std::unique_ptr<BackendCall> three, four, add;
-      CHECK_OK(device.backend->Prepare(Fill(3), &three));
-      CHECK_OK(device.backend->Prepare(Fill(4), &four));
-      CHECK_OK(device.backend->Prepare(Add(), &add));
-      const auto lane = device.backend->MakeLane(id);
+      CHECK_OK(device.backend->Prepare(Fill(3), id, &three));
+      CHECK_OK(device.backend->Prepare(Fill(4), id, &four));
+      CHECK_OK(device.backend->Prepare(Add(), id, &add));
+      const auto lane = device.Lane(id);
       const auto launch = [&](const BackendCall& call, std::array<std::byte*, kMaxOperands> operands) {
         CHECK_OK(lane->Launch(call, operands, nullptr));
       };
@@ -152,10 +157,10 @@ TEST(WorkspaceBeyondTheCeilingIsRefused) {
   bool wants = false;
   ForEachBackend([&](Device& device) {
     std::unique_ptr<BackendCall> call;
-    CHECK_OK(device.backend->Prepare(Linear(1 << 20), &call));
+    CHECK_OK(device.backend->Prepare(Linear(1 << 20), LaneId::kCompute, &call));
     CHECK(call != nullptr);
     // A backend may need no scratch; one that needs some must say so when it gets none.
-    const Status without = device.backend->Prepare(Linear(0), &call);
+    const Status without = device.backend->Prepare(Linear(0), LaneId::kCompute, &call);
     CHECK(without.ok() || without.code() == StatusCode::kInvalidArgument);
     wants = wants || !without.ok();
   });
@@ -164,10 +169,10 @@ TEST(WorkspaceBeyondTheCeilingIsRefused) {
 
 TEST(ALaneWaitsForAnotherAndOnlyAsFarAsAsked) {
   ForEachBackend([](Device& device) {
-    const auto compute = device.backend->MakeLane(LaneId::kCompute);
-    const auto copy = device.backend->MakeLane(LaneId::kH2d);
+    const auto compute = device.Lane(LaneId::kCompute);
+    const auto copy = device.Lane(LaneId::kH2d);
     std::unique_ptr<BackendCall> fill;
-    CHECK_OK(device.backend->Prepare(Fill(1), &fill));
+    CHECK_OK(device.backend->Prepare(Fill(1), LaneId::kCompute, &fill));
     std::atomic<bool> second{false};
     std::thread other([&] {
       CHECK_OK(copy->Await(*compute, 2));
@@ -188,15 +193,15 @@ TEST(ALaneWaitsForAnotherAndOnlyAsFarAsAsked) {
 
 TEST(StoppingWakesAWaitingLane) {
   ForEachBackend([](Device& device) {
-    const auto compute = device.backend->MakeLane(LaneId::kCompute);
-    const auto disk = device.backend->MakeLane(LaneId::kDisk);
+    const auto compute = device.Lane(LaneId::kCompute);
+    const auto disk = device.Lane(LaneId::kDisk);
     std::thread other([&] { CHECK_CODE(compute->Await(*disk, 1), StatusCode::kCancelled); });
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    disk->timeline().Stop();
+    disk->Stop();
     other.join();
     CHECK_OK(disk->Complete(1));  // too late to be heard
     CHECK(!disk->timeline().Await(1));
-    disk->timeline().Reset();
+    disk->Begin({});
     CHECK_OK(disk->Complete(1));
     CHECK_OK(compute->Await(*disk, 1));
   });

@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "core/thread_pool.h"
 #include "op_case.h"
+#include "op_tested.h"
 
 namespace lema::test {
 namespace {
@@ -41,7 +42,7 @@ std::string InSteps(OpCase& whole, int64_t rows, TaskRunner& runner) {
     TakeRows(whole.view("v"), past, count, values.view("rows"));
     TakeRows(whole.view("q"), past, count, attention.view("q"));
     for (OpCase* step : {&keys, &values, &attention}) {
-      if (std::string problem = RunCase(*step, kCpuKernels, runner); !problem.empty()) return problem;
+      if (std::string problem = RunCase(*step, TestedKernels(), runner); !problem.empty()) return problem;
     }
     const std::byte* const expected = whole.view("o").as<std::byte>() + static_cast<size_t>(past) * row_bytes;
     if (std::memcmp(attention.view("o").data, expected, static_cast<size_t>(count) * row_bytes) != 0) {
@@ -49,7 +50,7 @@ std::string InSteps(OpCase& whole, int64_t rows, TaskRunner& runner) {
     }
   }
   SetStep(attention, kCapacity, 1);
-  return RunCase(attention, kCpuKernels, runner).empty() ? "a step behind a full cache is not refused" : "";
+  return RunCase(attention, TestedKernels(), runner).empty() ? "a step behind a full cache is not refused" : "";
 }
 
 }  // namespace
@@ -59,7 +60,7 @@ void TestGeneration(Report& report) {
                           {.dtypes = {kF32, kF32, kF32, kI32, kF32, kF32}, .attributes = {0.25}});
   std::memset(whole.view("segment_start").data, 0, whole.view("segment_start").bytes());
   ThreadPool one(1), three(3);
-  const std::string problem = RunCase(whole, kCpuKernels, one);
+  const std::string problem = RunCase(whole, TestedKernels(), one);
   for (const int64_t rows : {1, 7, 64, 100, 150}) {
     report.Add("attention_cached", Cat("bits of attention in steps of ", rows),
                problem.empty() ? InSteps(whole, rows, three) : problem);

@@ -1,4 +1,4 @@
-// Every op of the table: the cpu kernel against the reference over odd sizes, every dtype and both ways of writing; the
+// Every op of the table: the tested kernel (op_tested.h) against the reference over odd sizes, every dtype and both ways of writing; the
 // same bits for any thread count, address, batch split and on every run; every gradient against finite differences.
 // Prints a line a case and a closing count; fails when an op has no spec.
 #include <cmath>
@@ -8,12 +8,12 @@
 
 #include "core/text.h"
 #include "core/thread_pool.h"
-#include "kernels/cpu/loops.h"
 #include "kernels/number.h"
 #include "op_generation.h"
 #include "op_gradients.h"
 #include "op_report.h"
 #include "op_specs.h"
+#include "op_tested.h"
 
 namespace lema::test {
 namespace {
@@ -66,7 +66,7 @@ std::string SplitBatch(const OpCase& start, const OpCase& whole, TaskRunner& run
   OpCase joined = Copy(start);
   for (int64_t b = 0; b < start.sizes[0]; ++b) {
     OpCase one = OneSequence(joined, b);
-    if (std::string problem = RunCase(one, kCpuKernels, runner); !problem.empty()) return problem;
+    if (std::string problem = RunCase(one, TestedKernels(), runner); !problem.empty()) return problem;
     for (size_t i = 0; i < one.memory.size(); ++i) {
       if (!Written(one, i)) continue;
       const size_t bytes = one.call.operands[i].bytes();
@@ -87,19 +87,20 @@ bool Splittable(const OpCase& made) {
 }
 
 void TestCase(Report& report, const OpSpec& spec, OpCase& start) {
-  ThreadPool one(1), two(2), three(3);
+  ThreadPool one(1), two(2);
   OpCase expected = Copy(start), actual = Copy(start);
   std::string problem = RunCase(expected, kReferenceKernels, one);
-  if (problem.empty()) problem = RunCase(actual, kCpuKernels, one);
+  if (problem.empty()) problem = RunCase(actual, TestedKernels(), one);
   bool narrow = false;
   for (const TensorView& view : start.call.operands) narrow |= view.present() && view.dtype == DType::kBF16;
   if (problem.empty()) problem = Compare(actual, expected, narrow ? spec.bf16_tolerance : spec.tolerance);
-  for (TaskRunner* runner : std::initializer_list<TaskRunner*>{&one, &two, &three}) {
+  for (const int threads : TestedThreads()) {
     if (!problem.empty()) break;
-    OpCase again = Copy(start, runner == &one ? 1 : runner == &two ? 3 : 0);
-    problem = RunCase(again, kCpuKernels, *runner);
+    ThreadPool pool(threads);
+    OpCase again = Copy(start, threads == 1 ? 1 : threads == 2 ? 3 : 0);
+    problem = RunCase(again, TestedKernels(), pool);
     if (problem.empty()) problem = SameBits(again, actual);
-    if (!problem.empty()) problem = Cat(runner->threads(), " threads: ", problem);
+    if (!problem.empty()) problem = Cat(threads, " threads: ", problem);
   }
   if (problem.empty() && Splittable(start)) {
     problem = SplitBatch(start, actual, two);
@@ -167,7 +168,7 @@ void PrintWorkspaces(const OpSpec& spec) {
   ForCases(spec, [&](OpCase& made) {
     for (const int threads : {1, 3}) {
       Preparation preparation;
-      if (!kCpuKernels[static_cast<size_t>(made.op)].prepare(made.call, threads, &preparation).ok()) continue;
+      if (!TestedKernels()[static_cast<size_t>(made.op)].prepare(made.call, threads, &preparation).ok()) continue;
       std::printf("{\"op\": \"%s\", \"threads\": %d, \"workspace\": %zu, \"operands\": {", made.info().name, threads,
                   preparation.workspace_bytes);
       const char* separator = "";
@@ -203,7 +204,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   Report report;
-  std::printf("instruction set: %s\n", cpu::ActiveLoops().name);
+  std::printf("%s\n", TestedName().c_str());
   std::set<Op> tried;
   for (const OpSpec& spec : Specs()) {
     tried.insert(spec.op);

@@ -1,4 +1,7 @@
-/** native/generated/ops.{h,cc}: the op numbers, argument structs, kernel declarations, metadata and dispatch tables. */
+/**
+ * native/generated/ops.{h,cc}: the op numbers, argument structs, kernel declarations, metadata and dispatch tables;
+ * cuda_ops.{h,cc}: the same for the device's kernels, whose launchers put work into a stream.
+ */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { AttributeDeclaration, Dim, DType, OpDeclaration } from "../../schemas/ops/define-op.ts";
 import type { GeneratedFile } from "./generator.ts";
@@ -22,7 +25,59 @@ export function nativeOps(ops: readonly OpDeclaration[], hash: string): Generate
   return [
     { path: "native/generated/ops.h", content: header(ops, hash) },
     { path: "native/generated/ops.cc", content: source(ops) },
+    { path: "native/generated/cuda_ops.h", content: cudaHeader(ops) },
+    { path: "native/generated/cuda_ops.cc", content: cudaSource(ops) },
   ];
+}
+
+function cudaHeader(ops: readonly OpDeclaration[]): string {
+  const lines = ops
+    .map(({ name }) => pascal(name))
+    .flatMap((name) => [
+      `Status Prepare${name}(const ${name}Args& args, DevicePreparation* preparation);`,
+      `Status ${name}(const ${name}Args& args, const LaunchContext& context);`,
+    ]);
+  return `${NOTICE}#pragma once
+
+#include <array>
+
+#include "cuda/launch.h"
+#include "generated/ops.h"
+
+namespace lema::cuda {
+
+// A kernel behind the generic record. \`prepare\` needs shapes and no data; \`launch\` puts it into a stream.
+struct DeviceKernel {
+  Status (*prepare)(const CallRecord& call, DevicePreparation* preparation);
+  Status (*launch)(const CallRecord& call, const LaunchContext& context);
+};
+
+// In the order of Op.
+extern const std::array<DeviceKernel, kOpCount> kDeviceKernels;
+
+${lines.join("\n")}
+
+}  // namespace lema::cuda
+`;
+}
+
+function cudaSource(ops: readonly OpDeclaration[]): string {
+  const entries = ops
+    .map(({ name }) => pascal(name))
+    .map(
+      (name) => `    {[](const CallRecord& call, DevicePreparation* preparation) {
+       return Prepare${name}(Unpack${name}(call), preparation);
+     },
+     [](const CallRecord& call, const LaunchContext& context) { return ${name}(Unpack${name}(call), context); }},`,
+    );
+  return `${NOTICE}#include "generated/cuda_ops.h"
+
+namespace lema::cuda {
+
+const std::array<DeviceKernel, kOpCount> kDeviceKernels = {{\n${entries.join("\n")}\n}};
+
+}  // namespace lema::cuda
+`;
 }
 
 function header(ops: readonly OpDeclaration[], hash: string): string {
@@ -103,6 +158,8 @@ ${BACKENDS.map((backend) => `extern const std::array<Kernel, kOpCount> k${pascal
 
 ${ops.map(argumentStruct).join("\n\n")}
 
+${ops.map(unpack).join("\n\n")}
+
 ${BACKENDS.map((backend) => declarations(backend, ops)).join("\n\n")}
 
 }  // namespace lema
@@ -141,8 +198,6 @@ namespace {
 constexpr uint32_t Bit(DType dtype) { return 1u << static_cast<uint32_t>(dtype); }
 
 ${ops.map(metadata).join("\n")}
-${ops.map(unpack).join("\n\n")}
-
 }  // namespace
 
 const std::array<OpInfo, kOpCount> kOps = {{
@@ -193,7 +248,7 @@ function unpack(op: OpDeclaration): string {
         `      .${name} = static_cast<${CPP_TYPES[type]}>(call.attributes[${index}]),`,
     ),
   ];
-  return `${pascal(op.name)}Args Unpack${pascal(op.name)}(const CallRecord& call) {
+  return `inline ${pascal(op.name)}Args Unpack${pascal(op.name)}(const CallRecord& call) {
   return {
 ${fields.join("\n")}
   };

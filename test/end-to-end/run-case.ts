@@ -2,6 +2,7 @@
 import { stepInputs } from "../../data/order.ts";
 import { encodeFloats } from "../../models/float-codec.ts";
 import { compile } from "../../planner/compile.ts";
+import type { Backend } from "../../runtime/addon.ts";
 import { writeInitialState } from "../../runtime/initial-state.ts";
 import { scalarsOf } from "../../runtime/scalars.ts";
 import { PlanSession } from "../../runtime/session.ts";
@@ -13,7 +14,7 @@ export interface RunOptions {
   readonly steps: number;
   /** Compute threads at run time; null: the plan's. */
   readonly threads?: number;
-  readonly backend?: "cpu" | "reference";
+  readonly backend?: Backend;
   readonly serialLanes?: boolean;
   readonly diskThrottle?: number | null;
 }

@@ -1,0 +1,18 @@
+// dx (+)= alpha · dy · w.
+#include "cuda/product.h"
+#include "generated/cuda_ops.h"
+#include "kernels/preconditions.h"
+
+namespace lema::cuda {
+
+Status PrepareLinearGradInput(const LinearGradInputArgs& a, DevicePreparation*) { return CheckTiles(a.row_tile, a.column_tile); }
+
+Status LinearGradInput(const LinearGradInputArgs& a, const LaunchContext& context) {
+  const int64_t depth = a.w.dim[0], columns = a.w.dim[1];
+  const Factor dy{ElementsOf(a.dy), depth, true, false, 0};
+  const Factor w{ElementsOf(a.w), columns, false, a.dy.dtype == DType::kBF16 && a.w.dtype != DType::kBF16, 0};
+  return Product(dy, w, {a.dy.dim[0] * a.dy.dim[1], columns, depth, 1},
+                 ScaledResult{ElementsOf(a.dx), columns, a.alpha, a.dx_accumulate}, context);
+}
+
+}  // namespace lema::cuda
