@@ -1,11 +1,14 @@
 /**
  * The token cache: one file for each tokenizing, named by its digest.
  *
- *     "LEMATOK\n"  u32 header length  header (JSON)  tokens i32[]  labels i32[]  offsets u32[]  lines u32[]  SHA-256
+ *     "LEMATOK2"  u32 header length  header (JSON)  offsets u32[]  lines u32[]
+ *     for each sample: tokens i32[]  labels i32[]
+ *     SHA-256
  *
  * Numbers are little-endian; the checksum is over everything before it. A file appears whole, by rename, or not at all;
  * one that is damaged is reported and computed again. It holds samples, not rows: another sequence length, packing or
- * seed uses the same tokens.
+ * seed uses the same tokens. A training reads its samples from here (`token-reader.ts`), so that their number costs
+ * no memory.
  */
 import { createHash, type Hash, randomUUID } from "node:crypto";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
@@ -13,10 +16,12 @@ import { endianness } from "node:os";
 import { join } from "node:path";
 import { invariant } from "../schemas/diagnostic.ts";
 import type { Samples } from "./samples.ts";
+import { TokenReader } from "./token-reader.ts";
 
-const MAGIC = "LEMATOK\n";
+const MAGIC = "LEMATOK2";
+const WORD = Int32Array.BYTES_PER_ELEMENT;
 const CHECKSUM_BYTES = 32;
-const CHUNK_BYTES = 16 << 20;
+const CHUNK_BYTES = 1 << 20;
 
 interface Header {
   readonly digest: string;
@@ -33,7 +38,7 @@ export type CacheLookup =
 
 /** The file of the samples with this digest. */
 export function cacheFile(directory: string, digest: string): string {
-  return join(directory, `${digest.replace("sha256:", "")}.tokens`);
+  return join(directory, `${digest.replace("sha256:", "")}.samples`);
 }
 
 /** Looks for the samples with this digest; never throws. */
@@ -47,7 +52,7 @@ export async function readCache(directory: string, digest: string): Promise<Cach
     return { kind: "damaged", file, reason: (error as Error).message };
   }
   try {
-    return { kind: "hit", samples: await readSamples(handle, digest) };
+    return { kind: "hit", samples: await openSamples(handle, file, digest) };
   } catch (error) {
     return { kind: "damaged", file, reason: (error as Error).message };
   } finally {
@@ -77,13 +82,13 @@ export async function writeCache(directory: string, digest: string, samples: Sam
 }
 
 async function writeSamples(handle: FileHandle, digest: string, samples: Samples): Promise<void> {
-  const { count, tokens, labels, offsets, lines, mergedBoundaries } = samples;
-  const header: Header = { digest, count, tokens: tokens.length, mergedBoundaries };
+  const { count, offsets, lines, mergedBoundaries } = samples;
+  const header: Header = { digest, count, tokens: offsets[count]!, mergedBoundaries };
   const json = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(4);
   length.writeUInt32LE(json.length);
   const hash = createHash("sha256");
-  for (const part of [Buffer.from(MAGIC), length, json, ...[tokens, labels, offsets, lines].map(bytesOf)]) {
+  const write = async (part: Buffer): Promise<void> => {
     hash.update(part);
     for (let at = 0; at < part.length; at += CHUNK_BYTES) {
       const chunk = part.subarray(at, at + CHUNK_BYTES);
@@ -91,11 +96,23 @@ async function writeSamples(handle: FileHandle, digest: string, samples: Samples
         done += (await handle.write(chunk, done, chunk.length - done)).bytesWritten;
       }
     }
+  };
+  for (const part of [Buffer.from(MAGIC), length, json, bytesOf(offsets), bytesOf(lines)]) await write(part);
+  let pieces: Buffer[] = [];
+  let pending = 0;
+  for (let i = 0; i < count; i++) {
+    const { tokens, labels } = samples.read(i);
+    pieces.push(bytesOf(tokens), bytesOf(labels));
+    pending += tokens.byteLength + labels.byteLength;
+    if (pending < CHUNK_BYTES && i < count - 1) continue;
+    await write(Buffer.concat(pieces));
+    [pieces, pending] = [[], 0];
   }
   await handle.write(hash.digest());
 }
 
-async function readSamples(handle: FileHandle, digest: string): Promise<Samples> {
+/** Reads a file once to its end and believes its checksum; the tokens stay where they are. */
+async function openSamples(handle: FileHandle, file: string, digest: string): Promise<Samples> {
   const size = (await handle.stat()).size;
   const hash = createHash("sha256");
   const read = (bytes: number): Promise<Buffer> => readInto(handle, Buffer.alloc(bytes), hash);
@@ -104,19 +121,23 @@ async function readSamples(handle: FileHandle, digest: string): Promise<Samples>
   if (headerBytes > size) throw new Error("its header is longer than the file");
   const header = JSON.parse((await read(headerBytes)).toString("utf8")) as Header;
   if (header.digest !== digest) throw new Error("it holds the tokens of another dataset");
-  const words = 2 * header.tokens + 2 * header.count + 1;
-  if (MAGIC.length + 4 + headerBytes + 4 * words + CHECKSUM_BYTES !== size)
-    throw new Error("its size is wrong");
+  const start = MAGIC.length + 4 + headerBytes + WORD * (2 * header.count + 1);
+  const tokenBytes = 2 * WORD * header.tokens;
+  if (start + tokenBytes + CHECKSUM_BYTES !== size) throw new Error("its size is wrong");
 
-  const tokens = new Int32Array(header.tokens);
-  const labels = new Int32Array(header.tokens);
   const offsets = new Uint32Array(header.count + 1);
   const lines = new Uint32Array(header.count);
-  for (const array of [tokens, labels, offsets, lines]) await readInto(handle, bytesOf(array), hash);
+  for (const array of [offsets, lines]) await readInto(handle, bytesOf(array), hash);
+  const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, tokenBytes));
+  for (let left = tokenBytes; left > 0; left -= chunk.length) {
+    await readInto(handle, chunk.subarray(0, Math.min(chunk.length, left)), hash);
+  }
   const expected = hash.digest();
   const { buffer: found } = await handle.read(Buffer.alloc(CHECKSUM_BYTES), 0, CHECKSUM_BYTES);
   if (!expected.equals(found)) throw new Error("its checksum is wrong");
-  return { count: header.count, tokens, labels, offsets, lines, mergedBoundaries: header.mergedBoundaries };
+  const { count, mergedBoundaries } = header;
+  const reader = new TokenReader(file, start, offsets);
+  return { count, offsets, lines, mergedBoundaries, read: (i) => reader.read(i) };
 }
 
 async function readInto(handle: FileHandle, target: Buffer, hash: Hash): Promise<Buffer> {

@@ -10,7 +10,8 @@ import { shuffle } from "../schemas/counter-rng.ts";
 import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { DatasetRecipe, Recipe } from "../schemas/recipe.ts";
 import { fitSamples } from "./fit.ts";
-import { fillRows, layOut, type PackedDataset, type PackingMethod } from "./pack.ts";
+import { layOut, type PackingMethod } from "./pack.ts";
+import { type RowSource, rowSource } from "./row-source.ts";
 import { type Samples, sampleLength } from "./samples.ts";
 import { type DatasetStatistics, lengthHistogram, tokenCounts } from "./statistics.ts";
 import { type OnProgress, type TokenizedDataset, tokenizeDataset } from "./tokenize.ts";
@@ -39,8 +40,8 @@ export interface DatasetOptions extends ArrangeOptions {
 }
 
 export interface PreparedDataset {
-  readonly train: PackedDataset;
-  readonly validation: PackedDataset | null;
+  readonly train: RowSource;
+  readonly validation: RowSource | null;
   readonly statistics: DatasetStatistics;
   /** `sha256:…` over everything that decides the rows. */
   readonly digest: string;
@@ -79,16 +80,16 @@ export function arrangeDataset(
 ): PreparedDataset {
   const { dataset, sequence, seed } = options;
   const { samples, sources } = tokenized;
-  const { kept, ...left } = fitSamples(samples, dataset.path, {
+  const { kept, supervised, ...left } = fitSamples(samples, dataset.path, {
     length: sequence.length,
     truncation: sequence.truncation,
     unsupervised: dataset.unsupervised_rows,
   });
   const split = splitSamples(kept, options);
-  const rowsOf = (indices: Uint32Array): PackedDataset => {
+  const rowsOf = (indices: Uint32Array): RowSource => {
     const order = dataset.shuffle ? pick(indices, shuffle(indices.length, seed, "data.pack")) : indices;
     const layout = layOut(samples, order, sequence.length, packingMethod(options));
-    return fillRows(samples, layout, sequence.length, padId);
+    return rowSource(samples, layout, { sequenceLength: sequence.length, padId, supervised });
   };
   const train = rowsOf(split.train);
   const validation = split.validation.length === 0 ? null : rowsOf(split.validation);

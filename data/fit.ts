@@ -17,6 +17,8 @@ export interface FitRules {
 export interface FittedSamples {
   /** Indices of the samples to use, in file order; each has a supervised token within the sequence length. */
   readonly kept: Uint32Array;
+  /** Of each sample of the file: its supervised tokens within the sequence length; 0 where it is not used. */
+  readonly supervised: Uint32Array;
   readonly droppedTooLong: number;
   readonly droppedUnsupervised: number;
   readonly truncated: number;
@@ -26,6 +28,7 @@ export interface FittedSamples {
 export function fitSamples(samples: Samples, file: string, rules: FitRules): FittedSamples {
   const problems = new Problems();
   const kept: number[] = [];
+  const supervised = new Uint32Array(samples.count);
   const counts = { droppedTooLong: 0, droppedUnsupervised: 0, truncated: 0 };
   for (let i = 0; i < samples.count; i++) {
     const where = { file, line: samples.lines[i]! };
@@ -41,7 +44,8 @@ export function fitSamples(samples: Samples, file: string, rules: FitRules): Fit
       counts.droppedTooLong++;
       continue;
     }
-    if (countSupervised(samples, i, Math.min(length, rules.length)) === 0) {
+    supervised[i] = countSupervised(samples.read(i).labels, Math.min(length, rules.length));
+    if (supervised[i] === 0) {
       if (rules.unsupervised === "drop") counts.droppedUnsupervised++;
       else {
         const within = tooLong ? ` within the first ${rules.length} of its ${length} tokens` : "";
@@ -56,5 +60,5 @@ export function fitSamples(samples: Samples, file: string, rules: FitRules): Fit
     kept.push(i);
   }
   problems.throwIfAny(file);
-  return { kept: Uint32Array.from(kept), ...counts };
+  return { kept: Uint32Array.from(kept), supervised, ...counts };
 }

@@ -26,14 +26,14 @@ export interface Duplicate {
 
 /** Sample `i` as text, cut where training begins and ends. */
 export function showSample(samples: Samples, i: number, tokenizer: TextTokenizer): ShownSample {
-  const [start, end] = [samples.offsets[i]!, samples.offsets[i + 1]!];
+  const { tokens, labels } = samples.read(i);
   const runs: ShownRun[] = [];
   let trainedTokens = 0;
-  for (let from = start; from < end; ) {
-    const trained = samples.labels[from] !== IGNORED;
+  for (let from = 0; from < tokens.length; ) {
+    const trained = labels[from] !== IGNORED;
     let to = from;
-    while (to < end && (samples.labels[to] !== IGNORED) === trained) to++;
-    runs.push({ text: tokenizer.spell([...samples.tokens.subarray(from, to)]), trained });
+    while (to < tokens.length && (labels[to] !== IGNORED) === trained) to++;
+    runs.push({ text: tokenizer.spell([...tokens.subarray(from, to)]), trained });
     if (trained) trainedTokens += to - from;
     from = to;
   }
@@ -46,9 +46,8 @@ export function findDuplicates(samples: Samples): Duplicate[] {
   const duplicates: Duplicate[] = [];
   for (let i = 0; i < samples.count; i++) {
     const hash = createHash("sha256");
-    for (const array of [samples.tokens, samples.labels]) {
-      hash.update(array.subarray(samples.offsets[i], samples.offsets[i + 1]));
-    }
+    const { tokens, labels } = samples.read(i);
+    hash.update(tokens).update(labels);
     const key = hash.digest("base64");
     const line = samples.lines[i]!;
     const firstLine = firstLines.get(key);

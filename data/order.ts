@@ -33,10 +33,24 @@ export function position(order: RowOrder, step: number): { epoch: number; row: n
 
 /** The rows of step `step` (from 0); fewer than `batchSize` at the end of an epoch. */
 export function stepRows(order: RowOrder, step: number): Uint32Array {
-  const { epoch, row } = position(order, step);
-  const end = Math.min(row + order.batchSize, order.rows);
-  if (!order.shuffle) return Uint32Array.from({ length: end - row }, (_, i) => row + i);
-  return shuffle(order.rows, order.seed, `data.epoch.${epoch}`).slice(row, end);
+  return rowSequence(order)(step);
+}
+
+/** `stepRows` for one step after the other: an epoch is put into order once, not at every step. */
+export function rowSequence(order: RowOrder): (step: number) => Uint32Array {
+  let current: { readonly epoch: number; readonly rows: Uint32Array } | undefined;
+  return (step) => {
+    const { epoch, row } = position(order, step);
+    if (current?.epoch !== epoch) current = { epoch, rows: rowsOfEpoch(order, epoch) };
+    return current.rows.slice(row, row + order.batchSize);
+  };
+}
+
+/** All rows in the order of epoch `epoch`. */
+function rowsOfEpoch({ rows, seed, shuffle: shuffles }: RowOrder, epoch: number): Uint32Array {
+  return shuffles
+    ? shuffle(rows, seed, `data.epoch.${epoch}`)
+    : Uint32Array.from({ length: rows }, (_, i) => i);
 }
 
 /** What one step reads; every array is `[batchSize, sequenceLength]`, row-major. */

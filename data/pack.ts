@@ -121,10 +121,10 @@ export function fillRows(
     for (const i of members) {
       const length = Math.min(sampleLength(samples, i), sequenceLength);
       invariant(at + length <= sequenceLength, `row ${row} holds more than ${sequenceLength} tokens`);
-      const from = samples.offsets[i]!;
-      packed.tokens.set(samples.tokens.subarray(from, from + length), base + at);
-      packed.labels.set(samples.labels.subarray(from + 1, from + length), base + at);
-      packed.supervised[row]! += countSupervised(samples, i, length);
+      const { tokens, labels } = samples.read(i);
+      packed.tokens.set(tokens.subarray(0, length), base + at);
+      packed.labels.set(labels.subarray(1, length), base + at);
+      packed.supervised[row]! += countSupervised(labels, length);
       fillSegment(packed, base, at, at + length);
       at += length;
     }
@@ -143,10 +143,9 @@ function fillSegment(
   for (let t = start; t < end; t++) positions[base + t] = t - start;
 }
 
-/** Tokens of the first `length` of sample `i` that are predicted: the first token of a sample never is. */
-export function countSupervised(samples: Samples, i: number, length: number): number {
-  const from = samples.offsets[i]!;
+/** Tokens of the first `length` of a sample that are predicted, by its labels: the first token never is. */
+export function countSupervised(labels: Int32Array, length: number): number {
   let count = 0;
-  for (let t = from + 1; t < from + length; t++) if (samples.labels[t] !== IGNORED) count++;
+  for (let t = 1; t < length; t++) if (labels[t] !== IGNORED) count++;
   return count;
 }

@@ -1,20 +1,25 @@
 /**
- * Many encoded samples in a few flat arrays: 8 bytes a token, however many samples there are.
- *
- * Sample `i` is `tokens[offsets[i] … offsets[i + 1])` with `labels` alongside (not shifted; −100 where nothing is
- * learned) and stood on line `lines[i]` of its file.
+ * Many encoded samples: how long each is and where it stood, and its tokens when they are asked for, from memory here or
+ * from the token cache (`cache.ts`).
  */
 import type { EncodedSample } from "./encode.ts";
 
+/** One sample; the arrays are views that hold until the next one is read. */
+export interface SampleTokens {
+  readonly tokens: Int32Array;
+  /** As long as `tokens`, not shifted; −100 where nothing is learned. */
+  readonly labels: Int32Array;
+}
+
 export interface Samples {
   readonly count: number;
-  readonly tokens: Int32Array;
-  readonly labels: Int32Array;
-  /** `count + 1` entries. */
+  /** `count + 1` entries: sample `i` has `offsets[i + 1] − offsets[i]` tokens. */
   readonly offsets: Uint32Array;
+  /** Line of each sample in its file, from 1. */
   readonly lines: Uint32Array;
   /** Samples in which a token spans the border of a trained part. */
   readonly mergedBoundaries: number;
+  read(i: number): SampleTokens;
 }
 
 /** Number of tokens of sample `i`. */
@@ -22,6 +27,7 @@ export function sampleLength(samples: Samples, i: number): number {
   return samples.offsets[i + 1]! - samples.offsets[i]!;
 }
 
+/** Collects samples in memory: 8 bytes a token, however many samples there are. */
 export class SamplesBuilder {
   #tokens: Int32Array = new Int32Array(1 << 16);
   #labels: Int32Array = new Int32Array(1 << 16);
@@ -45,13 +51,17 @@ export class SamplesBuilder {
   }
 
   build(): Samples {
+    const offsets = Uint32Array.from(this.#offsets);
+    const [tokens, labels] = [this.#tokens, this.#labels];
     return {
       count: this.#lines.length,
-      tokens: this.#tokens.subarray(0, this.#used),
-      labels: this.#labels.subarray(0, this.#used),
-      offsets: Uint32Array.from(this.#offsets),
+      offsets,
       lines: Uint32Array.from(this.#lines),
       mergedBoundaries: this.#mergedBoundaries,
+      read: (i) => {
+        const range = [offsets[i], offsets[i + 1]] as const;
+        return { tokens: tokens.subarray(...range), labels: labels.subarray(...range) };
+      },
     };
   }
 }

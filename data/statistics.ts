@@ -1,6 +1,5 @@
 /** What a prepared dataset is made of, as numbers and as text. */
-import { IGNORED } from "./encode.ts";
-import type { PackedDataset } from "./pack.ts";
+import type { RowSource } from "./row-source.ts";
 import { type Samples, sampleLength } from "./samples.ts";
 
 export interface LengthBucket {
@@ -55,12 +54,12 @@ export function lengthHistogram(samples: Samples): { lengths: LengthBucket[]; lo
 
 /** Sums over the rows of the splits. */
 export function tokenCounts(
-  splits: readonly PackedDataset[],
+  splits: readonly RowSource[],
   sampleTokens: number,
 ): Pick<DatasetStatistics, "tokens" | "supervisedTokens" | "paddingTokens"> {
   const positions = splits.reduce((sum, { rows, sequenceLength }) => sum + rows * sequenceLength, 0);
   const supervisedTokens = splits.reduce(
-    (sum, { labels }) => sum + labels.reduce((count, label) => count + (label === IGNORED ? 0 : 1), 0),
+    (sum, { supervised }) => sum + supervised.reduce((rows, count) => rows + count, 0),
     0,
   );
   return { tokens: sampleTokens, supervisedTokens, paddingTokens: positions - sampleTokens };

@@ -81,15 +81,19 @@ export async function tokenizeDataset(
     if (cached.kind === "damaged") diagnostics.push(cacheWarning(cached.file, `ignored: ${cached.reason}`));
   }
   const encoder = { tokenizer, template, trainOn };
-  const samples = await tokenizeFile(file, dataset.format, encoder, (done) =>
+  let samples = await tokenizeFile(file, dataset.format, encoder, (done) =>
     onProgress({ phase: "tokenizing", done, total }),
   );
   if (cacheDirectory !== null) {
     try {
       await writeCache(cacheDirectory, digest, samples);
+      const written = await readCache(cacheDirectory, digest);
+      if (written.kind === "hit") samples = written.samples; // From there on, so that these can be forgotten.
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      diagnostics.push(cacheWarning(cacheDirectory, `not written: ${error.message}`));
+      diagnostics.push(
+        cacheWarning(cacheDirectory, `not written, so tokens stay in memory: ${error.message}`),
+      );
     }
   }
   diagnostics.push(...boundaryWarning(samples, file));

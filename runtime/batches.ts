@@ -1,6 +1,6 @@
 /** Where a run takes its rows from. */
-import { type RowOrder, type StepInputs, stepInputs, stepRows } from "../data/order.ts";
-import type { PackedDataset } from "../data/pack.ts";
+import { rowSequence, type StepInputs, stepInputs } from "../data/order.ts";
+import type { RowSource } from "../data/row-source.ts";
 import type { Plan } from "../schemas/plan.ts";
 
 export interface BatchSource {
@@ -13,24 +13,25 @@ export interface BatchSource {
 /** Rows of prepared datasets, in the plan's order. */
 export function packedBatches(
   { shape, training, inputs }: Plan,
-  train: PackedDataset,
-  validation: PackedDataset | null,
+  train: RowSource,
+  validation: RowSource | null,
 ): BatchSource {
-  const { batch_size } = shape;
-  const order: RowOrder = {
-    rows: train.rows,
-    batchSize: batch_size,
-    seed: inputs.seed,
-    shuffle: training.shuffle,
-  };
+  const { batch_size: batchSize } = shape;
+  const { shuffle } = training;
+  const rowsOf = rowSequence({ rows: train.rows, batchSize, seed: inputs.seed, shuffle });
+  const batch = (source: RowSource, rows: Uint32Array): StepInputs =>
+    stepInputs(source.read(rows), range(0, rows.length), batchSize);
   return {
-    step: (step) => stepInputs(train, stepRows(order, step), batch_size),
+    step: (step) => batch(train, rowsOf(step)),
     *validation() {
-      for (let row = 0; validation !== null && row < validation.rows; row += batch_size) {
-        const end = Math.min(row + batch_size, validation.rows);
-        const rows = Uint32Array.from({ length: end - row }, (_, index) => row + index);
-        yield stepInputs(validation, rows, batch_size);
+      for (let row = 0; validation !== null && row < validation.rows; row += batchSize) {
+        yield batch(validation, range(row, Math.min(row + batchSize, validation.rows)));
       }
     },
   };
+}
+
+/** `[start, end)`. */
+function range(start: number, end: number): Uint32Array {
+  return Uint32Array.from({ length: end - start }, (_, index) => start + index);
 }

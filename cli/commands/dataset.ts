@@ -14,6 +14,7 @@ import { type CommandContext, collect, wholeNumber } from "../context.ts";
 import { type CliIo, usesColor } from "../io.ts";
 import { loadRecipe } from "../load-recipe.ts";
 import { painter, printable } from "../render/human.ts";
+import { StatusLine } from "../render/status-line.ts";
 import { registerBuild } from "./dataset-build.ts";
 
 interface InspectOptions {
@@ -76,7 +77,7 @@ async function tokenize(
   if (read.config === undefined) throw new DiagnosticError(read.diagnostics);
   const tokenizer = await loadTokenizer(directory, read.config.vocabSize);
   const dataset = datasetAt(recipe.dataset, io.cwd);
-  const progress = progressLine(io);
+  const progress = new StatusLine(io.stderr);
   try {
     // Looking at a dataset writes nothing, so there is no cache.
     const options = { dataset, tokenizer, cacheDirectory: null };
@@ -100,16 +101,6 @@ function tryArrange(
     if (!(error instanceof DiagnosticError)) throw error;
     return { diagnostics: [...tokenized.diagnostics, ...error.diagnostics] };
   }
-}
-
-/** One line on a terminal, rewritten when its text changes; nothing elsewhere. */
-function progressLine({ stderr }: CliIo): { show(text: string): void; clear(): void } {
-  let shown = "";
-  const show = (text: string): void => {
-    if (stderr.isTTY === true && text !== shown) stderr.write(`\r\u001b[K${text}`);
-    shown = text;
-  };
-  return { show, clear: () => show("") };
 }
 
 function formatDuplicates(duplicates: readonly Duplicate[]): string {

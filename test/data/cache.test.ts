@@ -1,8 +1,8 @@
-import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { cacheFile, readCache, writeCache } from "../../data/cache.ts";
 import { type Samples, SamplesBuilder } from "../../data/samples.ts";
-import { temporaryDirectory } from "./byte-tokenizer.ts";
+import { codesOf, temporaryDirectory } from "./byte-tokenizer.ts";
 
 const HEX = "ab".repeat(32);
 const DIGEST = `sha256:${HEX}`;
@@ -15,13 +15,47 @@ function someSamples(): Samples {
   return builder.build();
 }
 
+/** Everything in the samples, as values. */
+function contentOf({ read, ...rest }: Samples): object {
+  const each = Array.from(rest.lines, (_, i) => {
+    const { tokens, labels } = read(i);
+    return { tokens: [...tokens], labels: [...labels] };
+  });
+  return { ...rest, each };
+}
+
 describe("the token cache", () => {
   it("gives back what was written, and leaves no other file", async () => {
     const directory = `${await temporaryDirectory()}/a/b`;
     expect(await readCache(directory, DIGEST)).toEqual({ kind: "miss" });
     await writeCache(directory, DIGEST, someSamples());
-    expect(await readCache(directory, DIGEST)).toEqual({ kind: "hit", samples: someSamples() });
-    expect(await readdir(directory)).toEqual([`${HEX}.tokens`]);
+    const found = await readCache(directory, DIGEST);
+    expect(found.kind === "hit" && contentOf(found.samples)).toEqual(contentOf(someSamples()));
+    expect(await readdir(directory)).toEqual([`${HEX}.samples`]);
+  });
+
+  it("gives samples in any order, shorter and longer than what is read at once", async () => {
+    const directory = await temporaryDirectory();
+    const lengths = [0, 5, 20_000, 1, 7000, 7000, 7000, 0, 3, 9000];
+    const builder = new SamplesBuilder();
+    for (const [i, length] of lengths.entries()) {
+      const ids = Array.from({ length }, (_, t) => 100_000 * i + t);
+      builder.add({ ids, labels: ids.map((id) => -id), mergedBoundary: false }, i + 1);
+    }
+    const samples = builder.build();
+    await writeCache(directory, DIGEST, samples);
+    const found = await readCache(directory, DIGEST);
+    for (const i of [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 2, 0, 5, 4, 8, 7, 1, 6, 3]) {
+      expect(found.kind === "hit" && found.samples.read(i), `sample ${i}`).toEqual(samples.read(i));
+    }
+  });
+
+  it("that vanishes while samples are read from it is named", async () => {
+    const directory = await temporaryDirectory();
+    await writeCache(directory, DIGEST, someSamples());
+    const found = await readCache(directory, DIGEST);
+    await rm(cacheFile(directory, DIGEST));
+    expect(await codesOf(() => found.kind === "hit" && found.samples.read(0))).toEqual(["data.unreadable"]);
   });
 
   it("notices any damaged byte", async () => {

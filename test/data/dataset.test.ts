@@ -1,10 +1,15 @@
 import { appendFile, chmod, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { cacheFile } from "../../data/cache.ts";
-import { type DatasetOptions, prepareDataset } from "../../data/dataset.ts";
+import { type DatasetOptions, type PreparedDataset, prepareDataset } from "../../data/dataset.ts";
+import type { PackedDataset } from "../../data/pack.ts";
 import { LISTED_PROBLEMS } from "../../data/problems.ts";
+import type { RowSource } from "../../data/row-source.ts";
 import { formatStatistics } from "../../data/statistics.ts";
 import type { DatasetProgress } from "../../data/tokenize.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
@@ -58,7 +63,16 @@ async function optionsFor(
   };
 }
 const prepare = async (lines: readonly (object | string)[], changes?: Changes) =>
-  prepareDataset(await optionsFor(lines, changes));
+  laidOut(await prepareDataset(await optionsFor(lines, changes)));
+
+/** With all rows, in order. */
+function laidOut({ train, validation, ...rest }: PreparedDataset) {
+  const all = (source: RowSource): PackedDataset =>
+    source.read(Uint32Array.from({ length: source.rows }, (_, row) => row));
+  // Rows are what is promised of them before they are read.
+  expect(all(train).supervised).toEqual(train.supervised);
+  return { ...rest, train: all(train), validation: validation === null ? null : all(validation) };
+}
 
 const pair = (prompt: string, completion: string): object => ({ prompt, completion });
 const code = (character: string): number => character.charCodeAt(0);
@@ -298,6 +312,17 @@ describe("the digest", () => {
   });
 });
 
+/** Bytes that typed arrays hold once nothing can be collected any more. */
+async function heldByArrays(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (let pass = 0; pass < 3; pass++) {
+    await setImmediate(); // Out of the promises that still hold some.
+    collect();
+  }
+  return process.memoryUsage().arrayBuffers;
+}
+
 describe("the token cache", () => {
   const phases = async (options: DatasetOptions): Promise<string[]> => {
     const seen = new Set<string>();
@@ -308,9 +333,10 @@ describe("the token cache", () => {
   it("gives the same rows without tokenizing again, also for another seed or sequence", async () => {
     const cacheDirectory = await temporaryDirectory();
     const options = await optionsFor([pair("p", "q"), pair("r", "s")], { cacheDirectory });
-    const first = await prepareDataset(options);
+    const first = laidOut(await prepareDataset(options));
     expect(await phases(options)).toEqual(["reading"]);
-    expect(await prepareDataset(options)).toEqual(first);
+    expect(laidOut(await prepareDataset(options))).toEqual(first);
+    expect(laidOut(await prepareDataset({ ...options, cacheDirectory: null }))).toEqual(first);
     expect(await phases({ ...options, seed: 9, sequence: { ...options.sequence, length: 16 } })).toEqual([
       "reading",
     ]);
@@ -319,13 +345,29 @@ describe("the token cache", () => {
     expect(await phases(options)).toEqual(["reading", "tokenizing"]);
   });
 
+  it("is where rows are read from: memory does not grow with their tokens", async () => {
+    const cacheDirectory = await temporaryDirectory();
+    const ids = Array.from({ length: 1000 }, (_, t) => t % 256);
+    const options = await optionsFor(new Array(1000).fill({ input_ids: ids, labels: ids }), {
+      cacheDirectory,
+      dataset: { format: "tokens" },
+      sequence: { length: 1000 },
+    });
+    await prepareDataset(options);
+    const before = await heldByArrays();
+    const { train } = await prepareDataset(options);
+    expect(train.rows).toBe(1000);
+    // A window of 64 KiB and a few numbers a row; the tokens and labels are 8 MB, the rows would be 16 MB.
+    expect((await heldByArrays()) - before).toBeLessThan(2 ** 20);
+  });
+
   it("is rebuilt with a warning when it is damaged", async () => {
     const cacheDirectory = await temporaryDirectory();
     const options = await optionsFor([pair("p", "q")], { cacheDirectory });
-    const first = await prepareDataset(options);
+    const first = laidOut(await prepareDataset(options));
     const [name] = await readdir(cacheDirectory);
-    await writeFile(cacheFile(cacheDirectory, name!.replace(".tokens", "")), "garbage");
-    const second = await prepareDataset(options);
+    await writeFile(cacheFile(cacheDirectory, name!.replace(".samples", "")), "garbage");
+    const second = laidOut(await prepareDataset(options));
     expect(second.train).toEqual(first.train);
     expect(second.diagnostics).toMatchObject([{ code: "data.cache-damaged", severity: "warning" }]);
     expect((await prepareDataset(options)).diagnostics).toEqual([]);

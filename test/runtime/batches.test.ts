@@ -1,20 +1,27 @@
 import { describe, expect, it } from "vitest";
-import type { PackedDataset } from "../../data/pack.ts";
+import type { RowSource } from "../../data/row-source.ts";
 import { packedBatches } from "../../runtime/batches.ts";
 import { toyPlan } from "./helpers.ts";
 
 /** Row r holds the token r; every row has r supervised tokens. */
-function dataset(rows: number): PackedDataset {
-  const of = (value: (row: number) => number) => Int32Array.from({ length: rows }, (_, row) => value(row));
-  const zeros = of(() => 0);
+function dataset(rows: number): RowSource {
   return {
     sequenceLength: 1,
     rows,
-    tokens: of((row) => row),
-    labels: zeros,
-    positions: zeros,
-    segmentStart: zeros,
-    supervised: of((row) => row),
+    supervised: Int32Array.from({ length: rows }, (_, row) => row),
+    read: (chosen) => {
+      const zeros = new Int32Array(chosen.length);
+      const numbers = Int32Array.from(chosen);
+      return {
+        sequenceLength: 1,
+        rows: chosen.length,
+        tokens: numbers,
+        labels: zeros,
+        positions: zeros,
+        segmentStart: zeros,
+        supervised: numbers,
+      };
+    },
   };
 }
 
