@@ -4,7 +4,7 @@ import { archiveCell, type EmbeddedFile } from "./archive.ts";
 import { HELPERS } from "./cells/helpers.ts";
 import { NATIVE, NODE } from "./cells/install.ts";
 import { MACHINE } from "./cells/machine.ts";
-import { CHOOSE, DATA, EXECUTE, MERGE, SUMMARY } from "./cells/train.ts";
+import { CHOOSE, DATA, EVALUATE, EXECUTE, MERGE, SUMMARY } from "./cells/train.ts";
 import { code, markdown, type Notebook, notebook, pythonValue } from "./notebook.ts";
 import type { RecipeFiles } from "./recipe-files.ts";
 
@@ -43,6 +43,7 @@ export function trainingNotebook(parts: NotebookParts): Notebook {
     markdown("run-title", "## Training"),
     code("execute", EXECUTE),
     markdown("result-title", "## What it learned"),
+    code("evaluate", EVALUATE),
     code("merge", MERGE),
     code("summary", SUMMARY),
   ]);
@@ -58,7 +59,7 @@ const TITLE = (
 ): string => `# A LoRA fine-tune, compiled and executed by lema ${version}
 
 Everything stands in this notebook: lema with its native sources, the recipe, the data or how to build it. It
-looks at the machine, plans for what it finds, trains and merges. What is kept lies in \`run\` and \`merged\`.
+looks at the machine, plans for what it finds, trains, evaluates and merges. What is kept lies in \`run\` and \`merged\`.
 
 \`\`\`yaml
 ${recipe.trimEnd()}

@@ -1,4 +1,4 @@
-/** `lema kaggle build`: a recipe as a notebook that trains it on Kaggle. */
+/** `lema kaggle build`: a recipe as two notebooks: one that trains it on Kaggle, one that talks to the result. */
 import { mkdir, readFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
@@ -15,6 +15,7 @@ import {
 import { type Notebook, notebookText } from "../../kaggle/notebook.ts";
 import { packageFiles } from "../../kaggle/package-files.ts";
 import { recipeFiles } from "../../kaggle/recipe-files.ts";
+import { replyNotebook } from "../../kaggle/reply-notebook.ts";
 import { trainingNotebook } from "../../kaggle/training-notebook.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
@@ -39,11 +40,11 @@ const LARGEST_NOTEBOOK = 1e6;
 export function registerBuild(kaggle: Command, context: CommandContext): void {
   kaggle
     .command("build")
-    .description("write a notebook that trains a recipe on Kaggle")
+    .description("write a notebook that trains a recipe on Kaggle, and one that talks to the result")
     .argument("<recipe>", "recipe file")
     .option("-o, --out <directory>", "where to write them (default: kaggle/NAME of the recipe)")
     .option("--user <name>", "account on Kaggle (default: KAGGLE_USERNAME)")
-    .option("--name <name>", "what the notebook is called (default: the recipe's name)")
+    .option("--name <name>", "what the notebooks are called (default: the recipe's name)")
     .option(
       "--accelerator <name>",
       "GPU as Kaggle calls it, such as NvidiaTeslaT4 or NvidiaTeslaP100, or none (default: as the recipe's memory asks)",
@@ -54,7 +55,7 @@ export function registerBuild(kaggle: Command, context: CommandContext): void {
       "a dataset on Kaggle, USER/NAME, found below /kaggle/input; repeatable",
       attach,
     )
-    .option("--public", "let everybody see the notebook")
+    .option("--public", "let everybody see the notebooks")
     .option("--json", "print the result as JSON")
     .action(context.action((recipe: string, options: BuildOptions) => build(recipe, options, context)));
 }
@@ -85,9 +86,16 @@ async function build(file: string, options: BuildOptions, context: CommandContex
     datasets: options.attach ?? [],
     notebooks: [],
   };
-  const training: NotebookIdentity = { user, slug: slugOf(options.name ?? stem, "train") };
+  const named = (purpose: "train" | "chat"): NotebookIdentity => ({
+    user,
+    slug: slugOf(options.name ?? stem, purpose),
+  });
   const out = resolve(io.cwd, options.out ?? join("kaggle", stem));
-  const written = [await write(join(out, "train"), trainingNotebook(parts), training, machine)];
+  const attachedRun = { ...machine, notebooks: [named("train")] };
+  const written = [
+    await write(join(out, "train"), trainingNotebook(parts), named("train"), machine),
+    await write(join(out, "chat"), replyNotebook(parts), named("chat"), attachedRun),
+  ];
   const shown = written.map(({ directory, ...rest }) => ({
     directory: relative(io.cwd, directory) || ".",
     ...rest,

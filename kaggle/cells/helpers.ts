@@ -14,12 +14,14 @@ WORK = folder("LEMA_WORK", "/tmp/lema", "lema-work")  # what goes with the sessi
 INPUT = folder("LEMA_INPUT", "/kaggle/input", "lema-input")  # what is attached to the notebook
 LEMA, PROJECT = WORK / "lema", WORK / "project"
 
-def run(*argv, cwd=None):
-    """Runs a program and shows what it prints as it comes. A failure ends the notebook."""
+def run(*argv, cwd=None, lines=()):
+    """Runs a program on some lines of input and shows what it prints as it comes. A failure ends the notebook."""
     argv = [str(part) for part in argv]
     print("$", *argv, flush=True)
     with subprocess.Popen(argv, cwd=cwd or PROJECT, text=True, errors="replace",
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        process.stdin.write("".join(f"{line}\\n" for line in lines))
+        process.stdin.close()
         for line in process.stdout:
             print(line, end="", flush=True)
     if process.returncode != 0:

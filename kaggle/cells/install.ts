@@ -17,8 +17,8 @@ if major(NODE) < 20:
     NODE = install_node()
 print("Node.js", ask(NODE, "--version"), NODE)
 
-def lema(*argv):
-    run(NODE, LEMA / "bin/lema.js", *argv)
+def lema(*argv, lines=()):
+    run(NODE, LEMA / "bin/lema.js", *argv, lines=lines)
 
 def doctor():
     done = subprocess.run([str(NODE), str(LEMA / "bin/lema.js"), "doctor", "--json", "--directory", str(KEEP)],

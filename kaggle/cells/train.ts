@@ -1,4 +1,4 @@
-/** The cells that train: data, model, machine's choice, plan, run, merge. `SETTINGS` comes before them. */
+/** The cells that train: data, model, machine's choice, plan, run, evaluation, merge. `SETTINGS` comes before them. */
 
 export const DATA = `
 builder = SETTINGS["builder"]
@@ -62,12 +62,21 @@ export const EXECUTE = `
 lema("exec", RUN / "plan.json", "--backend", BACKEND)
 `;
 
+export const EVALUATE = `
+WEIGHTS = sum(path.stat().st_size for path in (PROJECT / SETTINGS["model"]).glob("*.safetensors"))
+if SETTINGS["heldOut"]:
+    # A large model takes its time over a reply: it is asked less, and its base is not.
+    extent = ["--limit", 20] if WEIGHTS > 2e9 else ["--limit", 100, "--base"]
+    lema("eval", RUN, "--questions", SETTINGS["heldOut"], *extent)
+else:
+    print("no held-out questions lie beside the dataset: the validation losses above are the measure")
+`;
+
 export const MERGE = `
-size = sum(path.stat().st_size for path in (PROJECT / SETTINGS["model"]).glob("*.safetensors"))
 free = shutil.disk_usage(KEEP).free
-MERGED = (KEEP if 1.1 * size < free else WORK) / "merged"
+MERGED = (KEEP if 1.1 * WEIGHTS < free else WORK) / "merged"
 if MERGED.parent != KEEP:
-    print(f"a merged model of {size / 1e9:.1f} GB does not fit beside the run: it is written to {MERGED} and goes with the session;")
+    print(f"a merged model of {WEIGHTS / 1e9:.1f} GB does not fit beside the run: it is written to {MERGED} and goes with the session;")
     print("push it from here, or merge the adapter at home: lema merge ADAPTER -o DIR")
 lema("merge", RUN, "-o", MERGED)
 `;

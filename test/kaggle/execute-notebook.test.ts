@@ -6,6 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,45 +17,24 @@ import {
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeLlama } from "../../models/make-llama.ts";
 import { runSchema } from "../../schemas/run.ts";
 import { platformManifest } from "../../scripts/package/manifests.ts";
 import { lema } from "../cli/run-in-process.ts";
 import { MockHub } from "../hub/mock-hub.ts";
+import { DATASET_OPTIONS, makeTinyProject } from "./tiny-project.ts";
 
 const python = spawnSync("python3", ["--version"]).status === 0;
 const RUNNER = resolve(import.meta.dirname, "run_cells.py");
 
-/** Made for a P100: what is here is no such thing. */
-const RECIPE = `lema: 1
-model: org/model
-dataset: {path: data/reply.jsonl, format: chat, template: lema-reply, validation: 10%}
-sequence: {length: 512, truncation: drop}
-adapter: {rank: 2, targets: all-linear}
-training: {steps: 2, batch_size: 2, learning_rate: 1e-3, precision: fp16}
-memory: {vram: 2 GiB, ram: 1 GiB}
-hardware: p100
-output: runs/tiny
-`;
-
 const hub = new MockHub();
 let root: string;
+const TRAINING = (): string => at("kaggle/tiny/train/lema-tiny-train.ipynb");
 const at = (...path: readonly string[]): string => join(root, ...path);
 
 beforeAll(async () => {
   await hub.start();
   root = mkdtempSync(join(tmpdir(), "lema-notebook-"));
-  await makeLlama({
-    directory: at("model"),
-    hiddenSize: 32,
-    intermediateSize: 64,
-    layers: 2,
-    heads: 2,
-    vocabSize: 259,
-    maxPositions: 512,
-    dtype: "f16",
-    seed: 1,
-  });
+  await makeTinyProject(root, "org/model");
   for (const name of ["config.json", "tokenizer.json", "tokenizer_config.json"])
     hub.put(name, readFileSync(at("model", name)));
   hub.put("model.safetensors", readFileSync(at("model/model.safetensors")), true);
@@ -68,9 +48,7 @@ beforeAll(async () => {
   // A machine that has been measured is not measured again.
   mkdirSync(at("config/lema"), { recursive: true });
   copyFileSync("recipes/hardware/cpu-2core.yaml", at("config/lema/hardware.yaml"));
-  writeFileSync(at("tiny.yaml"), RECIPE);
-  const build = ["dataset", "build", "-o", "data/reply.jsonl", "--examples", "24", "--held-out", "3"];
-  expect((await lema(build, { cwd: root })).exit).toBe(0);
+  expect((await lema(["dataset", "build", ...DATASET_OPTIONS], { cwd: root })).exit).toBe(0);
   const { exit, stderr } = await lema(["kaggle", "build", "tiny.yaml", "--user", "someone"], { cwd: root });
   expect(exit, stderr).toBe(0);
 });
@@ -115,15 +93,14 @@ async function session(
 }
 
 describe.runIf(python)("the training notebook", () => {
-  it("unpacks lema, builds the data, pulls the model, plans for this machine, trains and merges", async () => {
-    const { exit, text } = await session(
-      at("kaggle/tiny/train/lema-tiny-train.ipynb"),
-      "first",
-      at("attached"),
-      {
-        "nvidia-smi": "#!/bin/sh\nexit 9\n",
-      },
-    );
+  let first: Awaited<ReturnType<typeof session>>;
+
+  beforeAll(async () => {
+    first = await session(TRAINING(), "first", at("attached"), { "nvidia-smi": "#!/bin/sh\nexit 9\n" });
+  });
+
+  it("unpacks lema, builds the data, pulls the model, plans for this machine, trains and merges", () => {
+    const { exit, text } = first;
     expect(exit, text).toBe(0);
     expect(text).toMatch(/^native module: attached, .*lema\.node$/m);
     expect(text).toContain("runs on the processor, not on a GPU: there is none\n");
@@ -137,6 +114,27 @@ describe.runIf(python)("the training notebook", () => {
     expect(record).toMatchObject({ status: "finished", steps: 2, backend: "cpu" });
     expect(existsSync(at("first/kept/run/final/adapter_model.safetensors"))).toBe(true);
     expect(existsSync(at("first/kept/merged/model.safetensors"))).toBe(true);
+  });
+
+  it("asks the model and its base the held-out questions", () => {
+    expect(first.text).toMatch(/^all +3 /m);
+    expect(first.text).toMatch(/^base, asked the same +3 /m);
+  });
+
+  it.each([
+    ["the merged model", [], /^model: .*kept\/merged$/m],
+    ["the run with its base, where the merged model was not kept", ["kept/merged"], /^model: .*kept\/run$/m],
+  ])("leaves what the other notebook replies from: %s", async (what, removed, model) => {
+    const name = `replies-${removed.length}`;
+    cpSync(at("first/kept"), at(name, "attached/kept"), { recursive: true });
+    cpSync(at("attached"), at(name, "attached"), { recursive: true });
+    for (const path of removed) rmSync(at(name, "attached", path), { recursive: true });
+    const notebook = at("kaggle/tiny/chat/lema-tiny-chat.ipynb");
+    const { exit, text } = await session(notebook, name, at(name, "attached"));
+    expect(exit, `${what}: ${text}`).toBe(0);
+    expect(text).toMatch(model);
+    const replies = text.slice(text.indexOf("[reply]"));
+    expect(replies.match(/lema\.js chat /g)).toHaveLength(2);
   });
 
   it("says which GPU it found, and why it runs on the processor all the same", async () => {
@@ -171,7 +169,7 @@ describe.runIf(python)("the training notebook", () => {
   });
 
   it("refuses a notebook that was damaged", async () => {
-    const path = at("kaggle/tiny/train/lema-tiny-train.ipynb");
+    const path = TRAINING();
     const content = JSON.parse(readFileSync(path, "utf8")) as { cells: { id: string; source: string }[] };
     const cell = content.cells.find(({ id }) => id === "recipe")!;
     cell.source = cell.source.replace(/"""\n(.)/, (_, first: string) => `"""\n${first === "A" ? "B" : "A"}`);
