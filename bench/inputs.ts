@@ -5,6 +5,7 @@ import { openCheckpoint } from "../models/checkpoint.ts";
 import { describeLlama } from "../models/describe-llama.ts";
 import { digestCheckpoint } from "../models/digest.ts";
 import { LLAMA_LINEARS, readLlamaConfig } from "../models/llama.ts";
+import { uniformLora } from "../models/lora.ts";
 import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
 import { type Inputs, numericsFor } from "../schemas/inputs.ts";
 import { opTableHash } from "../schemas/op-table.ts";
@@ -26,7 +27,7 @@ export async function readInputs(recipe: Recipe, hardware: HardwareProfile): Pro
   const { config, diagnostics } = readLlamaConfig(checkpoint.config);
   if (!config) throw new Error(JSON.stringify(diagnostics));
   const { rank, alpha, rslora } = recipe.adapter;
-  const lora = { rank, alpha, rslora, targets: LLAMA_LINEARS };
+  const lora = uniformLora(config.layers, { rank, alpha, rslora, targets: LLAMA_LINEARS });
   const numerics = numericsFor(recipe.training.precision, recipe.sequence.length, config.vocabSize);
   const files = checkpoint.files.map((file) => ({ ...file, digest: digests.files.get(file.id)! }));
   const { tensors, config: rawConfig } = checkpoint;
@@ -39,13 +40,13 @@ export async function readInputs(recipe: Recipe, hardware: HardwareProfile): Pro
       rawConfig,
       sequenceLength,
       numerics,
-      lora,
+      lora: lora.layers,
       files,
       tensors,
       digests: digests.tensors,
     }),
     numerics,
-    adapter: { ...lora, base_model: recipe.model, from: null },
+    adapter: { ...lora.config, base_model: recipe.model, from: null },
     dataset: null,
     tokenizer: null,
     lema_version: "0.0.0",

@@ -6,10 +6,11 @@
  */
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ADAPTER_WEIGHTS_FILE } from "../models/adapter-file.ts";
 import { INDEX_FILE, readIndex, SINGLE_FILE, TOKENIZER_FILES } from "../models/checkpoint.ts";
 import { OTHER_FILES } from "../models/model-files.ts";
 import { checkSpace } from "../models/output-directory.ts";
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "../models/peft.ts";
+import { ADAPTER_CONFIG_FILE } from "../models/peft-settings.ts";
 import { PULL_RECORD_FILE, type PullRecord, readPullRecord } from "../models/pull-record.ts";
 import { refuse } from "../models/refuse.ts";
 import { type HubClient, type HubFile, type HubRevision, hubError, readRevision } from "./client.ts";

@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import type { Diagnostic } from "../schemas/diagnostic.ts";
+import { ADAPTER_WEIGHTS_FILE, digestAdapter, readAdapterHeader } from "./adapter-file.ts";
 import {
   LLAMA_LINEARS,
   type LlamaLinear,
@@ -15,14 +16,17 @@ import {
   storageDType,
 } from "./llama.ts";
 import type { LlamaConfig } from "./llama-config.ts";
-import { loraScaling } from "./lora.ts";
-import { ADAPTER_WEIGHTS_FILE, digestAdapter, readAdapterHeader } from "./peft.ts";
-import { type ModuleSettings, readModuleSettings } from "./peft-settings.ts";
+import { type LoraConfig, loraScaling } from "./lora.ts";
+import { type AdapterSettings, readAdapterSettings } from "./peft-settings.ts";
 import { refuse } from "./refuse.ts";
 import type { SafetensorsHeader, SafetensorsTensor } from "./safetensors.ts";
 
 /** W becomes W + scaling · B·A. */
 export interface LoraModule {
+  readonly layer: number;
+  readonly linear: LlamaLinear;
+  /** Such as `model.layers.0.self_attn.q_proj`. */
+  readonly path: string;
   /** Name of W [outputs, inputs] in the checkpoint. */
   readonly weight: string;
   readonly rank: number;
@@ -38,6 +42,8 @@ export interface AdapterModules {
   readonly path: string;
   /** By name of the weight they change. */
   readonly modules: ReadonlyMap<string, LoraModule>;
+  /** As adapter_config.json has them. */
+  readonly settings: Omit<LoraConfig, "targets">;
   readonly baseModel: string | null;
   /** `sha256:…` of the weight file. */
   readonly digest: string;
@@ -49,11 +55,11 @@ const FACTOR = /^base_model\.model\.(model\.layers\.(\d+)\.((?:self_attn|mlp)\.(
 
 /** Reads the adapter in `directory` for a model. Throws `adapter.*` and `weights.*` diagnostics. */
 export async function readAdapterModules(directory: string, model: LlamaConfig): Promise<AdapterModules> {
-  const settings = await readModuleSettings(directory);
+  const settings = await readAdapterSettings(directory);
   const path = join(directory, ADAPTER_WEIGHTS_FILE);
   const header = await readAdapterHeader(path);
   const modules = new Map<string, LoraModule>();
-  for (const [module, { linear, factors }] of pairFactors(header, model, path)) {
+  for (const [module, { layer, linear, factors }] of pairFactors(header, model, path)) {
     const { rank, alpha, rslora } = settings.of(module);
     const [outputs, inputs] = llamaLinearShapes(model)[linear];
     const [a, b] = [factors.get("A"), factors.get("B")];
@@ -63,15 +69,18 @@ export async function readAdapterModules(directory: string, model: LlamaConfig):
     checkFactor(a, [rank, inputs], path);
     checkFactor(b, [outputs, rank], path);
     const weight = `${module}.weight`;
-    modules.set(weight, { weight, rank, scaling: loraScaling({ rank, alpha, rslora }), a, b });
+    const scaling = loraScaling({ rank, alpha, rslora });
+    modules.set(weight, { layer, linear, path: module, weight, rank, scaling, a, b });
   }
   if (modules.size === 0) refuse("adapter.wrong-tensors", path, "holds no tensors");
   checkEverywhere(settings, modules, model, path);
-  const { baseModel, diagnostics } = settings;
-  return { path, modules, baseModel, digest: await digestAdapter(path, header), diagnostics };
+  const { of: _, everywhere: __, baseModel, diagnostics, ...common } = settings;
+  const digest = await digestAdapter(path, header);
+  return { path, modules, settings: common, baseModel, digest, diagnostics };
 }
 
 interface Pair {
+  readonly layer: number;
   readonly linear: LlamaLinear;
   readonly factors: Map<string, SafetensorsTensor>;
 }
@@ -94,7 +103,7 @@ function pairFactors(header: SafetensorsHeader, model: LlamaConfig, path: string
       const what = `holds ${tensor.name}, and the model has only ${model.layers} layers`;
       return refuse("adapter.wrong-tensors", path, what, "the adapter was trained on another model");
     }
-    const pair = pairs.get(module) ?? { linear, factors: new Map() };
+    const pair = pairs.get(module) ?? { layer: Number(layer), linear, factors: new Map() };
     pairs.set(module, pair);
     pair.factors.set(factor, tensor);
   }
@@ -117,7 +126,7 @@ function checkFactor(
 
 /** An adapter that names `q_proj` and has it in some layers only was cut off. */
 function checkEverywhere(
-  { everywhere }: ModuleSettings,
+  { everywhere }: AdapterSettings,
   modules: ReadonlyMap<string, LoraModule>,
   { layers }: LlamaConfig,
   path: string,

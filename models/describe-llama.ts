@@ -1,6 +1,6 @@
 /**
- * A Llama as the planner sees it: the tensors it uses, its graphs, and which of them each layer runs. Layers whose
- * weights are stored in different dtypes run different graphs.
+ * A Llama as the planner sees it: the tensors it uses, its graphs, and which of them each layer runs. Layers
+ * that are stored or adapted differently run different graphs.
  */
 import { invariant } from "../schemas/diagnostic.ts";
 import type {
@@ -16,24 +16,22 @@ import type { JsonObject } from "./field-reader.ts";
 import {
   allLlamaTensors,
   type LlamaConfig,
-  type LlamaLinear,
   llamaOuterTensors,
   llamaTensors,
   ropeInverseFrequencies,
   storageDType,
 } from "./llama.ts";
 import { llamaBlock, llamaLastNorm, llamaNorm, llamaTables } from "./llama-graph.ts";
-import { type LoraSettings, loraParameters, loraScaling } from "./lora.ts";
+import { type LayerLora, loraParameters } from "./lora.ts";
 import type { SafetensorsDType } from "./safetensors.ts";
-
-type AdaptedLora = LoraSettings & { readonly targets: readonly LlamaLinear[] };
 
 export interface DescribeOptions {
   readonly config: LlamaConfig;
   /** config.json as it stands. */
   readonly rawConfig: JsonObject;
   readonly numerics: Numerics;
-  readonly lora: AdaptedLora;
+  /** Of each layer. */
+  readonly lora: readonly LayerLora[];
   readonly files: readonly InputFile[];
   readonly tensors: ReadonlyMap<
     string,
@@ -50,7 +48,7 @@ export function describeLlama(
   return describe(options, (graphs) => ({ step: graphs(options.sequenceLength, null), generation: null }));
 }
 
-/** The model of a generation with room for `capacity` positions; without targets it has no adapter. Requires that `checkLlamaTensors` found nothing. */
+/** The model of a generation with room for `capacity` positions; where no layer is adapted it has no adapter. Requires that `checkLlamaTensors` found nothing. */
 export function describeLlamaGeneration(
   options: DescribeOptions & { readonly capacity: number },
 ): ModelDescription {
@@ -75,8 +73,8 @@ function describe(
   const tensors = allLlamaTensors(config).map(({ name }) => describeTensor(name, options));
   const storage = new Map(tensors.map((tensor) => [tensor.name, tensor.storage]));
   const { embedding, norm, head } = llamaOuterTensors(config);
-  /** Storage dtypes of the weights of each graph. */
-  const storages: Record<string, DType>[] = [];
+  /** Storage dtypes of the weights of each graph, and what is adapted in it. */
+  const kinds: { readonly storage: Record<string, DType>; readonly lora: LayerLora }[] = [];
   const graphOf = new Map<string, number>();
   const blocks = Array.from({ length: config.layers }, (_, layer): BlockDescription => {
     const weights = Object.fromEntries(
@@ -85,23 +83,23 @@ function describe(
     const dtypes = Object.fromEntries(
       Object.entries(weights).map(([local, name]) => [local, storage.get(name)!]),
     );
-    const key = JSON.stringify(dtypes);
+    const adapted = lora[layer]!;
+    const key = JSON.stringify([dtypes, ...adapted]);
     let graph = graphOf.get(key);
     if (graph === undefined) {
-      graph = storages.push(dtypes) - 1;
+      graph = kinds.push({ storage: dtypes, lora: adapted }) - 1;
       graphOf.set(key, graph);
     }
-    return { layer, stage: null, graph, weights, parameters: loraParameters(config, layer, lora) };
+    return { layer, stage: null, graph, weights, parameters: loraParameters(config, layer, adapted) };
   });
   const normStorage: Record<string, DType> = { norm: storage.get(norm.name)! };
-  const shape = { rank: lora.rank, scaling: loraScaling(lora), targets: new Set<string>(lora.targets) };
   const { step, generation } = choose((rows, cache) => {
     const common = { config, numerics, sequenceLength: rows };
     const normOf = cache === null ? llamaNorm : llamaLastNorm;
     return {
       rows,
       tables: llamaTables(config, rows),
-      graphs: storages.map((dtypes) => llamaBlock({ ...common, storage: dtypes, lora: shape, cache })),
+      graphs: kinds.map((kind) => llamaBlock({ ...common, ...kind, cache })),
       norm: normOf({ ...common, storage: normStorage }),
     };
   });

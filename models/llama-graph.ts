@@ -8,16 +8,8 @@
 import { type Graph, GraphBuilder } from "../schemas/graph.ts";
 import type { Numerics } from "../schemas/inputs.ts";
 import type { DType } from "../schemas/ops/define-op.ts";
-import type { LlamaConfig } from "./llama.ts";
-
-/** LoRA on one linear: y += scaling · (x·Aᵀ)·Bᵀ (Hu et al. 2021, eq. 3). */
-export interface LoraShape {
-  readonly rank: number;
-  /** alpha / rank, or alpha / √rank for rank-stabilized LoRA. */
-  readonly scaling: number;
-  /** Local names of the adapted linears, such as `q_proj`. */
-  readonly targets: ReadonlySet<string>;
-}
+import type { LlamaConfig, LlamaLinear } from "./llama.ts";
+import type { LayerLora } from "./lora.ts";
 
 export interface LlamaGraphOptions {
   readonly config: LlamaConfig;
@@ -25,7 +17,7 @@ export interface LlamaGraphOptions {
   readonly numerics: Numerics;
   /** Storage dtype of each block weight by local name. */
   readonly storage: Readonly<Record<string, DType>>;
-  readonly lora: LoraShape | null;
+  readonly lora: LayerLora;
   /**
    * Positions that a key/value cache has room for: generation, where the S positions of a run are the next ones and
    * see all before them. Null: training, where a row is whole and positions see those before them in their segment.
@@ -46,7 +38,7 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
   g.value("sine", ["B", S, D / 2], "f32", { origin: { kind: "input" } });
 
   const normalized = norm(g, options, "x", "input_layernorm");
-  const heads = (projection: string, count: number) => {
+  const heads = (projection: LlamaLinear, count: number) => {
     const flat = linear(normalized, projection, [H, count * D]);
     return g.view(flat, `${projection}.heads`, ["B", S, count, D]);
   };
@@ -189,22 +181,24 @@ function rotate(g: GraphBuilder, x: string, y: string, shape: readonly (number |
   return y;
 }
 
-/** Returns a function that adds one linear, with its LoRA branch when the recipe adapts it. */
+/** Returns a function that adds one linear, with its LoRA branch where the layer has one. */
 function linearBuilder(g: GraphBuilder, { sequenceLength: S, numerics, storage, lora }: LlamaGraphOptions) {
   const { activation, row_tile, column_tile } = numerics;
-  return (x: string, name: string, [inputs, outputs]: readonly [number, number]): string => {
+  return (x: string, name: LlamaLinear, [inputs, outputs]: readonly [number, number]): string => {
+    const adapted = lora.get(name);
     g.value(name, [outputs, inputs], storage[name]!, { origin: { kind: "weight" } });
     const y = g.value(`${name}.y`, ["B", S, outputs], "f32", { gradient: activation });
     g.call("linear", { x, w: name, y }, { alpha: 1, row_tile, column_tile });
-    if (lora?.targets.has(name)) {
-      const a = g.value(`${name}.lora_A`, [lora.rank, inputs], "f32", { origin: { kind: "parameter" } });
-      const b = g.value(`${name}.lora_B`, [outputs, lora.rank], "f32", { origin: { kind: "parameter" } });
-      const low = g.value(`${name}.low`, ["B", S, lora.rank], activation, { gradient: activation });
+    if (adapted !== undefined) {
+      const { rank, scaling } = adapted;
+      const a = g.value(`${name}.lora_A`, [rank, inputs], "f32", { origin: { kind: "parameter" } });
+      const b = g.value(`${name}.lora_B`, [outputs, rank], "f32", { origin: { kind: "parameter" } });
+      const low = g.value(`${name}.low`, ["B", S, rank], activation, { gradient: activation });
       g.call("linear", { x, w: a, y: low }, { alpha: 1, row_tile, column_tile });
       g.call(
         "linear",
         { x: low, w: b, y: { add: y } },
-        { alpha: Math.fround(lora.scaling), row_tile, column_tile },
+        { alpha: Math.fround(scaling), row_tile, column_tile },
       );
     }
     return y;

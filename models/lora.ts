@@ -13,6 +13,40 @@ export interface LoraSettings {
   readonly rslora: boolean;
 }
 
+/** One adapted linear: y += scaling · (x·Aᵀ)·Bᵀ with A [rank, inputs], B [outputs, rank] (Hu et al. 2021, eq. 3). */
+export interface LoraShape {
+  readonly rank: number;
+  readonly scaling: number;
+}
+
+/** The adapted linears of one layer, in the order of the block. */
+export type LayerLora = ReadonlyMap<LlamaLinear, LoraShape>;
+
+/** Exceptions from one setting, as regular expressions over module paths; the first that matches counts. */
+export type LoraPattern = readonly (readonly [pattern: string, value: number])[];
+
+/** What adapter_config.json says of an adapter's shape. */
+export interface LoraConfig extends LoraSettings {
+  /** Names of linears, or paths of modules where a linear is adapted in some layers only. */
+  readonly targets: readonly string[];
+  readonly rank_pattern: LoraPattern;
+  readonly alpha_pattern: LoraPattern;
+}
+
+/** One rank and one scaling on `targets` in each of `layers` layers. */
+export function uniformLora(
+  layers: number,
+  settings: LoraSettings & { readonly targets: readonly LlamaLinear[] },
+): { readonly config: LoraConfig; readonly layers: readonly LayerLora[] } {
+  const { rank, alpha, rslora, targets } = settings;
+  const shape = { rank, scaling: loraScaling(settings) };
+  const layer: LayerLora = new Map(targets.map((target) => [target, shape]));
+  return {
+    config: { rank, alpha, rslora, targets, rank_pattern: [], alpha_pattern: [] },
+    layers: Array.from({ length: layers }, () => layer),
+  };
+}
+
 /**
  * The factor of B·A·x: alpha / rank (Hu et al. 2021, section 4.1), or alpha / √rank for rank-stabilized LoRA
  * (Kalajdzievski 2023, theorem 3.2).
@@ -43,13 +77,9 @@ export function resolveTargets(targets: "all-linear" | readonly string[]): {
 }
 
 /** The LoRA factors of layer `layer`: A [rank, inputs] and B [outputs, rank] of each target. */
-export function loraParameters(
-  config: LlamaConfig,
-  layer: number,
-  { rank, targets }: { rank: number; targets: readonly LlamaLinear[] },
-): ParameterDescription[] {
+export function loraParameters(config: LlamaConfig, layer: number, lora: LayerLora): ParameterDescription[] {
   const shapes = llamaLinearShapes(config);
-  return targets.flatMap((target) => {
+  return [...lora].flatMap(([target, { rank }]) => {
     const [outputs, inputs] = shapes[target];
     const a = { local: `${target}.lora_A`, name: peftName(layer, target, "A"), shape: [rank, inputs] };
     const b = { local: `${target}.lora_B`, name: peftName(layer, target, "B"), shape: [outputs, rank] };

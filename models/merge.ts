@@ -7,12 +7,12 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { invariant } from "../schemas/diagnostic.ts";
 import { alignUp } from "../schemas/units.ts";
+import { readFactor } from "./adapter-file.ts";
 import type { AdapterModules, LoraModule } from "./adapter-modules.ts";
 import type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
 import { decodeFloats, encodeFloats, type FloatDType } from "./float-codec.ts";
 import { allLlamaTensors, storageDType } from "./llama.ts";
 import type { LlamaConfig } from "./llama-config.ts";
-import { readFactor } from "./peft.ts";
 import { refuse } from "./refuse.ts";
 import { readExactly, type SafetensorsDType, unreadable } from "./safetensors.ts";
 import type { StreamedTensor } from "./safetensors-writer.ts";

@@ -3,12 +3,14 @@
  * LoraConfig, sorted, in the notation of Python's json.dumps(indent=2, sort_keys=True). The one freedom PEFT leaves,
  * the order of `target_modules` (a Python set), is alphabetical here.
  */
-import type { LoraSettings } from "./lora.ts";
+import type { LoraPattern, LoraSettings } from "./lora.ts";
 
 export const PEFT_VERSION = "0.21.2";
 
 export interface PeftConfig extends LoraSettings {
   readonly targets: readonly string[];
+  readonly rankPattern: LoraPattern;
+  readonly alphaPattern: LoraPattern;
   /** Directory or Hub id of the base model. */
   readonly baseModel: string | null;
 }
@@ -54,13 +56,16 @@ export const PEFT_DEFAULTS: Readonly<Record<string, string>> = {
 };
 
 /** The file's text. */
-export function peftConfigText({ rank, alpha, rslora, targets, baseModel }: PeftConfig): string {
+export function peftConfigText(config: PeftConfig): string {
+  const { rank, alpha, rslora, targets, baseModel } = config;
   const modules = targets.toSorted().map((target) => `    ${pythonString(target)}`);
   const fields: Readonly<Record<string, string>> = {
     ...PEFT_DEFAULTS,
+    alpha_pattern: patternText(config.alphaPattern),
     base_model_name_or_path: baseModel === null ? "null" : pythonString(baseModel),
     lora_alpha: `${alpha}`,
     r: `${rank}`,
+    rank_pattern: patternText(config.rankPattern),
     target_modules: `[\n${modules.join(",\n")}\n  ]`,
     use_rslora: `${rslora}`,
   };
@@ -68,6 +73,13 @@ export function peftConfigText({ rank, alpha, rslora, targets, baseModel }: Peft
     .sort()
     .map((key) => `  "${key}": ${fields[key]}`);
   return `{\n${lines.join(",\n")}\n}`;
+}
+
+/** In the order in which they were read, since the first that matches counts; PEFT's own files are sorted. */
+function patternText(pattern: LoraPattern): string {
+  if (pattern.length === 0) return "{}";
+  const lines = pattern.map(([path, value]) => `    ${pythonString(path)}: ${value}`);
+  return `{\n${lines.join(",\n")}\n  }`;
 }
 
 /** Python escapes everything outside ASCII. */

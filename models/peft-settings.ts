@@ -1,27 +1,21 @@
 /**
  * adapter_config.json of PEFT as settings. No field is dropped silently: one that lema would train or merge
- * differently is refused.
- *
- * Two readers exist. Training needs one rank and one scaling for the whole adapter; merging takes them module by
- * module, as `rank_pattern` and `alpha_pattern` give them.
+ * differently is refused. Rank and scaling are those of a module, as `rank_pattern` and `alpha_pattern` give them.
  */
 import { join } from "node:path";
 import { type Diagnostic, DiagnosticError, exitCodeOf } from "../schemas/diagnostic.ts";
 import { FieldReader } from "./field-reader.ts";
-import type { LoraSettings } from "./lora.ts";
+import type { LoraConfig, LoraPattern, LoraSettings } from "./lora.ts";
 import { PEFT_DEFAULTS } from "./peft-config.ts";
 import { readJsonObject } from "./read-json.ts";
 
 export const ADAPTER_CONFIG_FILE = "adapter_config.json";
 
-export interface AdapterSettings extends LoraSettings {
+export interface AdapterSettings extends Omit<LoraConfig, "targets"> {
   /** What the adapter's own config says it was trained on. */
   readonly baseModel: string | null;
   /** Warnings. */
   readonly diagnostics: readonly Diagnostic[];
-}
-
-export interface ModuleSettings extends AdapterSettings {
   /** Rank, alpha and kind of scaling of the module at `path`, such as `model.layers.0.self_attn.q_proj`. */
   readonly of: (path: string) => LoraSettings;
   /** The linears that the adapter must have in every layer; null where names alone do not tell. */
@@ -42,27 +36,23 @@ const SETTINGS = ["peft_type", "r", "lora_alpha", "use_rslora", "base_model_name
 const SELECTION = ["layers_to_transform", "layers_pattern", "exclude_modules"];
 const PATTERNS = ["rank_pattern", "alpha_pattern"];
 
-/** Settings that hold for the whole adapter. Throws `adapter.*` and `model.syntax`. */
+/** Throws `adapter.*` and `model.syntax`. */
 export async function readAdapterSettings(directory: string): Promise<AdapterSettings> {
   const fields = await openConfig(directory);
-  return finish(fields, readCommon(fields, []));
-}
-
-/** Settings of each module. Throws `adapter.*` and `model.syntax`. */
-export async function readModuleSettings(directory: string): Promise<ModuleSettings> {
-  const fields = await openConfig(directory);
-  const common = readCommon(fields, [...SELECTION, ...PATTERNS]);
+  const common = readCommon(fields);
   const ranks = readPattern(fields, "rank_pattern");
   const alphas = readPattern(fields, "alpha_pattern");
   const { target_modules: targets } = fields.raw;
   const selective = SELECTION.some((name) => ![null, undefined, "[]"].includes(shown(fields.raw[name])));
   const everywhere = Array.isArray(targets) && !selective ? targets.filter(isWord) : null;
   const of = (path: string): LoraSettings => ({
-    rank: ranks(path) ?? common.rank,
-    alpha: alphas(path) ?? common.alpha,
+    rank: ranks.of(path) ?? common.rank,
+    alpha: alphas.of(path) ?? common.alpha,
     rslora: common.rslora,
   });
-  return finish(fields, { ...common, of, everywhere });
+  const patterns = { rank_pattern: ranks.pattern, alpha_pattern: alphas.pattern };
+  if (exitCodeOf(fields.diagnostics) !== 0) throw new DiagnosticError(fields.diagnostics);
+  return { ...common, ...patterns, of, everywhere, diagnostics: fields.diagnostics };
 }
 
 async function openConfig(directory: string): Promise<FieldReader> {
@@ -71,15 +61,7 @@ async function openConfig(directory: string): Promise<FieldReader> {
   return new FieldReader(await readJsonObject(file, codes), { file, invalid: "adapter.invalid-config" });
 }
 
-function finish<T>(fields: FieldReader, settings: T): T & { readonly diagnostics: readonly Diagnostic[] } {
-  if (exitCodeOf(fields.diagnostics) !== 0) throw new DiagnosticError(fields.diagnostics);
-  return { ...settings, diagnostics: fields.diagnostics };
-}
-
-function readCommon(
-  fields: FieldReader,
-  others: readonly string[],
-): LoraSettings & { readonly baseModel: string | null } {
+function readCommon(fields: FieldReader): LoraSettings & { readonly baseModel: string | null } {
   const { raw } = fields;
   if (raw.peft_type !== "LORA") {
     const hint = "lema knows LoRA";
@@ -91,7 +73,7 @@ function readCommon(
     rslora: fields.flag("use_rslora", false),
     baseModel: typeof raw.base_model_name_or_path === "string" ? raw.base_model_name_or_path : null,
   };
-  const read = [...SETTINGS, ...others];
+  const read = [...SETTINGS, ...SELECTION, ...PATTERNS];
   for (const [name, value] of Object.entries(raw)) {
     if (read.includes(name) || HARMLESS.has(name) || value === null || value === false) continue;
     if (JSON.stringify(value) === JSON.stringify(JSON.parse(PEFT_DEFAULTS[name] ?? "{}"))) continue;
@@ -109,13 +91,19 @@ function readCommon(
  * `{pattern: number}` → the number for a module's path: that of the first pattern that matches the whole path, or its
  * end from a dot on, as PEFT's `get_pattern_key` decides.
  */
-function readPattern(fields: FieldReader, name: string): (path: string) => number | undefined {
+function readPattern(
+  fields: FieldReader,
+  name: string,
+): { readonly pattern: LoraPattern; readonly of: (path: string) => number | undefined } {
   const pattern = fields.object(name);
   const entries = Object.keys(pattern?.raw ?? {}).map((key) => {
     const value = name === "rank_pattern" ? pattern!.count(key) : pattern!.positive(key);
-    return { value, matches: compile(key, pattern!) };
+    return { key, value, matches: compile(key, pattern!) };
   });
-  return (path) => entries.find(({ matches }) => matches.test(path))?.value;
+  return {
+    pattern: entries.map(({ key, value }) => [key, value] as const),
+    of: (path) => entries.find(({ matches }) => matches.test(path))?.value,
+  };
 }
 
 function compile(key: string, pattern: FieldReader): RegExp {

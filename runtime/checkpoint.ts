@@ -11,7 +11,7 @@
  */
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ADAPTER_METADATA } from "../models/peft.ts";
+import { ADAPTER_METADATA } from "../models/adapter-file.ts";
 import { peftConfigText } from "../models/peft-config.ts";
 import type { SafetensorsDType } from "../models/safetensors.ts";
 import { placedHeader } from "../models/safetensors-writer.ts";
@@ -72,8 +72,9 @@ export async function writeCheckpoint(
     sinks.push({ sink: sink.id, path: file, base: header.length });
   }
   await writeTensors(sinks);
-  const { base_model: baseModel, ...lora } = plan.adapter;
-  await writeSynced(join(partial, ADAPTER_CONFIG_FILE), peftConfigText({ ...lora, baseModel }));
+  const { base_model: baseModel, rank_pattern = [], alpha_pattern = [], ...lora } = plan.adapter;
+  const config = { ...lora, baseModel, rankPattern: rank_pattern, alphaPattern: alpha_pattern };
+  await writeSynced(join(partial, ADAPTER_CONFIG_FILE), peftConfigText(config));
   await writeSynced(join(partial, TRAINER_STATE_FILE), jsonText(trainerState(plan, state)));
   await writeSynced(join(partial, LEMA_STATE_FILE), jsonText(lemaState(plan, state)));
   const manifest = await writeManifest(partial);

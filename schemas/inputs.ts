@@ -119,6 +119,9 @@ export interface CommonInputs {
     readonly alpha: number;
     readonly rslora: boolean;
     readonly targets: readonly string[];
+    /** Other ranks and alphas, by regular expression over module paths. */
+    readonly rank_pattern: readonly (readonly [pattern: string, rank: number])[];
+    readonly alpha_pattern: readonly (readonly [pattern: string, alpha: number])[];
     /** `base_model_name_or_path` of adapter_config.json. */
     readonly base_model: string;
     /** Digest of the adapter that training starts from. */

@@ -377,6 +377,8 @@ export const planSchema = z.object({
     alpha: z.number(),
     rslora: z.boolean(),
     targets: z.array(z.string()),
+    rank_pattern: z.array(z.tuple([z.string(), z.int().positive()])).optional(),
+    alpha_pattern: z.array(z.tuple([z.string(), z.number().positive()])).optional(),
     base_model: z.string(),
   }),
 });

@@ -9,7 +9,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Checkpoint, openCheckpoint } from "../models/checkpoint.ts";
 import { digestCheckpoint } from "../models/digest.ts";
-import { ADAPTER_CONFIG_FILE } from "../models/peft.ts";
+import { ADAPTER_CONFIG_FILE } from "../models/peft-settings.ts";
 import { readJsonObject } from "../models/read-json.ts";
 import { FINAL } from "../runtime/checkpoint.ts";
 import { readMetrics } from "../runtime/metrics.ts";

@@ -9,7 +9,9 @@ import { describeLlamaGeneration } from "../models/describe-llama.ts";
 import { digestCheckpoint } from "../models/digest.ts";
 import type { JsonObject } from "../models/field-reader.ts";
 import { checkLlamaTensors, type LlamaConfig, readLlamaConfig } from "../models/llama.ts";
-import { ADAPTER_CONFIG_FILE, type PeftAdapter, readPeftAdapter } from "../models/peft.ts";
+import { uniformLora } from "../models/lora.ts";
+import { readPeftAdapter } from "../models/peft.ts";
+import { ADAPTER_CONFIG_FILE } from "../models/peft-settings.ts";
 import type { EngineOptions } from "../runtime/addon.ts";
 import { FINAL } from "../runtime/checkpoint.ts";
 import { GenerationSession } from "../runtime/generation-session.ts";
@@ -105,7 +107,7 @@ export async function planGeneration(
       request.onProgress?.(`digesting weights ${Math.floor((100 * done) / Math.max(1, total))} %`),
   });
   const numerics = numericsFor("f32", capacity, config.vocabSize);
-  const lora = settingsOf(adapter);
+  const lora = adapter ?? unadapted(config);
   request.onProgress?.("planning");
   const { plan, diagnostics } = compile({
     recipe: recipeOf(request, found, capacity, hardware),
@@ -115,13 +117,13 @@ export async function planGeneration(
       rawConfig,
       capacity,
       numerics,
-      lora,
+      lora: lora.layers,
       files: checkpoint.files.map((file) => ({ ...file, digest: digests.files.get(file.id) ?? null })),
       tensors: checkpoint.tensors,
       digests: digests.tensors,
     }),
     numerics,
-    adapter: { ...lora, base_model: checkpoint.directory, from: adapter?.digest ?? null },
+    adapter: { ...lora.config, base_model: checkpoint.directory, from: adapter?.digest ?? null },
     lema_version: lemaVersion,
     op_table: opTableHash(),
     executable: true,
@@ -183,10 +185,8 @@ async function findFiles(request: GenerationRequest): Promise<Found> {
   return { checkpoint, adapterDirectory, run: found.run };
 }
 
-function settingsOf(adapter: PeftAdapter | null) {
-  if (adapter === null) return { rank: 1, alpha: 1, rslora: false, targets: [] };
-  const { rank, alpha, rslora, targets } = adapter;
-  return { rank, alpha, rslora, targets };
+function unadapted({ layers }: LlamaConfig) {
+  return uniformLora(layers, { rank: 1, alpha: 1, rslora: false, targets: [] });
 }
 
 function recipeOf(

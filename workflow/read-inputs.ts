@@ -17,10 +17,9 @@ import {
   checkLlamaTensors,
   checkSequenceLength,
   type LlamaConfig,
-  type LlamaLinear,
   readLlamaConfig,
 } from "../models/llama.ts";
-import { type LoraSettings, resolveTargets } from "../models/lora.ts";
+import { type LayerLora, type LoraConfig, resolveTargets, uniformLora } from "../models/lora.ts";
 import { type PeftAdapter, readPeftAdapter } from "../models/peft.ts";
 import { type Diagnostic, DiagnosticError, exitCodeOf, invariant } from "../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../schemas/hardware.ts";
@@ -81,7 +80,7 @@ export async function readInputs(options: ReadOptions): Promise<GatheredInputs> 
     config,
     sequenceLength: recipe.sequence.length,
     numerics,
-    lora,
+    lora: lora.layers,
   });
   return {
     inputs: {
@@ -89,7 +88,7 @@ export async function readInputs(options: ReadOptions): Promise<GatheredInputs> 
       hardware,
       model: description,
       numerics,
-      adapter: { ...lora, base_model: recipe.model, from: adapter?.digest ?? null },
+      adapter: { ...lora.config, base_model: recipe.model, from: adapter?.digest ?? null },
       dataset: dataset && describeDataset(dataset),
       tokenizer: dataset?.sources.tokenizer ?? null,
       lema_version: options.lemaVersion,
@@ -145,19 +144,18 @@ async function readAdapter(
   cwd: string,
 ): Promise<{
   adapter: PeftAdapter | null;
-  lora: LoraSettings & { targets: readonly LlamaLinear[] };
+  lora: { config: LoraConfig; layers: readonly LayerLora[] };
   diagnostics: readonly Diagnostic[];
 }> {
   const { adapter: wanted } = recipe;
   if (wanted.from !== null) {
     const adapter = await readPeftAdapter(resolve(cwd, wanted.from), config);
-    const { rank, alpha, rslora, targets } = adapter;
-    return { adapter, lora: { rank, alpha, rslora, targets }, diagnostics: adapter.diagnostics };
+    return { adapter, lora: adapter, diagnostics: adapter.diagnostics };
   }
   const { rank, alpha, rslora } = wanted;
   const { targets, diagnostics } = resolveTargets(wanted.targets);
   if (exitCodeOf(diagnostics) !== 0) throw new DiagnosticError(diagnostics);
-  return { adapter: null, lora: { rank, alpha, rslora, targets }, diagnostics };
+  return { adapter: null, lora: uniformLora(config.layers, { rank, alpha, rslora, targets }), diagnostics };
 }
 
 async function readDataset(

@@ -2,9 +2,11 @@
  * The op calls that `lema probe` times: those of small made-up Llamas, compiled as any other model is, so that every op
  * is timed with the dtypes and the neighbours that it has in a real step.
  */
+
 import { describeLlama } from "../../models/describe-llama.ts";
 import type { JsonObject } from "../../models/field-reader.ts";
 import { allLlamaTensors, LLAMA_LINEARS, readLlamaConfig } from "../../models/llama.ts";
+import { uniformLora } from "../../models/lora.ts";
 import type { SafetensorsDType } from "../../models/safetensors.ts";
 import { layoutSafetensors } from "../../models/safetensors-writer.ts";
 import { compile } from "../../planner/compile.ts";
@@ -137,7 +139,8 @@ function inputsOf(model: SampleModel, hardware: HardwareProfile): Parameters<typ
   invariant(recipe, "a sample recipe is refused");
   const tensors = allLlamaTensors(config).map((tensor) => ({ ...tensor, dtype: model.storage }));
   const layout = layoutSafetensors(tensors, {});
-  const lora = { rank: model.rank, alpha: model.rank, rslora: false, targets: LLAMA_LINEARS };
+  const settings = { rank: model.rank, alpha: model.rank, rslora: false, targets: LLAMA_LINEARS };
+  const lora = uniformLora(config.layers, settings);
   const numerics = numericsFor(model.precision, model.sequenceLength, config.vocabSize);
   return {
     recipe,
@@ -148,12 +151,12 @@ function inputsOf(model: SampleModel, hardware: HardwareProfile): Parameters<typ
       rawConfig,
       sequenceLength: model.sequenceLength,
       numerics,
-      lora,
+      lora: lora.layers,
       files: [{ id: "weights", path: "weights", bytes: layout.fileBytes, digest: null }],
       tensors: new Map(layout.tensors.map((tensor) => [tensor.name, { ...tensor, file: "weights" }])),
       digests: null,
     }),
-    adapter: { ...lora, base_model: "probe", from: null },
+    adapter: { ...lora.config, base_model: "probe", from: null },
     dataset: null,
     tokenizer: null,
     lema_version: "0",

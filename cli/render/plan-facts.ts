@@ -151,3 +151,29 @@ export function arenaUse(plan: Plan, arena: ArenaName): ArenaUse {
 function add(sums: Map<string, number>, key: string, amount: number): void {
   sums.set(key, (sums.get(key) ?? 0) + amount);
 }
+
+/** The adapter's shape in words; ranks as its parameters have them. */
+export function adapterShape({ adapter, parameters }: Plan): {
+  readonly kind: string;
+  readonly ranks: string;
+  readonly linears: readonly string[];
+} {
+  const ranks = parameters.filter(({ name }) => name.includes(".lora_A.")).map(({ shape }) => shape[0]!);
+  const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
+  return {
+    kind: adapter.rslora ? "rank-stabilised LoRA" : "LoRA",
+    ranks: least === most ? `${least}` : `${least} to ${most}`,
+    linears: linearsOf(adapter.targets),
+  };
+}
+
+/** Names of linears, each once: a path stands for a module that not all layers adapt. */
+function linearsOf(targets: readonly string[]): readonly string[] {
+  const some = new Set(targets.filter((target) => target.includes(".")).map(lastPart));
+  const all = targets.filter((target) => !target.includes("."));
+  return [...all, ...[...some].map((linear) => `${linear} (some layers)`)];
+}
+
+function lastPart(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
+}

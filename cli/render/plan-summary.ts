@@ -10,7 +10,7 @@ import type { ArenaName, LaneName, Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
-import { arenaUse, elements, stepPrediction, weightTraffic } from "./plan-facts.ts";
+import { adapterShape, arenaUse, elements, stepPrediction, weightTraffic } from "./plan-facts.ts";
 import { formatBar, formatCount, formatShare, formatTable, wrap } from "./table.ts";
 
 export interface SummaryOptions {
@@ -62,6 +62,7 @@ export function renderSummary(plan: Plan, options: SummaryOptions): string {
 
 function training(plan: Plan): string[] {
   const { shape, adapter, numerics } = plan;
+  const lora = adapterShape(plan);
   const blocks = plan.units.filter(({ kind }) => kind === "block").length;
   const weights = plan.tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
   const trained = plan.parameters.reduce((sum, parameter) => sum + elements(parameter.shape), 0);
@@ -70,7 +71,7 @@ function training(plan: Plan): string[] {
       ["model", `${adapter.base_model}: ${blocks} blocks, ${inMillions(weights)} parameters`],
       [
         "adapter",
-        `${adapter.rslora ? "rank-stabilised " : ""}LoRA, rank ${adapter.rank}, alpha ${adapter.alpha}, on ${adapter.targets.join(" ")}`,
+        `${lora.kind}, rank ${lora.ranks}, alpha ${adapter.alpha}${adapter.alpha_pattern ? " or by pattern" : ""}, on ${lora.linears.join(" ")}`,
       ],
       ["", `${inMillions(trained)} parameters, ${formatShare(trained / weights)} of the model, in float32`],
       [

@@ -1,8 +1,8 @@
 /**
  * Units: the weights that move together, with the place of every tensor inside a slot.
  *
- * All blocks (or stages of blocks) that run the same graph form a class: they have the same layout, share procedures
- * and take turns in the same slots, so no slot is larger than what it holds. The head is cut into chunks of whole
+ * Blocks (or the same stage of blocks) that weigh the same form a class and take turns in the same slots, so no slot is
+ * larger than what it holds; those that run the same graph also share procedures. The head is cut into chunks of whole
  * vocabulary tiles, so that its bits do not depend on the cut; a chunk is used once a step, after the last forward, and
  * waits for that in slots that live only then.
  */
@@ -24,9 +24,9 @@ export interface Units {
   readonly byId: ReadonlyMap<string, PlanUnit>;
   /** Unit id of each block. */
   readonly blocks: readonly string[];
-  /** Units of each class that take turns in slots, by the name of the class: one a graph, and the head's chunks. */
+  /** Units of each class that take turns in slots, by the name of the class; the head's chunks are one. */
   readonly classes: ReadonlyMap<string, readonly string[]>;
-  /** Name of each graph's class and of its procedures: `block`, or the stage, numbered when several graphs share it. */
+  /** Name of each graph in its procedures: `block`, or the stage, numbered when several graphs share it. */
   readonly graphNames: readonly string[];
   /** Slot layout of each graph's weights, by graph index. */
   readonly weights: readonly RegionLayout[];
@@ -85,12 +85,10 @@ export function buildUnits(inputs: CommonInputs): Units {
   const norm = unitOf("norm", "norm", inputs, model.norm.weights, normWeights);
   const largest = Math.max(...blocks.map((block) => block.bytes));
   const { units: headUnits, chunks } = cutHead(inputs, largest / HEAD_CHUNKS_PER_UNIT);
-  const classes = new Map(
-    graphNames.map((name, graph) => [
-      name,
-      blocks.filter((_, index) => model.blocks[index]!.graph === graph).map(({ id }) => id),
-    ]),
-  );
+  const classes = classesOf(blocks, (index) => {
+    const { stage, graph } = model.blocks[index]!;
+    return { stage, name: graphNames[graph]! };
+  });
   classes.set(
     HEAD_CLASS,
     headUnits.map(({ id }) => id),
@@ -116,6 +114,23 @@ export function buildUnits(inputs: CommonInputs): Units {
     head: chunks,
     embedding: embedding.id,
   };
+}
+
+/** Blocks that fit the same slots, whatever graph they run, named after the graph of the first. */
+function classesOf(
+  blocks: readonly PlanUnit[],
+  graphOf: (index: number) => { readonly stage: string | null; readonly name: string },
+): Map<string, readonly string[]> {
+  const names = new Map<string, string>();
+  const classes = new Map<string, string[]>();
+  blocks.forEach(({ id, bytes }, index) => {
+    const { stage, name } = graphOf(index);
+    const key = `${stage} ${bytes}`;
+    const first = names.get(key) ?? name;
+    names.set(key, first);
+    classes.set(first, [...(classes.get(first) ?? []), id]);
+  });
+  return classes;
 }
 
 /** What one load instruction brings: some consecutive parts of a unit. */

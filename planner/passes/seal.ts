@@ -46,15 +46,24 @@ export function seal(parts: Sealable<Inputs>): Plan {
     },
     ...resultsOf(parts),
     training: trainingOf(inputs),
-    adapter: {
-      rank: inputs.adapter.rank,
-      alpha: inputs.adapter.alpha,
-      rslora: inputs.adapter.rslora,
-      targets: [...inputs.adapter.targets],
-      base_model: inputs.adapter.base_model,
-    },
+    adapter: adapterOf(inputs),
     meta: metaOf(parts, recipe.output),
   });
+}
+
+function adapterOf({ adapter }: Inputs): Plan["adapter"] {
+  const { rank, alpha, rslora, targets, rank_pattern, alpha_pattern, base_model } = adapter;
+  const copy = (pattern: typeof rank_pattern) =>
+    pattern.map(([path, value]): [string, number] => [path, value]);
+  return {
+    rank,
+    alpha,
+    rslora,
+    targets: [...targets],
+    ...(rank_pattern.length > 0 && { rank_pattern: copy(rank_pattern) }),
+    ...(alpha_pattern.length > 0 && { alpha_pattern: copy(alpha_pattern) }),
+    base_model,
+  };
 }
 
 function trainingShape(parts: Sealable<Inputs>): Plan["shape"] {

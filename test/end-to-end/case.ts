@@ -1,4 +1,5 @@
 /** A golden parity case (test/golden/parity/NAME) as `Inputs`, so that the planner and the engine can run it. */
+
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { PackedDataset } from "../../data/pack.ts";
@@ -7,6 +8,7 @@ import { describeLlama, describeLlamaGeneration } from "../../models/describe-ll
 import { digestCheckpoint } from "../../models/digest.ts";
 import { decodeFloats } from "../../models/float-codec.ts";
 import { readLlamaConfig } from "../../models/llama.ts";
+import { uniformLora } from "../../models/lora.ts";
 import { type PeftAdapter, readPeftAdapter } from "../../models/peft.ts";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
@@ -114,8 +116,6 @@ output: runs/${parity.name}
   const digests = await digestCheckpoint(checkpoint, { cacheDir: null });
   const { config } = readLlamaConfig(checkpoint.config);
   const numerics = numericsFor(precision, sequence_length, config!.vocabSize);
-  const { rank, alpha, rslora, targets } = adapter;
-  const lora = { rank, alpha, rslora, targets };
   return {
     recipe,
     hardware: hardware(threads),
@@ -124,13 +124,13 @@ output: runs/${parity.name}
       rawConfig: checkpoint.config,
       sequenceLength: sequence_length,
       numerics,
-      lora,
+      lora: adapter.layers,
       files: checkpoint.files.map((one) => ({ ...one, digest: digests.files.get(one.id)! })),
       tensors: checkpoint.tensors,
       digests: digests.tensors,
     }),
     numerics,
-    adapter: { ...lora, base_model: parity.name, from: adapter.digest },
+    adapter: { ...adapter.config, base_model: parity.name, from: adapter.digest },
     dataset: {
       digest: `sha256:${"0".repeat(64)}`,
       train_rows: parity.dataset.rows,
@@ -160,8 +160,8 @@ export async function caseGenerationInputs(
   const digests = await digestCheckpoint(checkpoint, { cacheDir: null });
   const { config } = readLlamaConfig(checkpoint.config);
   const numerics = numericsFor("f32", capacity, config!.vocabSize);
-  const { rank, alpha, rslora, targets } = adapter;
-  const lora = { rank, alpha, rslora, targets: adapted ? targets : [] };
+  const none = uniformLora(config!.layers, { rank: 1, alpha: 1, rslora: false, targets: [] });
+  const lora = adapted ? adapter : none;
   return {
     recipe: {
       model: join(directory, "model"),
@@ -180,13 +180,13 @@ export async function caseGenerationInputs(
       rawConfig: checkpoint.config,
       capacity,
       numerics,
-      lora,
+      lora: lora.layers,
       files: checkpoint.files.map((one) => ({ ...one, digest: digests.files.get(one.id)! })),
       tensors: checkpoint.tensors,
       digests: digests.tensors,
     }),
     numerics,
-    adapter: { ...lora, base_model: parity.name, from: adapted ? adapter.digest : null },
+    adapter: { ...lora.config, base_model: parity.name, from: adapted ? adapter.digest : null },
     lema_version: "0.0.0",
     op_table: opTableHash(),
     executable: true,

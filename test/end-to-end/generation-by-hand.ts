@@ -7,7 +7,7 @@ import type { LogitsSource } from "../../chat/generate.ts";
 import { encodeFloats } from "../../models/float-codec.ts";
 import { type LlamaConfig, readLlamaConfig } from "../../models/llama.ts";
 import { llamaBlock, llamaLastNorm, llamaTables } from "../../models/llama-graph.ts";
-import { loraScaling } from "../../models/lora.ts";
+import type { LayerLora } from "../../models/lora.ts";
 import { buildProcedure, layoutRegion, type ProcedureSource } from "../../planner/ir/procedure.ts";
 import { type Backend, type Engine, openEngine } from "../../runtime/addon.ts";
 import type { EnginePlan } from "../../runtime/encode.ts";
@@ -210,13 +210,12 @@ class PlanBuilder {
 
   /** The instructions of a step of `rows` positions. */
   #step(phase: Phase, rows: number): Instruction[] {
-    const { model, numerics, adapter } = this.#inputs;
+    const { model, numerics } = this.#inputs;
     const common = { config: this.#config, sequenceLength: rows, numerics };
     const storageOf = (weights: Readonly<Record<string, string>>) =>
       Object.fromEntries(Object.entries(weights).map(([local, name]) => [local, this.#tensor(name).storage]));
-    const lora = this.#options.adapter
-      ? { rank: adapter.rank, scaling: loraScaling(adapter), targets: new Set(adapter.targets) }
-      : null;
+    const loraOf = (layer: number): LayerLora =>
+      this.#options.adapter ? this.#parity.adapter.layers[layer]! : new Map();
     const table = { table: model.embedding };
     const head = { head: model.head };
     const x = (block: number) => `${phase}/x/${block}`;
@@ -237,7 +236,7 @@ class PlanBuilder {
       ),
       ...model.blocks.map(({ layer, weights, parameters }, block) => {
         const cache = this.#options.capacity;
-        const graph = llamaBlock({ ...common, storage: storageOf(weights), lora, cache });
+        const graph = llamaBlock({ ...common, storage: storageOf(weights), lora: loraOf(layer), cache });
         const adapted = this.#region(
           parameters.map(({ local, shape }) => [local, tensorBytes(shape, "f32")] as const),
         );

@@ -24,7 +24,7 @@ function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly s
   return [JSON.stringify([losses, gradNorms]), ...gradients.map(bitsOf), bitsOf(parameters)];
 }
 
-describe.each(["accumulation", "odd", "bf16_shards"])("%s", (name) => {
+describe.each(["accumulation", "odd", "bf16_shards", "patterns"])("%s", (name) => {
   it("gives the same bits from the smallest budget to everything resident", async () => {
     const parity = await readCase(name);
     const ram = await smallest(parity, "ram");

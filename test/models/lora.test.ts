@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { LlamaConfig } from "../../models/llama.ts";
-import { initLora, loraParameters, loraScaling, peftName, resolveTargets } from "../../models/lora.ts";
+import {
+  initLora,
+  loraParameters,
+  loraScaling,
+  peftName,
+  resolveTargets,
+  uniformLora,
+} from "../../models/lora.ts";
 
 const config = {
   layers: 1,
@@ -38,7 +45,9 @@ describe("resolveTargets", () => {
 
 describe("loraParameters", () => {
   it("gives both factors of each target in PEFT's names and shapes", () => {
-    expect(loraParameters(config, 3, { rank: 8, targets: ["k_proj", "down_proj"] })).toEqual([
+    const lora = { rank: 8, alpha: 8, rslora: false, targets: ["k_proj", "down_proj"] } as const;
+    const layer = uniformLora(4, lora).layers[3]!;
+    expect(loraParameters(config, 3, layer)).toEqual([
       { local: "k_proj.lora_A", name: peftName(3, "k_proj", "A"), shape: [8, 64], init: "kaiming-uniform" },
       { local: "k_proj.lora_B", name: peftName(3, "k_proj", "B"), shape: [32, 8], init: "zeros" },
       {

@@ -1,12 +1,12 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ADAPTER_METADATA, ADAPTER_WEIGHTS_FILE } from "../../models/adapter-file.ts";
 import { readAdapterModules } from "../../models/adapter-modules.ts";
 import { type Checkpoint, openCheckpoint } from "../../models/checkpoint.ts";
 import { decodeFloats, type FloatDType } from "../../models/float-codec.ts";
 import { readLlamaConfig } from "../../models/llama.ts";
 import { mergedTensors } from "../../models/merge.ts";
-import { ADAPTER_METADATA, ADAPTER_WEIGHTS_FILE, readPeftAdapter } from "../../models/peft.ts";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { type TensorData, writeSafetensors } from "../../models/safetensors-writer.ts";
 import { writeShards } from "../../models/shards.ts";
@@ -90,12 +90,6 @@ describe("mergedTensors", () => {
     expect(of("0.mlp.down_proj")).toEqual({ rank: 5, scaling: 9 / 5 });
     expect(of("1.mlp.down_proj")).toEqual({ rank: 5, scaling: 6 / 5 });
     expect(of("0.mlp.gate_proj")).toEqual({ rank: 2, scaling: 9 / 2 });
-  });
-
-  it("refuses for training what it takes for merging: ranks that differ", async () => {
-    const { config } = await base("gqa");
-    const read = () => readPeftAdapter(join(GOLDEN, "patterns/adapter"), config);
-    expect(await codesOf(read)).toEqual(["adapter.unsupported", "adapter.unsupported"]);
   });
 
   it("leaves weights without an adapter as their bytes stand, and narrows those that are to be narrower", async () => {

@@ -1,22 +1,20 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ADAPTER_METADATA, ADAPTER_WEIGHTS_FILE } from "../../models/adapter-file.ts";
 import { openCheckpoint } from "../../models/checkpoint.ts";
 import { decodeFloats, encodeFloats } from "../../models/float-codec.ts";
 import { type LlamaConfig, readLlamaConfig } from "../../models/llama.ts";
-import {
-  ADAPTER_CONFIG_FILE,
-  ADAPTER_METADATA,
-  ADAPTER_WEIGHTS_FILE,
-  readPeftAdapter,
-} from "../../models/peft.ts";
+import { readPeftAdapter } from "../../models/peft.ts";
 import { peftConfigText } from "../../models/peft-config.ts";
+import { ADAPTER_CONFIG_FILE } from "../../models/peft-settings.ts";
 import { readSafetensorsHeader } from "../../models/safetensors.ts";
 import { type TensorData, writeSafetensors } from "../../models/safetensors-writer.ts";
 import { codesOf, diagnosticsOf, scratch } from "./helpers.ts";
 
 /** Adapters that PEFT itself saved. */
 const GOLDEN = "test/golden/parity";
+const MERGE_GOLDEN = "test/golden/merge";
 
 async function model(name: string): Promise<LlamaConfig> {
   const { config } = await openCheckpoint(join(GOLDEN, name, "model"));
@@ -43,21 +41,28 @@ async function copy(): Promise<{
 }
 
 describe("peftConfigText", () => {
-  it.each(["base", "targets", "rslora", "gqa", "odd"])("writes what PEFT wrote: %s", async (name) => {
-    const golden = await readFile(join(GOLDEN, name, "adapter", ADAPTER_CONFIG_FILE), "utf8");
-    const { r, lora_alpha, use_rslora, target_modules, base_model_name_or_path } = JSON.parse(golden);
+  it.each([
+    ...["base", "targets", "rslora", "gqa", "odd", "patterns"].map((name) => join(GOLDEN, name)),
+    ...["patterns", "rslora_patterns"].map((name) => join(MERGE_GOLDEN, name)),
+  ])("writes what PEFT wrote: %s", async (directory) => {
+    const golden = await readFile(join(directory, "adapter", ADAPTER_CONFIG_FILE), "utf8");
+    const { r, lora_alpha, use_rslora, target_modules, base_model_name_or_path, ...patterns } =
+      JSON.parse(golden);
     const text = peftConfigText({
       rank: r,
       alpha: lora_alpha,
       rslora: use_rslora,
       targets: target_modules,
+      rankPattern: Object.entries(patterns.rank_pattern),
+      alphaPattern: Object.entries(patterns.alpha_pattern),
       baseModel: base_model_name_or_path,
     });
     expect(text).toBe(golden.trimEnd());
   });
 
   it("escapes as Python does", () => {
-    const settings = { rank: 1, alpha: 0.5, rslora: false, targets: ["q_proj"] };
+    const patterns = { rankPattern: [], alphaPattern: [] };
+    const settings = { rank: 1, alpha: 0.5, rslora: false, targets: ["q_proj"], ...patterns };
     const text = peftConfigText({ ...settings, baseModel: 'a\u007f\u0080é\u{1f600}"\\/\n\b' });
     expect(text).toContain(
       String.raw`"base_model_name_or_path": "a\u007f\u0080\u00e9\ud83d\ude00\"\\/\n\b",`,
@@ -68,26 +73,29 @@ describe("peftConfigText", () => {
 });
 
 describe("readPeftAdapter", () => {
-  it.each(["base", "targets", "rslora", "gqa_head_dim"])("reads what PEFT wrote: %s", async (name) => {
-    const directory = join(GOLDEN, name, "adapter");
-    const config = JSON.parse(await readFile(join(directory, ADAPTER_CONFIG_FILE), "utf8"));
-    const adapter = await readPeftAdapter(directory, await model(name));
-    expect(adapter.diagnostics).toEqual([]);
-    expect(adapter).toMatchObject({
-      rank: config.r,
-      alpha: config.lora_alpha,
-      rslora: config.use_rslora,
-      baseModel: config.base_model_name_or_path,
-      digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
-    });
-    expect(adapter.targets.toSorted()).toEqual(config.target_modules.toSorted());
-    const bytes = await readFile(join(directory, ADAPTER_WEIGHTS_FILE));
-    const header = await readSafetensorsHeader(join(directory, ADAPTER_WEIGHTS_FILE));
-    expect(adapter.tensors.size).toBe(header.tensors.size);
-    for (const [name, { offset, bytes: length }] of header.tensors) {
-      expect(adapter.tensors.get(name)).toEqual(decodeFloats(bytes.subarray(offset, offset + length), "f32"));
-    }
-  });
+  it.each(["base", "targets", "rslora", "gqa_head_dim", "patterns"])(
+    "reads what PEFT wrote: %s",
+    async (name) => {
+      const directory = join(GOLDEN, name, "adapter");
+      const config = JSON.parse(await readFile(join(directory, ADAPTER_CONFIG_FILE), "utf8"));
+      const adapter = await readPeftAdapter(directory, await model(name));
+      expect(adapter.diagnostics).toEqual([]);
+      expect(adapter).toMatchObject({
+        config: { rank: config.r, alpha: config.lora_alpha, rslora: config.use_rslora },
+        baseModel: config.base_model_name_or_path,
+        digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+      });
+      expect(adapter.config.targets.toSorted()).toEqual(config.target_modules.toSorted());
+      const bytes = await readFile(join(directory, ADAPTER_WEIGHTS_FILE));
+      const header = await readSafetensorsHeader(join(directory, ADAPTER_WEIGHTS_FILE));
+      expect(adapter.tensors.size).toBe(header.tensors.size);
+      for (const [name, { offset, bytes: length }] of header.tensors) {
+        expect(adapter.tensors.get(name)).toEqual(
+          decodeFloats(bytes.subarray(offset, offset + length), "f32"),
+        );
+      }
+    },
+  );
 
   it.each(["f16", "bf16"] as const)("widens %s tensors", async (dtype) => {
     const { directory, tensors } = await copy();
@@ -112,8 +120,8 @@ describe("readPeftAdapter", () => {
 
   it.each<[string, Record<string, unknown>, string]>([
     ["another method", { peft_type: "IA3" }, "adapter.unsupported"],
-    ["ranks by pattern", { rank_pattern: { q_proj: 4 } }, "adapter.unsupported"],
-    ["alphas by pattern", { alpha_pattern: { q_proj: 4 } }, "adapter.unsupported"],
+    ["a pattern that only Python reads", { rank_pattern: { "(?P<q>q)_proj": 4 } }, "adapter.unsupported"],
+    ["another rank by pattern than the tensors'", { rank_pattern: { q_proj: 3 } }, "adapter.wrong-tensors"],
     ["saved modules", { modules_to_save: ["lm_head"] }, "adapter.unsupported"],
     ["biases", { bias: "all" }, "adapter.unsupported"],
     ["LoRA biases", { lora_bias: true }, "adapter.unsupported"],
@@ -142,7 +150,35 @@ describe("readPeftAdapter", () => {
       peft_version: "0.9.0",
     };
     await writeFile(join(directory, ADAPTER_CONFIG_FILE), JSON.stringify({ ...older, ...change }));
-    expect((await readPeftAdapter(directory, await model("base"))).targets).toHaveLength(7);
+    expect((await readPeftAdapter(directory, await model("base"))).config.targets).toHaveLength(7);
+  });
+
+  it("knows rank and scaling of each module of each layer", async () => {
+    const { config, layers } = await readPeftAdapter(
+      join(GOLDEN, "patterns/adapter"),
+      await model("patterns"),
+    );
+    expect(config).toMatchObject({
+      rank_pattern: [
+        ["model.layers.1.self_attn.q_proj", 5],
+        ["v_proj", 3],
+      ],
+      alpha_pattern: [["(layers.0.mlp.up|layers.1.self_attn.v)_proj", 7]],
+    });
+    expect(layers.map((layer) => Object.fromEntries(layer))).toEqual([
+      {
+        q_proj: { rank: 2, scaling: 4 / 2 },
+        v_proj: { rank: 3, scaling: 4 / 3 },
+        up_proj: { rank: 2, scaling: 7 / 2 },
+      },
+      {
+        q_proj: { rank: 5, scaling: 4 / 5 },
+        v_proj: { rank: 3, scaling: 7 / 3 },
+        up_proj: { rank: 2, scaling: 4 / 2 },
+        down_proj: { rank: 2, scaling: 4 / 2 },
+      },
+      {},
+    ]);
   });
 
   it("warns of dropout", async () => {

@@ -32,6 +32,8 @@ class Adapter:
     alpha: int
     rslora: bool = False
     targets: tuple[str, ...] = ALL_LINEAR
+    rank_pattern: dict[str, int] = field(default_factory=dict)
+    alpha_pattern: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,14 @@ CASES = (
          config=GQA, adapter=Adapter(rank=4, alpha=16, targets=("q_proj", "v_proj")),
          training=Training(betas=(0.8, 0.95), eps=1e-3)),
     Case("rslora", "scaling alpha / sqrt(rank)", adapter=Adapter(rank=3, alpha=2, rslora=True)),
+    Case("patterns", "ranks and alphas by pattern; a linear that one layer of three adapts, and a layer without any",
+         config={**GQA, "num_hidden_layers": 3},
+         adapter=Adapter(rank=2, alpha=4,
+                         targets=("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.q_proj", "model.layers.0.self_attn.v_proj",
+                                  "model.layers.1.self_attn.v_proj", "model.layers.0.mlp.up_proj",
+                                  "model.layers.1.mlp.up_proj", "model.layers.1.mlp.down_proj"),
+                         rank_pattern={"model.layers.1.self_attn.q_proj": 5, "v_proj": 3},
+                         alpha_pattern={"(layers.0.mlp.up|layers.1.self_attn.v)_proj": 7})),
     Case("packing", "several segments a row, one of a single token", config=GQA, sequence_length=24,
          rows=((Segment(9, prompt=2), Segment(8), Segment(7, prompt=3)), (Segment(1), Segment(20), Segment(3)))),
     Case("padding", "padded rows, and a row that is nothing but padding",
@@ -180,7 +190,7 @@ def describe(case: Case) -> dict:
         "proves": case.proves,
         "precisions": case.precisions,
         "sequence_length": case.sequence_length,
-        "adapter": asdict(case.adapter),
+        "adapter": {key: value for key, value in asdict(case.adapter).items() if value != {}},
         "training": asdict(case.training),
         **({"curve_steps": case.curve_steps} if case.curve_steps else {}),
         "batches": batches,
@@ -248,6 +258,8 @@ def write_adapter(directory: Path, model: Path, case: Case) -> None:
         lora_alpha=case.adapter.alpha,
         use_rslora=case.adapter.rslora,
         target_modules=list(case.adapter.targets),
+        rank_pattern=case.adapter.rank_pattern,
+        alpha_pattern=case.adapter.alpha_pattern,
         lora_dropout=0.0,
         bias="none",
     )

@@ -16,7 +16,7 @@ import training  # first: it fixes how torch computes
 import torch
 
 GOLDEN = Path(__file__).parent.parent / "golden"
-CASES = ("base", "gqa_head_dim", "rope_llama3", "rslora", "tied")
+CASES = ("base", "gqa_head_dim", "patterns", "rope_llama3", "rslora", "tied")
 NEW_TOKENS = 200
 PROMPT_LENGTHS = (1, 5, 33, 17)
 PROMPTS = 3

@@ -2,6 +2,7 @@
 
 import { describeLlama } from "../../models/describe-llama.ts";
 import { allLlamaTensors, LLAMA_LINEARS, type LlamaLinear, readLlamaConfig } from "../../models/llama.ts";
+import { uniformLora } from "../../models/lora.ts";
 import { layoutSafetensors } from "../../models/safetensors-writer.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
 import { type Inputs, type Numerics, numericsFor } from "../../schemas/inputs.ts";
@@ -70,7 +71,7 @@ output: runs/toy
   const { profile, diagnostics: problems } = parseHardware(HARDWARE, { file: "toy" });
   if (!profile) throw new Error(JSON.stringify(problems));
   const numerics = numericsFor(precision, length, vocabulary);
-  const lora = { rank: 4, alpha: 8, rslora: false, targets };
+  const lora = uniformLora(config!.layers, { rank: 4, alpha: 8, rslora: false, targets });
   const digest = `sha256:${"0".repeat(64)}`;
   const model = describeLlama({
     config: config!,
@@ -78,7 +79,7 @@ output: runs/toy
     sequenceLength: length,
     // A small vocabulary tile, so that the head is cut into several chunks.
     numerics: { ...numerics, vocabulary_tile: 64 },
-    lora,
+    lora: lora.layers,
     files: [{ id: "model.safetensors", path: "model.safetensors", bytes: file.fileBytes, digest }],
     tensors: new Map(file.tensors.map((tensor) => [tensor.name, { ...tensor, file: "model.safetensors" }])),
     digests: new Map(file.tensors.map(({ name }) => [name, digest])),
@@ -88,7 +89,7 @@ output: runs/toy
     hardware: profile,
     model,
     numerics: { ...numerics, vocabulary_tile: 64 },
-    adapter: { ...lora, base_model: "toy", from: null },
+    adapter: { ...lora.config, base_model: "toy", from: null },
     dataset: { digest, train_rows: 40, validation_rows: 4, supervised_tokens: 1000 },
     tokenizer: null,
     lema_version: "0.0.0",

@@ -6,7 +6,7 @@
  */
 import type { LaneName, Plan } from "../../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../../schemas/units.ts";
-import { stepPrediction } from "../plan-facts.ts";
+import { adapterShape, stepPrediction } from "../plan-facts.ts";
 import { layersOf } from "../plan-layers.ts";
 import { formatCount, formatShare } from "../table.ts";
 import { reportScript, reportStyle } from "./generated/assets.ts";
@@ -56,8 +56,9 @@ ${escaped(machineName(plan))}. This file loads nothing from anywhere.</footer>
 
 function header(plan: Plan): string {
   const { adapter, shape, numerics, plan_id, executable } = plan;
+  const lora = adapterShape(plan);
   const step = `${shape.batch_size} × ${shape.sequence_length} = ${formatCount(shape.tokens_per_step)} tokens a step`;
-  const what = `LoRA rank ${adapter.rank} on ${adapter.targets.join(", ")} · ${step} in ${shape.micro_batches} micro-batches · ${numerics.precision} · ${machineName(plan)}`;
+  const what = `${lora.kind} rank ${lora.ranks} on ${lora.linears.join(", ")} · ${step} in ${shape.micro_batches} micro-batches · ${numerics.precision} · ${machineName(plan)}`;
   return `<header>
 <h1>${escaped(adapter.base_model)}</h1>
 <p class="subtitle">${escaped(what)}</p>
