@@ -1,5 +1,5 @@
 /**
- * How well a probed profile predicts: measures the machine with `lema probe`, plans the quickstart and the bench model
+ * How well a probed profile predicts: measures the machine with `lema probe`, plans a small model and the bench model
  * for three budgets each from that profile alone, then runs them and compares the median step with the prediction.
  *
  *   npx tsx bench/predictions.ts --model DIR [--profile FILE] [--out bench/results/predictions.json]
@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { runCli } from "../cli/main.ts";
 import { median } from "../cli/probe/median.ts";
-import { makeQuickstartFiles, QUICKSTART_DIRECTORY } from "../scripts/quickstart-files.ts";
+import { makeLlama } from "../models/make-llama.ts";
 
 const { values } = parseArgs({
   options: {
@@ -29,12 +29,24 @@ if (values.model === undefined) throw new Error("--model is missing");
 
 const directory = mkdtempSync(join(tmpdir(), "lema-predictions-"));
 const profile = values.profile ?? (await probed());
-await makeQuickstartFiles(directory);
+const smallModel = join(directory, "small-model");
+await makeLlama({
+  directory: smallModel,
+  hiddenSize: 384,
+  intermediateSize: 1024,
+  layers: 8,
+  heads: 6,
+  keyValueHeads: 3,
+  vocabSize: 259,
+  maxPositions: 512,
+  dtype: "f32",
+  seed: 1,
+});
 const MEBIBYTE = 2 ** 20;
 const cases = [
   ...[40, 64, 160].map((arena) => ({
-    name: `quickstart, f32, arena ${arena} MiB`,
-    model: join(directory, QUICKSTART_DIRECTORY, "model"),
+    name: `small model, f32, arena ${arena} MiB`,
+    model: smallModel,
     arena,
     shape: ["--precision", "f32", "--batch", "8", "--length", "64", "--rank", "8"],
     steps: 40,

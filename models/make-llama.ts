@@ -1,6 +1,6 @@
 /**
- * Makes a random Llama in Hugging Face's format (config, safetensors, tokenizer), for the quickstart, benchmarks and
- * tests. The same options give the same bytes. Weights are streamed: memory use does not grow with the model.
+ * Makes a random Llama in Hugging Face's format (config, safetensors, tokenizer), for benchmarks and tests. The same
+ * options give the same bytes. Weights are streamed: memory use does not grow with the model.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

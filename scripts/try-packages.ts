@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
-  copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,10 +16,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PLATFORM_PACKAGE } from "../runtime/native-module.ts";
-import { makeQuickstartFiles, QUICKSTART_DIRECTORY, QUICKSTART_RECIPE } from "./quickstart-files.ts";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const tarballs = readdirSync("build/packages")
@@ -65,12 +64,13 @@ try {
   const addon = findings.find(({ name }) => name === "addon")!.facts;
   check(addon.package === PLATFORM_PACKAGE, `the addon comes from ${PLATFORM_PACKAGE}`);
 
-  await makeQuickstartFiles(folder);
-  mkdirSync(join(folder, dirname(QUICKSTART_RECIPE)));
-  copyFileSync(join(installed, QUICKSTART_RECIPE), join(folder, QUICKSTART_RECIPE));
-  const run = join(QUICKSTART_DIRECTORY, "run");
-  check(lema("validate", QUICKSTART_RECIPE).status === 0, "the recipe is sound");
-  check(lema("plan", QUICKSTART_RECIPE).status === 0, "it can be planned");
+  for (const shipped of ["assets", "recipes"])
+    cpSync(join(installed, shipped), join(folder, shipped), { recursive: true });
+  const recipe = "recipes/quickstart.yaml";
+  const run = "scratch/quickstart/run";
+  check(lema("dataset", "build", "-o", "scratch/quickstart/reply.jsonl").status === 0, "it has its data");
+  check(lema("validate", recipe).status === 0, "the recipe is sound");
+  check(lema("plan", recipe, "--set", "training.steps=20").status === 0, "it can be planned");
   check(lema("exec", join(run, "plan.json")).status === 0, "the plan runs");
   check(existsSync(join(folder, run, "final/adapter_model.safetensors")), "there is an adapter");
 

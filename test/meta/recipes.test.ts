@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { makeQuickstartFiles } from "../../scripts/quickstart-files.ts";
 import { lema } from "../cli/run-in-process.ts";
 import { filesBelow } from "./sources.ts";
 
@@ -28,9 +27,8 @@ it.each(filesBelow("recipes", ".yaml"))("%s names its schema for editors", (file
   expect(resolve(dirname(file), named!)).toBe(resolve(`schemas/generated/${kind}.schema.json`));
 });
 
-beforeAll(async () => {
-  cpSync("recipes", join(cwd, "recipes"), { recursive: true });
-  await makeQuickstartFiles(cwd);
+beforeAll(() => {
+  for (const directory of ["recipes", "assets"]) cpSync(directory, join(cwd, directory), { recursive: true });
 });
 
 describe.each(recipes)("recipes/%s", (name) => {
