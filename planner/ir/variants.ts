@@ -44,6 +44,8 @@ export abstract class Variant {
   abstract work(shape: Shape): readonly { readonly program: ProgramName; readonly times: number }[];
   /** Loads that a run of the work's program makes of a class with so many units that take turns in so many slots. */
   abstract loads(units: number, slots: number): number;
+  /** Bytes of the compute tier that no schedule of a shape that keeps nothing does without at its fullest moment. */
+  abstract leastBytes(shape: Shape): number;
   /** Bytes that each block's kept activations take, over all micro-batches; nothing where none are kept. */
   abstract savedBytes(shape: Shape): readonly number[];
   /** The procedure that recomputes a graph's activations, the one that takes kept ones, and how often a step runs it. */

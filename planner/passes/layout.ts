@@ -102,7 +102,7 @@ function layoutArena(
     const own = here.filter((value) => value.program === program);
     if (own.length === 0) continue;
     const blocks = blocksOf(own, program, lifetimes[program]!);
-    const { offsets, height } = pack(blocks);
+    const { offsets, height } = pack(blocks, Math.max(0, bytes - base));
     own.forEach((value, index) => {
       const { start, end: last } = blocks[index]!;
       buffers.push(bufferOf(value, base + offsets[index]!, { program, start, end: last }));

@@ -5,6 +5,7 @@
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { Shape } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
+import { computeArena } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
@@ -41,6 +42,7 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
     return tried.flatMap((portion) =>
       widestPlacements(variant).flatMap((placements) => {
         for (const shape of shapesFrom(widestFloor(variant, portion), placements, ringDepths(variant))) {
+          if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
           const measured = measure(variant, shape);
           if (hasRoom(variant, measured)) return grow(variant, measured);
         }

@@ -64,6 +64,10 @@ export class GenerationVariant extends Variant {
     return units > slots ? units : 0;
   }
 
+  leastBytes(): number {
+    return 0;
+  }
+
   savedBytes(): readonly number[] {
     return [];
   }

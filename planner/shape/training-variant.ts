@@ -1,5 +1,6 @@
 /** A model to be trained: steps of optimizer over a batch, there and back through its units. */
 import type { Inputs } from "../../schemas/inputs.ts";
+import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ProgramName } from "../../schemas/plan.ts";
 import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
@@ -65,6 +66,13 @@ export class TrainingVariant extends Variant {
   /** Each of the two turns reuses what the slots hold. */
   loads(units: number, slots: number): number {
     return 2 * Math.max(0, units - slots);
+  }
+
+  /** When the head runs, every block's input waits for its backward, but for those that ram keeps. */
+  leastBytes({ offload }: Shape): number {
+    const { recipe, model } = this.inputs;
+    const inputs = this.units.blocks.length - offload;
+    return inputs * tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], "f32");
   }
 
   savedBytes(shape: Shape): readonly number[] {

@@ -12,7 +12,7 @@ import type { PlanBuffer, PlanUnit, ProgramName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { Memory, type Moment, sameMoment, type Use } from "./memory.ts";
 import { importFaults, weightFaults } from "./operands.ts";
-import { ParameterMap } from "./parameter-map.ts";
+import type { ParameterMap } from "./parameter-map.ts";
 import type { PartName, PlanIndex, Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
 
@@ -62,7 +62,7 @@ class Interpreter {
     this.#index = index;
     this.#report = report;
     this.#memory = new Memory(index);
-    this.#owners = new ParameterMap(index.plan);
+    this.#owners = index.owners;
   }
 
   part(program: ProgramName, part: PartName): void {

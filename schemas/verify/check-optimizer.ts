@@ -11,7 +11,7 @@ import { squareSum } from "../ops/square-sum.ts";
 import type { Place, PlanCall, PlanParameter, Range } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { mergeIntervals, totalBytes } from "./intervals.ts";
-import { type AnyParameter, f32Bytes, type ParameterBytes, ParameterMap } from "./parameter-map.ts";
+import { type AnyParameter, f32Bytes, type ParameterBytes, type ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 import type { CallAccess } from "./procedure-summary.ts";
 
@@ -44,8 +44,7 @@ export const checkOptimizer = defineCheck({
     "Every gradient is zeroed, accumulated, measured and applied exactly once per step; nothing else changes a parameter.",
   codes: ["verify.optimizer"],
   run(index, report) {
-    const { training } = index;
-    const owners = new ParameterMap(index.plan);
+    const { training, owners } = index;
     frozenElsewhere(index, owners, report);
     if (!training) return;
     const calls = locateCalls(index);
@@ -71,7 +70,9 @@ export const checkOptimizer = defineCheck({
   },
 });
 
+/** Calls that touch a buffer with bytes of a parameter, and those that measure the norm; the others tell nothing. */
 function locateCalls(index: PlanIndex): LocatedCall[] {
+  const { owners } = index;
   const located: LocatedCall[] = [];
   for (const step of index.part("train-step", "steady")) {
     const { instruction } = step;
@@ -87,8 +88,11 @@ function locateCalls(index: PlanIndex): LocatedCall[] {
     if (instruction.kind !== "run") continue;
     const procedure = index.procedure(instruction.procedure);
     const { calls } = index.summary(procedure);
+    const { bind } = instruction;
+    const known = new Set(Object.keys(bind).filter((formal) => owners.knows(bind[formal]!.buffer)));
     for (const [i, call] of procedure.calls.entries()) {
-      const { bind } = instruction;
+      const measures = call.op === gradNorm.name || call.op === squareSum.name;
+      if (!measures && !calls[i]!.some(({ formal }) => known.has(formal))) continue;
       located.push({ ordinal: located.length, step, call, accesses: calls[i]!, bind });
     }
   }

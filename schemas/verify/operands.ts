@@ -26,17 +26,18 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     const { buffer, offset } = instruction.bind[formal]!;
     const range = index.locate({ buffer, offset: offset + start }, end - start);
     const expected = index.isStepInput(operand) ? operand : undefined;
-    const strangers: (string | undefined)[] = [];
+    let strangers: (string | undefined)[] | undefined;
     let first: Interval | undefined;
     let several = false;
     let torn = false;
     memory.eachContent(range, ({ input, value }) => {
-      if (input?.name !== expected && !strangers.includes(input?.name)) strangers.push(input?.name);
+      const name = input?.name;
+      if (name !== expected && !strangers?.includes(name)) strangers = [...(strangers ?? []), name];
       first ??= value;
       several ||= value.start !== first.start || value.end !== first.end;
       torn ||= !covers(range, value);
     });
-    for (const name of strangers) {
+    for (const name of strangers ?? []) {
       faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
     }
     if (several && torn) {

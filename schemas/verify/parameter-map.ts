@@ -25,6 +25,8 @@ export interface ParameterBytes extends Interval {
   readonly replica: boolean;
 }
 
+const NONE: readonly ParameterBytes[] = [];
+
 export class ParameterMap {
   readonly #buffers = new Map<string, IntervalMap<ParameterBytes>>();
 
@@ -45,8 +47,10 @@ export class ParameterMap {
 
   /** Parameters with a byte in the range [start, end) of a buffer. */
   within(buffer: string, start: number, end: number): readonly ParameterBytes[] {
+    const known = this.#buffers.get(buffer);
+    if (!known) return NONE;
     const found: ParameterBytes[] = [];
-    this.#buffers.get(buffer)?.visit(start, end, (_start, _end, own) => {
+    known.visit(start, end, (_start, _end, own) => {
       if (own) found.push(own);
     });
     return found;

@@ -21,6 +21,7 @@ import {
 } from "../plan.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import type { Interval } from "./intervals.ts";
+import { ParameterMap } from "./parameter-map.ts";
 import { type ProcedureSummary, summarizeProcedure } from "./procedure-summary.ts";
 
 export const partNames = ["prologue", "steady", "epilogue"] as const;
@@ -67,6 +68,7 @@ export class PlanIndex {
   readonly #tensors: ReadonlyMap<string, PlanTensor>;
   readonly #procedures: ReadonlyMap<string, PlanProcedure>;
   readonly #programs: ReadonlyMap<ProgramName, readonly Step[]>;
+  #owners: ParameterMap | undefined;
   readonly #summaries = new Map<PlanProcedure, ProcedureSummary>();
   readonly #stepInputs: ReadonlySet<string>;
   readonly #effects = new Map<Instruction, Effects>();
@@ -136,6 +138,12 @@ export class PlanIndex {
 
   isStepInput(name: string): boolean {
     return this.#stepInputs.has(name);
+  }
+
+  /** Whose bytes are an adapter's. */
+  get owners(): ParameterMap {
+    this.#owners ??= new ParameterMap(this.plan);
+    return this.#owners;
   }
 
   summary(procedure: PlanProcedure): ProcedureSummary {

@@ -16,7 +16,6 @@ import { ops } from "../ops/index.ts";
 import type { PlanUnit, ProgramName } from "../plan.ts";
 import { type Interval, mergeIntervals, totalBytes } from "./intervals.ts";
 import { Memory, type Use } from "./memory.ts";
-import { ParameterMap } from "./parameter-map.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 
 export interface FlowNode {
@@ -35,7 +34,7 @@ export interface FlowNode {
 export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
   const memory = new Memory(index);
   const derivatives = derivativeOps();
-  const parameters = new ParameterMap(index.plan);
+  const parameters = index.owners;
   const isParameter = ({ buffer, start, end }: Use) => {
     if (!parameters.knows(buffer)) return false;
     const base = index.buffer(buffer).offset;

@@ -7,6 +7,7 @@ import { type Compiled, compile } from "../../planner/compile.ts";
 import { PassRunner } from "../../planner/pass.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
+import { verify } from "../../schemas/verify/index.ts";
 import { toyInputs } from "./toy.ts";
 
 /** What becomes of a pass's result, which is not used again. */
@@ -88,10 +89,17 @@ describe("a plan is refused when its compiler", () => {
     ["sync", "has no waits", set("waits", []), "verify.race"],
     ["emit", "hides what an instruction writes", set("writes", []), "verify.effects"],
     ["bound-traffic", "has no bounds", nothing, "verify.bound"],
-    ["seal", "does not seal", set("plan_id", `sha256:${"0".repeat(64)}`), "verify.plan-id"],
   ])("%s: %s", (pass, _, weaken, code) => {
     expect(noticed({})).toBe("");
     expect(noticed({ [pass]: weaken })).toContain(code);
+  });
+
+  it("seal: does not seal, which whoever opens the plan notices", () => {
+    const opened = (weakened: Weakened) =>
+      verify(compileWith(weakened, streaming()).plan).map(({ code }) => code);
+    expect(opened({})).toEqual([]);
+    const other = set("plan_id", `sha256:${"0".repeat(64)}`);
+    expect(opened({ seal: other })).toEqual(["verify.plan-id"]);
   });
 
   it("choose-shape: takes the shape of a roomier machine", () => {

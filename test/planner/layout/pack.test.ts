@@ -27,6 +27,16 @@ describe("pack", () => {
     );
   });
 
+  it("looks no further than the bytes that are free anyway", () => {
+    for (const seed of [0, 1, 2]) {
+      const blocks = cutRectangle(100, seed);
+      const easy = greedy(blocks, Number.POSITIVE_INFINITY);
+      expect(pack(blocks, easy.height)).toEqual(easy);
+      expect(pack(blocks).height).toBeLessThan(easy.height);
+      expect(pack(blocks, maxLive(blocks) - 1)).toEqual(pack(blocks));
+    }
+  });
+
   it("packs nested lifetimes, a stack, without waste", () => {
     const blocks = Array.from(
       { length: 12 },
