@@ -223,6 +223,16 @@ export const diagnosticCodes = declared({
     doc: "The disk has too little room for what is to be written.",
   },
 
+  "merge.differs": {
+    kind: "bug",
+    exit: 5,
+    doc: "A merged model gives other logits than its base with the adapter, by more than rounding explains.",
+  },
+  "merge.rounded-away": {
+    kind: "user",
+    exit: 1,
+    doc: "Storing the merged weights rounds them by as much as the adapter changes them.",
+  },
   "export.tokenizer": {
     kind: "user",
     exit: 1,

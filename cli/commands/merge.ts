@@ -6,7 +6,11 @@ import { jsonText } from "../../runtime/files.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { mergeRun } from "../../workflow/merge-run.ts";
+import { openPlanned, planGeneration } from "../../workflow/open-generation.ts";
+import { CHECKED_TOKENS, type MergeCheck, percent, verifyMerge } from "../../workflow/verify-merge.ts";
 import type { CommandContext } from "../context.ts";
+import { generationMachine } from "../generation-machine.ts";
+import { modelRequest } from "../generation-options.ts";
 import { cacheDirectory } from "../paths.ts";
 import { StatusLine } from "../render/status-line.ts";
 
@@ -15,6 +19,7 @@ interface MergeOptions {
   readonly base?: string;
   readonly dtype?: keyof typeof DTYPES;
   readonly maxShardSize: number;
+  readonly verify?: boolean;
   readonly json?: boolean;
 }
 
@@ -40,6 +45,10 @@ export function register(program: Command, context: CommandContext): void {
       byteSize,
       SHARD_BYTES,
     )
+    .option(
+      "--verify",
+      "compare logits of the merged model with those of base and adapter; exit with 5 where they differ",
+    )
     .option("--json", "print the result as JSON")
     .action(context.action((run: string, options: MergeOptions) => merge(run, options, context)));
 }
@@ -59,14 +68,52 @@ async function merge(run: string, options: MergeOptions, context: CommandContext
   }).finally(() => status.clear());
   const { diagnostics, ...facts } = merged;
   io.stderr.write(context.render(diagnostics, "stderr"));
+  const check = options.verify === true ? await verifyMerged(run, options, context) : null;
   const { modules, files, bytes } = facts;
   const where = files.length === 1 ? files[0] : `${files.length} files`;
   io.stdout.write(
     options.json
-      ? jsonText(facts)
-      : `Wrote ${relative(io.cwd, merged.output)}: ${formatBytes(bytes)} in ${where}, ${modules} weights merged with ${relative(io.cwd, merged.base)}\n`,
+      ? jsonText(check === null ? facts : { ...facts, verified: check })
+      : `Wrote ${relative(io.cwd, merged.output)}: ${formatBytes(bytes)} in ${where}, ${modules} weights merged with ${relative(io.cwd, merged.base)}\n${check === null ? "" : inWords(check)}`,
   );
   return 0;
+}
+
+/** Loads the three models one after the other, each within the memory that is free. */
+async function verifyMerged(
+  run: string,
+  { out, base }: MergeOptions,
+  context: CommandContext,
+): Promise<Omit<MergeCheck, "diagnostics">> {
+  const { io } = context;
+  const status = new StatusLine(io.stderr);
+  const machine = generationMachine({ memory: { vram: null } }, context);
+  const { diagnostics, ...check } = await verifyMerge(async (side) => {
+    const source =
+      side === "merged"
+        ? { model: out, adapter: true }
+        : { model: run, adapter: side === "unmerged", ...(base && { base }) };
+    const request = modelRequest(source.model, { ...source, context: CHECKED_TOKENS }, context);
+    const planned = await planGeneration({ ...request, onProgress: (text) => status.show(text) }, machine);
+    status.show(`running the ${side} model`);
+    const { session } = await openPlanned(planned, machine);
+    return { session, dtypes: planned.plan.tensors.map(({ storage }) => storage) };
+  }).finally(() => status.clear());
+  io.stderr.write(context.render(diagnostics, "stderr"));
+  return check;
+}
+
+function inWords({
+  positions,
+  difference,
+  tolerance,
+  effect,
+  agreeing,
+}: Omit<MergeCheck, "diagnostics">): string {
+  return (
+    `Verified: logits ${percent(difference)} from those of base and adapter, of ${percent(tolerance)} that rounding may explain; ` +
+    `the adapter moves them by ${percent(effect)}. Likeliest token: the same at ${agreeing} of ${positions} positions\n`
+  );
 }
 
 /** The value of an option that limits a size. */

@@ -63,6 +63,18 @@ describe("lema merge", () => {
     expect(config.torch_dtype).toBe("bfloat16");
   });
 
+  it("verifies what it wrote against base and adapter, which it leaves unmerged", async () => {
+    const golden = resolve("test/golden/merge/patterns/adapter");
+    const { exit, stdout, stderr } = await merge(golden, "-o", "verified", "--verify", "--json");
+    expect(exit, stderr).toBe(0);
+    const { verified } = JSON.parse(stdout);
+    expect(verified).toMatchObject({ positions: 4, agreeing: 4 });
+    expect(verified.difference).toBeLessThan(1e-5);
+    expect(verified.effect).toBeGreaterThan(0.1);
+    const narrow = await merge(golden, "-o", "narrow", "--dtype", "bf16", "--verify");
+    expect(narrow.stdout).toMatch(/^Verified: logits [\d.]+ % from those of base and adapter/m);
+  });
+
   it("merges a PEFT adapter with the base that its config names, or the one named here", async () => {
     const golden = resolve("test/golden/merge/patterns/adapter");
     expect((await merge(golden, "-o", "patterns")).exit).toBe(0);
