@@ -15,8 +15,6 @@ export interface ChatLoopOptions {
   readonly completion: Omit<CompletionOptions, "signal">;
   /** Whether each reply is held to the LEMA reply format. */
   readonly check: boolean;
-  /** A signal for the reply that begins now: it is given when the user stops it. */
-  readonly stopSignal: () => AbortSignal;
 }
 
 const PROMPT = "> ";
@@ -51,7 +49,13 @@ export async function chatLoop(
       continue;
     }
     try {
-      const { inFormat, stopped } = await reply(conversation, read.text, nth(options, said++), context);
+      const { inFormat, stopped } = await reply(
+        conversation,
+        read.text,
+        { ...options, completion: nth(options.completion, said++) },
+        lines.replying(),
+        context,
+      );
       failed ||= !inFormat;
       if (stopped && !lines.interactive) break;
     } catch (error) {
@@ -63,12 +67,9 @@ export async function chatLoop(
 }
 
 /** Each reply draws its own numbers. */
-function nth({ completion, ...options }: ChatLoopOptions, count: number): ChatLoopOptions {
+function nth(completion: ChatLoopOptions["completion"], count: number): ChatLoopOptions["completion"] {
   const { sampling } = completion;
-  return {
-    ...options,
-    completion: { ...completion, sampling: { ...sampling, seed: sampling.seed + count } },
-  };
+  return { ...completion, sampling: { ...sampling, seed: sampling.seed + count } };
 }
 
 /** A line, or several where each but the last ends in a backslash. */
@@ -91,12 +92,13 @@ interface Said {
 async function reply(
   conversation: Conversation,
   text: string,
-  { completion, check, stopSignal }: ChatLoopOptions,
+  { completion, check }: ChatLoopOptions,
+  signal: AbortSignal,
   { io }: CommandContext,
 ): Promise<Said> {
   const validator = check ? new ReplyValidator() : null;
   const before = leftOut(conversation);
-  const pieces = conversation.say(text, { ...completion, signal: stopSignal() });
+  const pieces = conversation.say(text, { ...completion, signal });
   let step = await pieces.next();
   let last = "\n";
   for (; !step.done; step = await pieces.next()) {

@@ -46,7 +46,6 @@ export function register(program: Command, context: CommandContext): void {
 async function chat(argument: string, options: ChatOptions, context: CommandContext): Promise<ExitCode> {
   const model = await openModel(modelRequest(argument, options, context), options.template ?? null, context);
   const lines = openLines(context.io);
-  const interrupts = new Interrupts();
   const completion = {
     maxTokens: options.maxTokens ?? null,
     sampling: samplingOf(options),
@@ -56,30 +55,9 @@ async function chat(argument: string, options: ChatOptions, context: CommandCont
   try {
     const conversation = new Conversation(model, options.system ?? null);
     const check = options.check === true;
-    const loop = { completion, check, stopSignal: () => interrupts.next() };
-    return await chatLoop(conversation, lines, loop, context);
+    return await chatLoop(conversation, lines, { completion, check }, context);
   } finally {
-    interrupts.release();
     lines.close();
     await model.cache.close();
-  }
-}
-
-/** Ctrl-C, once for each reply. */
-class Interrupts {
-  #current = new AbortController();
-  readonly #listener = (): void => this.#current.abort();
-
-  constructor() {
-    process.on("SIGINT", this.#listener);
-  }
-
-  next(): AbortSignal {
-    this.#current = new AbortController();
-    return this.#current.signal;
-  }
-
-  release(): void {
-    process.off("SIGINT", this.#listener);
   }
 }

@@ -14,9 +14,10 @@ interface Talk {
   readonly respond?: Respond;
   readonly capacity?: number;
   readonly options?: Partial<ChatLoopOptions>;
+  readonly replying?: () => AbortSignal;
 }
 
-async function talk({ lines, interactive = true, respond, capacity, options }: Talk) {
+async function talk({ lines, interactive = true, respond, capacity, options, replying }: Talk) {
   const model = await scriptedModel({ ...(respond && { respond }), ...(capacity && { capacity }) });
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
@@ -37,12 +38,12 @@ async function talk({ lines, interactive = true, respond, capacity, options }: T
       prompts.push(prompt);
       return left.shift() ?? null;
     },
+    replying: replying ?? (() => new AbortController().signal),
     close: () => {},
   };
   const conversation = new Conversation(model, null);
   const completion = { maxTokens: 200, sampling: GREEDY, stops: [] };
-  const stopSignal = () => new AbortController().signal;
-  const all = { completion, check: false, stopSignal, ...options };
+  const all = { completion, check: false, ...options };
   const exit = await chatLoop(conversation, source, all, context);
   return { exit, ...written, prompts, conversation, model };
 }
@@ -88,12 +89,12 @@ describe("lema chat", () => {
 
   it("goes on after a reply that was stopped, where a person is there", async () => {
     let count = 0;
-    const stopSignal = () => (++count === 1 ? AbortSignal.abort() : new AbortController().signal);
+    const replying = () => (++count === 1 ? AbortSignal.abort() : new AbortController().signal);
     const lines = ["one", "two"];
-    const person = await talk({ lines, options: { stopSignal } });
+    const person = await talk({ lines, replying });
     expect(person).toMatchObject({ stdout: "you said two\n", stderr: "(stopped)\n" });
     count = 0;
-    expect(await talk({ lines, options: { stopSignal }, interactive: false })).toMatchObject({ stdout: "" });
+    expect(await talk({ lines, replying, interactive: false })).toMatchObject({ stdout: "" });
   });
 
   it("says why a reply is not whole", async () => {
