@@ -321,6 +321,8 @@ const shared = {
     paths: z.record(z.string(), z.string()),
     output: z.string().nullable(),
     created: z.string().nullable(),
+    /** Where the recipe stood, and what the command line changed of it. */
+    recipe: z.object({ file: z.string(), overrides: z.array(z.string()) }).optional(),
   }),
 };
 

@@ -19,6 +19,7 @@ import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
+import { checkRecipe } from "../stale-recipe.ts";
 
 interface ExecOptions {
   readonly resume?: true | string;
@@ -59,7 +60,11 @@ async function exec(argument: string, options: ExecOptions, context: CommandCont
   checkExecutable(plan, options.backend);
   const output = directory ?? resolve(io.cwd, outputOf(plan));
   const resume = options.resume === undefined ? null : await openRun(output, plan, options.resume, options);
-  if (resume === null) await claimDirectory(output);
+  if (resume === null) {
+    const edited = checkRecipe(plan, io.cwd);
+    if (edited.length > 0) throw new DiagnosticError(edited);
+    await claimDirectory(output);
+  }
 
   const { shape, budgets } = plan;
   const facts = {

@@ -72,7 +72,8 @@ export function register(program: Command, context: CommandContext): void {
 async function plan(file: string, options: PlanOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const whatIf = options.whatIf ?? [];
-  const loaded = loadRecipe(file, [...(options.set ?? []), ...whatIf], io);
+  const overrides = [...(options.set ?? []), ...whatIf];
+  const loaded = loadRecipe(file, overrides, io);
   const gathered = await gather(loaded, options, context);
   io.stderr.write(context.render([...loaded.diagnostics, ...gathered.diagnostics], "stderr"));
   if (options.ladder !== undefined) return compare(options.ladder, gathered, loaded, options, context);
@@ -81,11 +82,13 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
   await reportPasses(compiled, options, context);
   if (compiled.plan === undefined) return refuse(compiled, gathered, loaded, options, context);
 
-  const written = await write(compiled.plan, loaded, options, context);
+  const origin = { file: resolve(io.cwd, file), overrides };
+  const made = { ...compiled.plan, meta: { ...compiled.plan.meta, recipe: origin } };
+  const written = await write(made, loaded, options, context);
   io.stdout.write(
     options.json
-      ? `${JSON.stringify(planFacts(compiled.plan), null, 2)}\n`
-      : `${renderSummary(compiled.plan, {
+      ? `${JSON.stringify(planFacts(made), null, 2)}\n`
+      : `${renderSummary(made, {
           paint: painter(usesColor(io.stdout, io.env)),
           placeOf: (path) => placeText(loaded, path),
           statistics: gathered.dataset?.statistics ?? null,
