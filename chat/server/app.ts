@@ -13,19 +13,10 @@ import {
 } from "../complete.ts";
 import { ApiError, asApiError } from "./api-error.ts";
 import { type Complete, type Completing, type CompletionLimits, Completions } from "./completions.ts";
+import { eventsOf, type Outcome, streamOf } from "./event-stream.ts";
 import { bearerToken, jsonBody, loopbackHost, sameOrigin } from "./guards.ts";
 import { type CompletionRequest, readChatRequest, readTextRequest } from "./requests.ts";
-import {
-  chatShape,
-  chunk,
-  finishReason,
-  type ReplyHead,
-  type ReplyShape,
-  replyHead,
-  textShape,
-  usageChunk,
-  wholeReply,
-} from "./responses.ts";
+import { chatShape, type ReplyShape, replyHead, textShape, wholeReply } from "./responses.ts";
 
 export interface AppOptions {
   readonly model: ChatModel;
@@ -45,12 +36,9 @@ export interface AppOptions {
   readonly onServed: (served: Served) => void;
 }
 
-/** A completion that has been answered, or any request that failed; neither where a reader left a stream. */
-export interface Served {
+/** What has become of a request. */
+export interface Served extends Outcome {
   readonly path: string;
-  readonly completion: Completion | null;
-  /** What was thrown. */
-  readonly error: unknown;
 }
 
 export function createApp(options: AppOptions): Hono {
@@ -121,63 +109,12 @@ export function createApp(options: AppOptions): Hono {
     const events = eventsOf(completing, { shape, head, usage: request.usage }, (outcome) =>
       onServed({ path: c.req.path, ...outcome }),
     );
-    const headers = { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store" };
-    return c.body(
-      streamOf(events, () => gone.abort()),
-      200,
-      headers,
-    );
+    const stream = streamOf(events, () => gone.abort());
+    return c.body(stream, 200, {
+      "Content-Type": "text/event-stream; charset=utf-8",
+      "Cache-Control": "no-store",
+    });
   }
-}
-
-/** The events of a stream, as text; an error that comes so late can only be an event of its own. */
-async function* eventsOf(
-  completing: Completing,
-  { shape, head, usage }: { readonly shape: ReplyShape; readonly head: ReplyHead; readonly usage: boolean },
-  onEnd: (outcome: Omit<Served, "path">) => void,
-): AsyncGenerator<string> {
-  const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
-  // Clients that want counts expect the field in every chunk.
-  const part = (part: object, finish: "stop" | "length" | null): string =>
-    event({ ...chunk(shape, head, part, finish), ...(usage && { usage: null }) });
-  let outcome: Omit<Served, "path"> = { completion: null, error: null };
-  try {
-    for (const first of shape.first) yield part(first, null);
-    for (;;) {
-      const { value, done } = await completing.next();
-      if (!done) {
-        yield part(shape.piece(value), null);
-        continue;
-      }
-      outcome = { completion: value, error: null };
-      yield part(shape.last, finishReason(value));
-      if (usage) yield event(usageChunk(shape, head, value));
-      yield "data: [DONE]\n\n";
-      return;
-    }
-  } catch (error) {
-    outcome = { completion: null, error };
-    yield event(asApiError(error).body);
-  } finally {
-    // A reader that left ends the generation, and so gives the turn to the next.
-    await completing.return(undefined as never);
-    onEnd(outcome);
-  }
-}
-
-function streamOf(texts: AsyncGenerator<string>, onCancel: () => void): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = await texts.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(value));
-    },
-    async cancel() {
-      onCancel();
-      await texts.return(undefined);
-    },
-  });
 }
 
 async function lastOf(completing: Completing): Promise<Completion> {

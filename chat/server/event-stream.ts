@@ -1,0 +1,63 @@
+/** A completion as server-sent events. */
+import type { Completion } from "../complete.ts";
+import { asApiError } from "./api-error.ts";
+import type { Completing } from "./completions.ts";
+import { chunk, finishReason, type ReplyHead, type ReplyShape, usageChunk } from "./responses.ts";
+
+/** A completion that has been answered, or what failed; neither where a reader left the stream. */
+export interface Outcome {
+  readonly completion: Completion | null;
+  /** What was thrown. */
+  readonly error: unknown;
+}
+
+/** The events, as text; an error that comes so late can only be an event of its own. */
+export async function* eventsOf(
+  completing: Completing,
+  { shape, head, usage }: { readonly shape: ReplyShape; readonly head: ReplyHead; readonly usage: boolean },
+  onEnd: (outcome: Outcome) => void,
+): AsyncGenerator<string> {
+  const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
+  // Clients that want counts expect the field in every chunk.
+  const part = (part: object, finish: "stop" | "length" | null): string =>
+    event({ ...chunk(shape, head, part, finish), ...(usage && { usage: null }) });
+  let outcome: Outcome = { completion: null, error: null };
+  try {
+    for (const first of shape.first) yield part(first, null);
+    for (;;) {
+      const { value, done } = await completing.next();
+      if (!done) {
+        yield part(shape.piece(value), null);
+        continue;
+      }
+      outcome = { completion: value, error: null };
+      yield part(shape.last, finishReason(value));
+      if (usage) yield event(usageChunk(shape, head, value));
+      yield "data: [DONE]\n\n";
+      return;
+    }
+  } catch (error) {
+    outcome = { completion: null, error };
+    yield event(asApiError(error).body);
+  } finally {
+    // A reader that left ends the generation, and so gives the turn to the next.
+    await completing.return(undefined as never);
+    onEnd(outcome);
+  }
+}
+
+/** `onCancel`: the reader has left. */
+export function streamOf(texts: AsyncGenerator<string>, onCancel: () => void): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await texts.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+    async cancel() {
+      onCancel();
+      await texts.return(undefined);
+    },
+  });
+}
