@@ -38,8 +38,9 @@ export class Sampler {
 
   /** The `index`-th token of a generation: logits [V], and every token before it, the prompt's included. */
   next(logits: Float32Array, before: Iterable<number>, index: number): number {
-    if (this.#sampling.temperature === 0) return argmax(penalized(logits, before, this.#sampling));
-    return drawn(chances(logits, before, this.#sampling), this.#random.float(index));
+    const scores = penalized(logits, before, this.#sampling);
+    if (this.#sampling.temperature === 0) return argmax(scores);
+    return drawn(candidates(scores, this.#sampling), this.#random.float(index));
   }
 }
 
@@ -49,31 +50,90 @@ export function chances(
   before: Iterable<number>,
   sampling: Sampling,
 ): readonly Chance[] {
-  const { temperature, topK, topP, minP } = sampling;
-  invariant(temperature > 0, "greedy decoding has no chances");
-  const scores = penalized(logits, before, sampling).map((score) => score / temperature);
-  const order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b);
-  const best = scores[order[0]!]!;
-  const weight = (token: number) => Math.exp(scores[token]! - best);
-  const least = topK === null ? Number.NEGATIVE_INFINITY : scores[order[Math.min(topK, order.length) - 1]!]!;
-  const kept = order.filter((token) => scores[token]! >= least);
-  const nucleus = nucleusOf(kept.map(weight), topP);
-  // The likeliest has weight 1, so a weight is how likely a token is beside it.
-  const likely = kept.slice(0, nucleus).filter((token) => weight(token) >= minP);
-  const total = likely.reduce((sum, token) => sum + weight(token), 0);
-  return likely.map((token) => ({ token, probability: weight(token) / total }));
+  invariant(sampling.temperature > 0, "greedy decoding has no chances");
+  const { tokens, total } = candidates(penalized(logits, before, sampling), sampling);
+  return Array.from(tokens, ({ token, weight }) => ({ token, probability: weight / total }));
 }
 
-/** How many of the weights, which descend, reach a share of their sum; one at least. */
-function nucleusOf(weights: readonly number[], share: number): number {
-  if (share >= 1) return weights.length;
-  const goal = share * weights.reduce((sum, weight) => sum + weight, 0);
+interface Weighted {
+  readonly token: number;
+  /** How likely it is beside the likeliest, which has 1. */
+  readonly weight: number;
+}
+
+interface Candidates {
+  /** The likeliest first; found as they are asked for. */
+  readonly tokens: Iterable<Weighted>;
+  /** The sum of their weights. */
+  readonly total: number;
+}
+
+function candidates(scores: Float64Array, { temperature, topK, topP, minP }: Sampling): Candidates {
+  const best = scores[argmax(scores)]!;
+  const weightOf = (token: number): number => Math.exp((scores[token]! - best) / temperature);
+  const all = topK === null ? likeliest(scores) : firstOf(likeliest(scores), scores, topK);
+  const weighted = function* (): Generator<Weighted> {
+    for (const token of all) yield { token, weight: weightOf(token) };
+  };
+  // Without a cut nobody needs all tokens in order.
+  if (topK === null && topP >= 1 && minP === 0) return { tokens: weighted(), total: sumOf(scores, weightOf) };
+  const pool = topK === null ? weighted() : [...weighted()];
+  let goal = Number.POSITIVE_INFINITY;
+  if (topP < 1) goal = topP * (Array.isArray(pool) ? total(pool) : sumOf(scores, weightOf));
+  const kept: Weighted[] = [];
   let reached = 0;
-  const count = weights.findIndex((weight) => {
-    reached += weight;
-    return reached >= goal;
-  });
-  return count < 0 ? weights.length : count + 1;
+  for (const one of pool) {
+    if (one.weight < minP) break;
+    kept.push(one);
+    reached += one.weight;
+    if (reached >= goal) break;
+  }
+  return { tokens: kept, total: total(kept) };
+}
+
+/** Tokens by their scores, equals by id: sorted in bands below the best, each twice as wide as the one above. */
+function* likeliest(scores: Float64Array): Generator<number> {
+  const best = scores[argmax(scores)]!;
+  let upper = Number.POSITIVE_INFINITY;
+  let found = 0;
+  for (let width = 4; found < scores.length; width *= 2) {
+    const lower = width < WIDEST ? best - width : Number.NEGATIVE_INFINITY;
+    const band: number[] = [];
+    for (let token = 0; token < scores.length; token++) {
+      const score = scores[token]!;
+      if (score >= lower && score < upper) band.push(token);
+    }
+    band.sort((a, b) => scores[b]! - scores[a]! || a - b);
+    yield* band;
+    found += band.length;
+    if (lower === Number.NEGATIVE_INFINITY) return;
+    upper = lower;
+  }
+}
+
+/** So far below the best that the last band holds all the rest. */
+const WIDEST = 2 ** 20;
+
+/** The first `count` of them, and those as likely as the last of these. */
+function* firstOf(tokens: Iterable<number>, scores: Float64Array, count: number): Generator<number> {
+  let taken = 0;
+  let last = 0;
+  for (const token of tokens) {
+    if (taken >= count && scores[token]! < last) return;
+    last = scores[token]!;
+    taken++;
+    yield token;
+  }
+}
+
+function sumOf(scores: Float64Array, weightOf: (token: number) => number): number {
+  let sum = 0;
+  for (let token = 0; token < scores.length; token++) sum += weightOf(token);
+  return sum;
+}
+
+function total(weighted: readonly Weighted[]): number {
+  return weighted.reduce((sum, { weight }) => sum + weight, 0);
 }
 
 function penalized(
@@ -91,14 +151,19 @@ function penalized(
 }
 
 function argmax(values: Float64Array): number {
-  return values.reduce((best, value, index) => (value > values[best]! ? index : best), 0);
+  let best = 0;
+  for (let index = 1; index < values.length; index++) if (values[index]! > values[best]!) best = index;
+  return best;
 }
 
-function drawn(list: readonly Chance[], at: number): number {
+/** `at` in [0, 1) of the way through the candidates. */
+function drawn({ tokens, total }: Candidates, at: number): number {
   let sum = 0;
-  for (const { token, probability } of list) {
-    sum += probability;
-    if (at < sum) return token;
+  let last = 0;
+  for (const { token, weight } of tokens) {
+    sum += weight;
+    if (at * total < sum) return token;
+    last = token;
   }
-  return list.at(-1)!.token;
+  return last;
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { chances, Sampler, type Sampling } from "../../chat/sampling.ts";
+import { counterRandom } from "../../schemas/counter-rng.ts";
 
 interface GoldenCase {
   readonly sampling: Omit<Sampling, "seed">;
@@ -30,6 +31,54 @@ describe("the chances of the next token", () => {
       });
     },
   );
+});
+
+/** All tokens sorted at once, and each rule applied to the whole list: what the banded search must give. */
+function plainly(logits: Float32Array, { temperature, topK, topP, minP }: Sampling) {
+  const order = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b);
+  const best = logits[order[0]!]!;
+  const weight = (token: number) => Math.exp((logits[token]! - best) / temperature);
+  const least = topK === null ? Number.NEGATIVE_INFINITY : logits[order[Math.min(topK, order.length) - 1]!]!;
+  const pool = order.filter((token) => logits[token]! >= least);
+  const goal = topP * pool.reduce((sum, token) => sum + weight(token), 0);
+  let reached = 0;
+  const kept = pool.filter((token) => {
+    const before = reached;
+    reached += weight(token);
+    return (topP >= 1 || before < goal) && weight(token) >= minP;
+  });
+  const total = kept.reduce((sum, token) => sum + weight(token), 0);
+  return kept.map((token) => ({ token, probability: weight(token) / total }));
+}
+
+describe("the search for the likeliest", () => {
+  const settings: readonly Partial<Sampling>[] = [
+    {},
+    { temperature: 0.2 },
+    { topK: 1 },
+    { topK: 40 },
+    { topK: 5000 },
+    { topP: 0.9 },
+    { topP: 0.9, topK: 300, temperature: 3 },
+    { minP: 0.05 },
+    { minP: 1 },
+    { topP: 0.5, minP: 0.2, temperature: 2 },
+  ];
+
+  it.each(settings)("gives what sorting everything gives, with %j", (change) => {
+    const sampling = { ...plain, ...change };
+    const random = counterRandom(5, JSON.stringify(change));
+    for (const spread of [0, 0.5, 10, 4000]) {
+      // Rounded, so that there are equals, also at the edges of bands.
+      const logits = Float32Array.from({ length: 3000 }, (_, i) => Math.round(spread * random.float(i)) / 2);
+      const given = chances(logits, [], sampling);
+      const expected = plainly(logits, sampling);
+      expect(given.map(({ token }) => token)).toEqual(expected.map(({ token }) => token));
+      given.forEach(({ probability }, i) => {
+        expect(Math.abs(probability - expected[i]!.probability)).toBeLessThan(1e-12);
+      });
+    }
+  });
 });
 
 describe("a draw", () => {
