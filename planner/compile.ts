@@ -60,7 +60,7 @@ function runPasses<Work extends Variant, Made extends AnyPlan>(
   const { variant, shape, decisions } = passes.run("choose-shape", () => chooseShape(variants));
   const { inputs, units } = variant;
   const expanded = passes.run("expand-step", () => variant.expand(shape));
-  const context = effectContext(inputs, expanded);
+  const context = effectContext(variant, expanded);
   const resident = passes.run("residency", () => residency(expanded, units));
   const prefetched = passes.run("prefetch", () => prefetch(resident, units));
   const rolled = passes.run("roll", () => roll(prefetched, units));

@@ -27,12 +27,11 @@ export interface CostModel {
 /** Procedures are costed once. */
 export function costModel(procedures: readonly PlanProcedure[], hardware: HardwareProfile): CostModel {
   const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
-  const known = new Map<string, number>();
+  const known = { compute: new Map<string, number>(), host: new Map<string, number>() };
   const costs = { compute: callCosts(hardware, "compute"), host: callCosts(hardware, "host") };
   const run = (id: string, lane: "compute" | "host"): number => {
-    const key = `${lane} ${id}`;
-    const ns = known.get(key) ?? byId.get(id)!.calls.reduce((sum, call) => sum + costs[lane](call), 0);
-    known.set(key, ns);
+    const ns = known[lane].get(id) ?? byId.get(id)!.calls.reduce((sum, call) => sum + costs[lane](call), 0);
+    known[lane].set(id, ns);
     return ns;
   };
   const call = (own: PlanCall, lane: "compute" | "host"): number => costs[lane](own);

@@ -27,7 +27,7 @@ export interface EffectContext {
   /** Bytes that a gather writes. */
   readonly gatherBytes: (task: Extract<Task, { kind: "gather" }>) => number;
   /** Filled as procedures are met. */
-  readonly known: Map<string, Footprint>;
+  readonly known: Map<PlanProcedure, Footprint>;
 }
 
 /**
@@ -136,10 +136,10 @@ interface FormalAccess extends FormalRange {
 }
 
 function footprintOf(id: string, { procedures, known }: EffectContext): Footprint {
-  const cached = known.get(id);
-  if (cached) return cached;
   const procedure = procedures.get(id);
   invariant(procedure, `procedure ${id} does not exist`);
+  const cached = known.get(procedure);
+  if (cached) return cached;
   const segments = segmentsOf(procedure);
   const reads = segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite);
   const writes = segments.filter(({ firstWrite }) => firstWrite < NEVER);
@@ -149,7 +149,7 @@ function footprintOf(id: string, { procedures, known }: EffectContext): Footprin
   ];
   accesses.sort((a, b) => a.call - b.call);
   const footprint: Footprint = { accesses, reads, writes };
-  known.set(id, footprint);
+  known.set(procedure, footprint);
   return footprint;
 }
 

@@ -15,7 +15,7 @@ export function optimizer(c: StepContext): void {
   for (const block of adapted) {
     const bind = {
       gradient: at(gradient, c.adapter.offsets[block]!),
-      squares: at(squares, dtypeBytes.f64 * c.firstParameter[block]!),
+      squares: at(squares, dtypeBytes.f64 * c.units.firstParameter[block]!),
     };
     tasks.run(`squares/${c.unitOf(block)}`, `${c.nameOf(block)}.squares`, bind, { lane });
   }

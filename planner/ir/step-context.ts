@@ -10,7 +10,7 @@ import type { ArenaName } from "../../schemas/plan.ts";
 import { PlanContext } from "./plan-context.ts";
 import type { Procedures } from "./procedures.ts";
 import type { Shape, ValuePlace } from "./schedule.ts";
-import { byName, type Units } from "./units.ts";
+import type { Units } from "./units.ts";
 import { at, inputLayout, OUTPUT_BYTES, type RowInput, type ScalarInput } from "./values.ts";
 
 export class StepContext extends PlanContext {
@@ -18,8 +18,6 @@ export class StepContext extends PlanContext {
   /** Layout of `saved` per graph. */
   readonly saved: Procedures["saved"];
   readonly microBatches: readonly number[];
-  /** Index of each block's first parameter in the order of PEFT's file. */
-  readonly firstParameter: readonly number[];
   readonly suffix = "";
   readonly #layout: ReturnType<typeof inputLayout>;
 
@@ -30,7 +28,6 @@ export class StepContext extends PlanContext {
     invariant(batch_size % microBatch === 0, `micro-batch ${microBatch} does not divide ${batch_size}`);
     this.saved = procedures.saved;
     this.microBatches = Array.from({ length: batch_size / microBatch }, (_, index) => index);
-    this.firstParameter = firstParameters(inputs);
     this.#layout = inputLayout(inputs);
     this.#declarePersistent();
   }
@@ -94,10 +91,4 @@ export class StepContext extends PlanContext {
       tasks.persistent("adapter.device", "vram", this.adapter.bytes, "adapter");
     }
   }
-}
-
-function firstParameters({ model }: Inputs): readonly number[] {
-  const names = model.blocks.flatMap(({ parameters }) => parameters).toSorted(byName);
-  const rank = new Map(names.map(({ name }, index) => [name, index]));
-  return model.blocks.map(({ parameters }) => Math.min(...parameters.map(({ name }) => rank.get(name)!)));
 }

@@ -32,6 +32,8 @@ export interface Units {
   readonly weights: readonly RegionLayout[];
   /** Dense layout of each graph's adapter parameters, and so of their gradients and moments. */
   readonly adapters: readonly RegionLayout[];
+  /** Index of each block's first parameter in the order of PEFT's file. */
+  readonly firstParameter: readonly number[];
   readonly norm: string;
   readonly normWeights: RegionLayout;
   readonly head: readonly HeadChunk[];
@@ -109,11 +111,18 @@ export function buildUnits(inputs: CommonInputs): Units {
     graphNames,
     weights,
     adapters,
+    firstParameter: firstParameters(inputs),
     norm: norm.id,
     normWeights,
     head: chunks,
     embedding: embedding.id,
   };
+}
+
+function firstParameters({ model }: CommonInputs): readonly number[] {
+  const names = model.blocks.flatMap(({ parameters }) => parameters).toSorted(byName);
+  const rank = new Map(names.map(({ name }, index) => [name, index]));
+  return model.blocks.map(({ parameters }) => Math.min(...parameters.map(({ name }) => rank.get(name)!)));
 }
 
 /** Blocks that fit the same slots, whatever graph they run, named after the graph of the first. */

@@ -3,7 +3,9 @@
  * units, and what is particular of the work that a plan is made for: a training or a generation.
  */
 import type { CommonInputs } from "../../schemas/inputs.ts";
-import type { ProgramName } from "../../schemas/plan.ts";
+import type { PlanProcedure, ProgramName } from "../../schemas/plan.ts";
+import { type CostModel, costModel } from "../cost/duration.ts";
+import type { Footprint } from "./effects.ts";
 import type { Procedures } from "./procedures.ts";
 import type { Expanded, Shape, UnitSize } from "./schedule.ts";
 import { buildUnits, type Units } from "./units.ts";
@@ -23,11 +25,20 @@ export abstract class Variant {
   readonly unitSize: UnitSize;
   readonly inputs: CommonInputs;
   readonly units: Units;
+  /** What procedures touch and cost is worked out once, as many candidate shapes share them. */
+  readonly footprints = new Map<PlanProcedure, Footprint>();
+  readonly #costs = new Map<readonly PlanProcedure[], CostModel>();
 
   constructor(unitSize: UnitSize, inputs: CommonInputs) {
     this.unitSize = unitSize;
     this.inputs = inputs;
     this.units = buildUnits(inputs);
+  }
+
+  costs(procedures: readonly PlanProcedure[]): CostModel {
+    const known = this.#costs.get(procedures) ?? costModel(procedures, this.inputs.hardware);
+    this.#costs.set(procedures, known);
+    return known;
   }
 
   /** What may move together, from the largest down. */

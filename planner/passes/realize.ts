@@ -2,7 +2,6 @@
  * From a shape to its schedule and its addresses: what every candidate of choose-shape and every feasibility question
  * goes through, so that memory is never estimated, only measured.
  */
-import type { CommonInputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { EffectContext } from "../ir/effects.ts";
@@ -36,10 +35,10 @@ function scheduled(variant: Variant, shape: Shape): Rolled {
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */
-export function effectContext(inputs: CommonInputs, expanded: Expanded): EffectContext {
+export function effectContext({ inputs, footprints }: Variant, expanded: Expanded): EffectContext {
   return {
     procedures: new Map(expanded.procedures.map((procedure) => [procedure.id, procedure])),
-    known: new Map(),
+    known: footprints,
     stagingBytes: expanded.values.find(({ id }) => id === "staging")!.bytes,
     gatherBytes: ({ tensor, indices }) => {
       const { storage } = tensorByName(inputs, tensor);

@@ -73,18 +73,30 @@ function hasRoom(variant: Variant, { rolled, bytes }: Measured): boolean {
   return tiersOf(rolled.shape).every((tier) => bytes[tier] <= arenaBudget(variant.inputs, tier).arena);
 }
 
+/** What is remembered of a floor; its schedule, which takes megabytes, is not. */
+interface Ground {
+  readonly shape: Shape;
+  readonly bytes: Measured["bytes"];
+  readonly estimator: Estimator;
+}
+
+function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
+  return { shape: rolled.shape, bytes, estimator: new Estimator(variant, rolled) };
+}
+
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
-  const first = grownFrom(variant, floor, "least traffic");
+  const ground = groundOf(variant, floor);
+  const first = grownFrom(variant, ground, "least traffic");
   const reads = readsWeights(variant, first.shape);
   const others = reads
-    ? [grownFrom(variant, floor, "evenly"), grownFrom(variant, floor, "all")].filter(
+    ? [grownFrom(variant, ground, "evenly"), grownFrom(variant, ground, "all")].filter(
         ({ ramChoice, shape }) => ramChoice !== "all" || !readsWeights(variant, shape),
       )
     : [];
   const wider = widerFloors(variant, floor)
     .map((shape) => measure(variant, shape))
     .filter((measured) => hasRoom(variant, measured))
-    .map((measured) => grownFrom(variant, measured, "least traffic"));
+    .map((measured) => grownFrom(variant, groundOf(variant, measured), "least traffic"));
   return [first, ...others, ...wider];
 }
 
@@ -112,14 +124,14 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   return [...wider, ...[shape, ...wider].map(withTable)];
 }
 
-function grownFrom(variant: Variant, floor: Measured, ramChoice: RamChoice): Candidate {
-  const estimator = new Estimator(variant, floor.rolled);
+function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Candidate {
+  const { estimator } = ground;
   const candidateIn = (lost: Room): Candidate => {
     const left = (tier: ArenaName) => {
-      return Math.max(0, arenaBudget(variant.inputs, tier).arena - floor.bytes[tier] - lost[tier]);
+      return Math.max(0, arenaBudget(variant.inputs, tier).arena - ground.bytes[tier] - lost[tier]);
     };
     const room = { ram: left("ram"), vram: left("vram") };
-    const shape = divide(variant, estimator, floor.rolled.shape, room, ramChoice);
+    const shape = divide(variant, estimator, ground.shape, room, ramChoice);
     const within = (more: Room) => candidateIn({ ram: lost.ram + more.ram, vram: lost.vram + more.vram });
     return { variant, shape, ramChoice, estimate: estimator.estimate(shape), within };
   };

@@ -4,7 +4,7 @@
  * It ranks candidates; the simulator decides.
  */
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
-import { costModel, gatherNs, linkNs } from "../cost/duration.ts";
+import { gatherNs, linkNs } from "../cost/duration.ts";
 import type { Rolled, Shape, Task } from "../ir/schedule.ts";
 import { HEAD_CLASS, tensorByName } from "../ir/units.ts";
 import type { Variant } from "../ir/variants.ts";
@@ -29,11 +29,11 @@ export class Estimator {
 
   /** `floor` has no pins and keeps nothing; its work is counted task by task. */
   constructor(variant: Variant, floor: Rolled) {
-    const { inputs, units } = variant;
+    const { units } = variant;
     this.#variant = variant;
     const { shape } = floor;
     const procedures = variant.procedures({ ...shape, keep: 1 }).all;
-    const cost = costModel(procedures, inputs.hardware);
+    const cost = variant.costs(procedures);
     let compute = 0;
     let ends = 0;
     const bytes: Bytes = { disk: 0, h2d: 0, d2h: 0 };

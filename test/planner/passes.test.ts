@@ -151,7 +151,7 @@ describe("sync", () => {
     const { units } = variant;
     const expanded = expandStep(variant, { ...smallestShape(variant), microBatch: 4 });
     const laidOut = layout(roll(prefetch(residency(expanded, units), units), units));
-    const { synced } = sync(laidOut, effectContext(inputs, expanded));
+    const { synced } = sync(laidOut, effectContext(variant, expanded));
     const steady = synced["train-step"]!.steady;
     const waitsOf = (id: string) => steady.find(({ task }) => task.id === id)!.waits.map(({ on }) => on);
     expect(waitsOf("read/L02/fwd/1")).toContain("fwd/L00/mb0");

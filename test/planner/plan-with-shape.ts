@@ -13,7 +13,7 @@ import type { Plan } from "../../schemas/plan.ts";
 export function planWithShape(variant: TrainingVariant, shape: Shape): Plan {
   const { inputs, units } = variant;
   const laidOut = realize(variant, shape);
-  const context = effectContext(inputs, laidOut);
+  const context = effectContext(variant, laidOut);
   const programs = emit(inputs, sync(laidOut, context), context);
   const bounds = boundTraffic(laidOut, units, programs);
   const predictions = simulate(programs, laidOut.procedures, inputs.hardware);
