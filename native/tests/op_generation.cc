@@ -53,9 +53,44 @@ std::string InSteps(OpCase& whole, int64_t rows, TaskRunner& runner) {
   return RunCase(attention, TestedKernels(), runner).empty() ? "a step behind a full cache is not refused" : "";
 }
 
+// Rows [first, first + count) of a product alone.
+std::string RowsAlone(OpCase& whole, int64_t first, int64_t count, int64_t depth, int64_t columns, TaskRunner& runner) {
+  const DType x = whole.view("x").dtype, w = whole.view("w").dtype, y = whole.view("y").dtype;
+  OpCase part = MakeCase(Op::kLinear, {1, count, depth, columns}, {.dtypes = {x, w, y}, .attributes = {0.5, 512, 512}});
+  const size_t left = static_cast<size_t>(depth) * SizeOf(x), row = static_cast<size_t>(columns) * SizeOf(y);
+  std::memcpy(part.view("x").data, whole.view("x").as<std::byte>() + static_cast<size_t>(first) * left,
+              static_cast<size_t>(count) * left);
+  part.view("w").data = whole.view("w").data;
+  if (std::string problem = RunCase(part, kCpuKernels, runner); !problem.empty()) return problem;
+  const std::byte* const expected = whole.view("y").as<std::byte>() + static_cast<size_t>(first) * row;
+  if (std::memcmp(part.view("y").data, expected, static_cast<size_t>(count) * row) != 0) {
+    return Cat("other bits in ", count, " rows alone");
+  }
+  return "";
+}
+
+void TestFewRows(Report& report) {
+  constexpr int64_t kRows = 21;
+  ThreadPool one(1), three(3);
+  for (const DType x : {DType::kF32, DType::kBF16}) {
+    for (const DType w : {DType::kF32, DType::kBF16, DType::kF16}) {
+      for (const auto& [depth, columns] : {std::pair<int64_t, int64_t>{129, 70}, {512, 200}, {7, 33}}) {
+        OpCase whole = MakeCase(Op::kLinear, {1, kRows, depth, columns},
+                                {.dtypes = {x, w, kF32}, .attributes = {0.5, 512, 512}});
+        std::string problem = RunCase(whole, kCpuKernels, one);
+        for (int64_t count = 1; count <= 5 && problem.empty(); ++count) {
+          problem = RowsAlone(whole, kRows - count, count, depth, columns, three);
+        }
+        report.Add("linear", Cat("bits of few rows, ", columns, " × ", depth), problem);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void TestGeneration(Report& report) {
+  TestFewRows(report);
   OpCase whole = MakeCase(Op::kAttention, {1, kLength, kHeads, kSize, kGroups},
                           {.dtypes = {kF32, kF32, kF32, kI32, kF32, kF32}, .attributes = {0.25}});
   std::memset(whole.view("segment_start").data, 0, whole.view("segment_start").bytes());

@@ -78,6 +78,9 @@ struct AdamwScalars {
   float clip, step_size, decay, bias_correction, first_weight, second_decay, second_weight, epsilon;
 };
 
+// Rows up to which packing the right factor costs more than it saves.
+inline constexpr int64_t kFewRows = 4;
+
 struct Loops {
   const char* name;
 
@@ -107,6 +110,10 @@ struct Loops {
   // `row_scratch`: packed_bytes(rows, depth, compute), used where the left factor cannot be read in place.
   void (*product)(const Factor& left, const void* packed_right, int64_t rows, int64_t columns, int64_t depth,
                   DType compute, const Result& result, void* row_scratch);
+
+  // The same for few rows (1 to kFewRows) with the right factor as it is, its depth side by side: the same bits.
+  void (*product_of_few_rows)(const Factor& left, const Factor& right, int64_t rows, int64_t columns, int64_t depth,
+                              DType compute, const Result& result, void* row_scratch);
 
   size_t (*attention_scratch)(int64_t length, int64_t size);
   void (*attention)(const AttentionTask& task, void* scratch);

@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/loops_attention_backward.h"
 #include "kernels/cpu/loops_cross_entropy.h"
+#include "kernels/cpu/loops_few_rows.h"
 
 namespace lema::cpu::LEMA_ISA {
 
@@ -22,6 +23,7 @@ inline Loops MakeLoops(const char* name) {
       .packed_bytes = PackedBytes,
       .pack_columns = PackColumns,
       .product = Product,
+      .product_of_few_rows = ProductOfFewRows,
       .attention_scratch = AttentionScratch,
       .attention = Attention,
       .attention_backward_scratch = AttentionBackwardScratch,
