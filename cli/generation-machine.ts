@@ -3,14 +3,14 @@ import { compileGeneration } from "../planner/compile.ts";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { GenerationMachine } from "../workflow/open-generation.ts";
 import type { CommandContext } from "./context.ts";
-import { loadHardware } from "./load-recipe.ts";
+import { ownHardware } from "./load-recipe.ts";
 
 /** Throws where a vram budget is given, and the machine has no such tier. */
 export function generationMachine(
   { memory }: { readonly memory: { readonly vram: number | null } },
   { io, version }: CommandContext,
 ): GenerationMachine {
-  const { profile } = loadHardware({ hardware: "auto", memory }, io);
+  const profile = ownHardware(memory.vram === null ? "ram" : "ram and vram", io);
   if (memory.vram !== null && profile.links === undefined) {
     const summary = `${profile.name} has no vram tier`;
     const hint = "leave vram out of `--memory`, or write `links` into the profile that `lema probe` made";

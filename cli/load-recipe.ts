@@ -44,22 +44,6 @@ export function tryLoadRecipe(
     : { diagnostics: all };
 }
 
-/** The profile of a machine by its name, for work that no recipe asks for. Throws what is wrong with it. */
-export function loadHardware(
-  wanted: MachineWish,
-  machine: Machine,
-): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } {
-  const found = findHardware(wanted, () => ({ file: wanted.hardware }), machine);
-  if (!("profile" in found)) throw new DiagnosticError(found.diagnostics);
-  return found;
-}
-
-/** The part of a recipe that names a machine. */
-interface MachineWish {
-  readonly hardware: string;
-  readonly memory: { readonly vram: number | null };
-}
-
 /** Where `lema probe` keeps the profile of this machine. */
 export function probedProfilePath(env: CliIo["env"]): string {
   const config = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
@@ -75,7 +59,7 @@ export function shippedProfiles(): string[] {
 }
 
 function findHardware(
-  recipe: MachineWish,
+  recipe: Recipe,
   placeOf: ParsedRecipe["placeOf"],
   machine: Machine,
 ): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } | { diagnostics: readonly Diagnostic[] } {
@@ -107,7 +91,7 @@ export function ownHardware(tiers: "ram" | "ram and vram", machine: Machine): Ha
 const SHIPPED_FOR = { ram: "cpu-2core", "ram and vram": "cpu-emulated-gpu" } as const;
 
 /** The probed profile, else a shipped one of the shape that the recipe asks for, with a warning. */
-function findOwnHardware(recipe: MachineWish, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
+function findOwnHardware(recipe: Recipe, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
   const probed = probedProfilePath(machine.env);
   if (existsSync(probed)) return readProfile(probed, machine);
   const name = SHIPPED_FOR[recipe.memory.vram === null ? "ram" : "ram and vram"];

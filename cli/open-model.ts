@@ -1,10 +1,9 @@
 /** From what the command line names to a model that can be talked to. */
 import type { ChatModel } from "../chat/complete.ts";
 import { openChat } from "../chat/open-chat.ts";
-import { compileGeneration } from "../planner/compile.ts";
 import { type GenerationRequest, openGeneration } from "../workflow/open-generation.ts";
 import type { CommandContext } from "./context.ts";
-import { ownHardware } from "./load-recipe.ts";
+import { generationMachine } from "./generation-machine.ts";
 import { StatusLine } from "./render/status-line.ts";
 
 /** `template`: a chat template's name or file; null: what the run was trained with, or the model's own. Prints warnings. */
@@ -13,13 +12,11 @@ export async function openModel(
   template: string | null,
   context: CommandContext,
 ): Promise<ChatModel> {
-  const { io, version } = context;
+  const { io } = context;
   const status = new StatusLine(io.stderr);
-  const hardware = ownHardware(request.memory.vram === null ? "ram" : "ram and vram", io);
-  const engine = { backend: "cpu", serialLanes: false, diskThrottle: null } as const;
   const { session, files } = await openGeneration(
     { ...request, onProgress: (text) => status.show(text) },
-    { hardware, lemaVersion: version, compile: compileGeneration, engine },
+    generationMachine(request, context),
   ).finally(() => status.clear());
   io.stderr.write(context.render(files.diagnostics, "stderr"));
   try {

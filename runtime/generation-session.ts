@@ -108,7 +108,8 @@ export class GenerationSession {
   }
 
   async #step(program: "prefill" | "decode", tokens: readonly number[]): Promise<void> {
-    this.#tokens.fill(0);
+    // What stands behind is read like the rest: one row of the table again and again.
+    this.#tokens.fill(tokens.at(-1)!);
     this.#tokens.set(tokens);
     this.#positions.forEach((_, index) => {
       this.#positions[index] = Math.min(this.#length + index, this.capacity - 1);

@@ -1,11 +1,18 @@
 /** Reads a plan file and believes nothing of it that was not verified. */
 import { readFile } from "node:fs/promises";
 import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
-import { type Plan, planSchema } from "../schemas/plan.ts";
+import { type AnyPlan, type Plan, schemaOf } from "../schemas/plan.ts";
 import { verify } from "../schemas/verify/index.ts";
 
-/** Throws `cli.unreadable-file`, `plan.syntax` and every violation that the verifier finds. */
+/** A plan to train. Throws what `openAnyPlan` throws, and `plan.other-purpose`. */
 export async function openPlan(path: string): Promise<Plan> {
+  const plan = await openAnyPlan(path);
+  if (!("purpose" in plan)) return plan;
+  throw refused("plan.other-purpose", path, `${path} is a plan to generate, not to train`);
+}
+
+/** Throws `cli.unreadable-file`, `plan.syntax` and every violation that the verifier finds. */
+export async function openAnyPlan(path: string): Promise<AnyPlan> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
@@ -20,7 +27,7 @@ export async function openPlan(path: string): Promise<Plan> {
   }
   const violations = verify(content);
   if (violations.length > 0) throw new DiagnosticError(violations.map((one) => inFile(one, path)));
-  return planSchema.parse(content);
+  return schemaOf(content).parse(content);
 }
 
 /** Violations name a key of the plan; here the plan has a file. */
@@ -30,7 +37,7 @@ function inFile(violation: Diagnostic, file: string): Diagnostic {
 }
 
 function refused(
-  code: "cli.unreadable-file" | "plan.syntax",
+  code: "cli.unreadable-file" | "plan.syntax" | "plan.other-purpose",
   file: string,
   summary: string,
 ): DiagnosticError {

@@ -553,6 +553,16 @@ export const diagnosticCodes = declared({
     exit: 5,
     doc: "The instructions are not those of a step: each unit's forward and backward once per micro-batch, in order.",
   },
+  "verify.cache": {
+    kind: "user",
+    exit: 5,
+    doc: "A block does not append its keys and values to its own cache and attend over them, or somebody else touches it.",
+  },
+  "verify.logits": {
+    kind: "user",
+    exit: 5,
+    doc: "A part of the head does not write its own part of the logits.",
+  },
   "verify.optimizer": {
     kind: "user",
     exit: 5,
@@ -571,6 +581,11 @@ export const diagnosticCodes = declared({
 
   // Executing a plan
   "plan.syntax": { kind: "user", exit: 5, doc: "A plan file is not JSON." },
+  "plan.other-purpose": {
+    kind: "user",
+    exit: 1,
+    doc: "A command for plans to train was given a plan to generate.",
+  },
   "plan.stale": {
     kind: "user",
     exit: 4,

@@ -16,6 +16,7 @@ export const commands: CommandRegistry = {
   explain: () => import("./explain.ts"),
   probe: () => import("./probe.ts"),
   doctor: () => import("./doctor.ts"),
+  generate: () => import("./generate.ts"),
   chat: () => import("./chat.ts"),
   serve: () => import("./serve.ts"),
   eval: () => import("./eval.ts"),

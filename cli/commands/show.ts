@@ -2,9 +2,16 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
-import { openPlan } from "../../runtime/open-plan.ts";
-import type { ExitCode } from "../../schemas/diagnostic.ts";
-import { type LaneName, laneName, type Plan, type ProgramName, programName } from "../../schemas/plan.ts";
+import { openAnyPlan } from "../../runtime/open-plan.ts";
+import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
+import {
+  type AnyPlan,
+  cycleOf,
+  type LaneName,
+  laneName,
+  type ProgramName,
+  programName,
+} from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
 import { usesColor } from "../io.ts";
 import { locatePlan } from "../locate-plan.ts";
@@ -19,7 +26,7 @@ import { renderReport } from "../render/report/page.ts";
 
 interface ShowOptions {
   readonly instructions?: boolean;
-  readonly program: ProgramName;
+  readonly program?: ProgramName;
   readonly lane?: LaneName;
   readonly layer?: true | string;
   readonly at?: string;
@@ -40,9 +47,10 @@ export function register(program: Command, context: CommandContext): void {
     )
     .option("--instructions", "list the instructions of a step, in serial order")
     .addOption(
-      new Option("--program <program>", "whose instructions")
-        .choices(programName.options)
-        .default("train-step"),
+      new Option(
+        "--program <program>",
+        "whose instructions (default: train-step, or decode of a generation)",
+      ).choices(programName.options),
     )
     .addOption(new Option("--lane <lane>", "only the instructions of this lane").choices(laneName.options))
     .option(
@@ -60,7 +68,13 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function show(file: string, options: ShowOptions, { io }: CommandContext): Promise<ExitCode> {
-  const plan = await openPlan(locatePlan(file, io).path);
+  const plan = await openAnyPlan(locatePlan(file, io).path);
+  if (options.program !== undefined && !(options.program in plan.programs)) {
+    const hint = `it has ${Object.keys(plan.programs).join(", ")}`;
+    throw new DiagnosticError(
+      diagnostic("cli.usage", { summary: `the plan has no program \`${options.program}\``, hint }),
+    );
+  }
   if (options.html !== undefined) {
     await replaceFile(resolve(io.cwd, options.html), renderReport(plan));
     io.stdout.write(`Wrote ${options.html}. Open it in a browser; it needs no network.\n`);
@@ -72,12 +86,12 @@ async function show(file: string, options: ShowOptions, { io }: CommandContext):
 }
 
 /** What `--json` prints: the figures, or those of a moment. */
-function factsOf(plan: Plan, { at, program }: ShowOptions): object {
+function factsOf(plan: AnyPlan, { at, program = cycleOf(plan) }: ShowOptions): object {
   return at === undefined ? { ...planFacts(plan), weights: layersOf(plan) } : momentOf(plan, program, at);
 }
 
-function render(plan: Plan, options: ShowOptions, paint: Painter): string {
-  const { program, lane = null, layer, at, why, instructions } = options;
+function render(plan: AnyPlan, options: ShowOptions, paint: Painter): string {
+  const { program = cycleOf(plan), lane = null, layer, at, why, instructions } = options;
   if (why !== undefined) return renderWhy(plan, why, paint);
   if (at !== undefined) return renderMoment(momentOf(plan, program, at), paint);
   if (layer === true) return renderLayers(plan, paint);

@@ -1,6 +1,6 @@
 /** `lema verify`: proves a plan file from its own contents, without the planner. */
 import type { Command } from "commander";
-import { openPlan } from "../../runtime/open-plan.ts";
+import { openAnyPlan } from "../../runtime/open-plan.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { checks } from "../../schemas/verify/index.ts";
 import type { CommandContext } from "../context.ts";
@@ -18,13 +18,13 @@ export function register(program: Command, context: CommandContext): void {
     .action(context.action((file: string, options: { json?: boolean }) => verify(file, options, context)));
 }
 
-/** Violations are thrown by `openPlan` and rendered like all errors. */
+/** Violations are thrown by `openAnyPlan` and rendered like all errors. */
 async function verify(
   file: string,
   { json }: { readonly json?: boolean },
   { io }: CommandContext,
 ): Promise<ExitCode> {
-  const { plan_id, programs } = await openPlan(locatePlan(file, io).path);
+  const { plan_id, programs } = await openAnyPlan(locatePlan(file, io).path);
   const instructions = Object.values(programs).reduce(
     (sum, { prologue, steady, epilogue }) => sum + prologue.length + steady.length + epilogue.length,
     0,

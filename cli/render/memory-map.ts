@@ -7,7 +7,7 @@
  */
 import type { Timed } from "../../planner/simulate/simulate.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
-import type { ArenaName, Instruction, Plan, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
+import type { AnyPlan, ArenaName, Instruction, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
 
 /** Kinds of contents, in the order of a legend. */
 export const HOLDINGS = [
@@ -58,7 +58,7 @@ const HOLDING_OF: Readonly<Record<Exclude<PlanBuffer["holds"], "weights">, Holdi
   constant: "transfer",
 };
 
-export function memoryMap(plan: Plan, program: ProgramName): MemoryMap {
+export function memoryMap(plan: AnyPlan, program: ProgramName): MemoryMap {
   const { timeline, duration } = simulatePlan(plan, program);
   const touched = touchedTimes(timeline);
   const loads = loadsBySlot(timeline);
@@ -85,7 +85,7 @@ export function memoryMap(plan: Plan, program: ProgramName): MemoryMap {
 }
 
 /** Whether units take turns in a buffer in any program. */
-function isSlot(plan: Plan, buffer: string): boolean {
+function isSlot(plan: AnyPlan, buffer: string): boolean {
   return Object.values(plan.programs).some(({ steady }) =>
     steady.some((instruction) => loadTargets(instruction).includes(buffer)),
   );

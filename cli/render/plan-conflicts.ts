@@ -1,6 +1,6 @@
 /** The bytes that order two instructions: both touch them, and at least one of the two writes. */
 import { invariant } from "../../schemas/diagnostic.ts";
-import type { ArenaName, Instruction, Plan, PlanBuffer, Range } from "../../schemas/plan.ts";
+import type { AnyPlan, ArenaName, Instruction, PlanBuffer, Range } from "../../schemas/plan.ts";
 
 export interface SharedBytes {
   readonly mine: PlanBuffer;
@@ -19,7 +19,11 @@ export interface Conflict {
 }
 
 /** Every reason for which `later` must come after `earlier`. */
-export function conflictsBetween(plan: Plan, earlier: Instruction, later: Instruction): readonly Conflict[] {
+export function conflictsBetween(
+  plan: AnyPlan,
+  earlier: Instruction,
+  later: Instruction,
+): readonly Conflict[] {
   const kinds = [
     ["data", "it reads what that writes", later.reads, earlier.writes],
     ["memory", "it overwrites what that reads", later.writes, earlier.reads],
@@ -31,13 +35,13 @@ export function conflictsBetween(plan: Plan, earlier: Instruction, later: Instru
   });
 }
 
-export function bufferOf(plan: Plan, id: string): PlanBuffer {
+export function bufferOf(plan: AnyPlan, id: string): PlanBuffer {
   const buffer = plan.buffers.find((candidate) => candidate.id === id);
   invariant(buffer, `the verifier let an unknown buffer through: ${id}`);
   return buffer;
 }
 
-function intersection(plan: Plan, mine: Range, theirs: Range): SharedBytes[] {
+function intersection(plan: AnyPlan, mine: Range, theirs: Range): SharedBytes[] {
   const [a, b] = [bufferOf(plan, mine.buffer), bufferOf(plan, theirs.buffer)];
   const start = Math.max(a.offset + mine.offset, b.offset + theirs.offset);
   const end = Math.min(a.offset + mine.offset + mine.bytes, b.offset + theirs.offset + theirs.bytes);

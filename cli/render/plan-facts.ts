@@ -4,7 +4,14 @@
  * The keys of {@link PlanFacts} are relied on by other tools (`lema plan --json`): bytes and nanoseconds as integers.
  */
 import { type Diagnostic, invariant } from "../../schemas/diagnostic.ts";
-import type { ArenaName, LaneName, Plan } from "../../schemas/plan.ts";
+import {
+  type AnyPlan,
+  type ArenaName,
+  cycleOf,
+  type LaneName,
+  type Plan,
+  programsOf,
+} from "../../schemas/plan.ts";
 
 export interface TierMemory {
   readonly budget: number;
@@ -28,13 +35,13 @@ export interface PlanFacts {
   };
 }
 
-export function planFacts(plan: Plan): PlanFacts {
+export function planFacts(plan: AnyPlan): PlanFacts {
   const { budgets, bounds, shape } = plan;
   const { step_ns, bound_ns, bottleneck } = stepPrediction(plan);
   const tier = ({ budget, arena, reserve, total }: TierMemory): TierMemory => {
     return { budget, arena, reserve, total };
   };
-  const links = bounds.filter(({ program }) => program === "train-step");
+  const links = bounds.filter(({ program }) => program === cycleOf(plan));
   return {
     plan_id: plan.plan_id,
     fits: true,
@@ -68,9 +75,9 @@ export function unfittingFacts(
   return { plan_id: null, fits: false, memory, traffic: null, time: null, shape: null, diagnostics };
 }
 
-export function stepPrediction(plan: Plan): Plan["predictions"][number] {
-  const prediction = plan.predictions.find(({ program }) => program === "train-step");
-  invariant(prediction, "a plan predicts its training step");
+export function stepPrediction(plan: AnyPlan): AnyPlan["predictions"][number] {
+  const prediction = plan.predictions.find(({ program }) => program === cycleOf(plan));
+  invariant(prediction, "a plan predicts the step that it repeats");
   return prediction;
 }
 
@@ -89,10 +96,10 @@ export interface WeightTraffic {
 }
 
 /** Every unit in order of use, then the embedding table where it is no unit. */
-export function weightTraffic(plan: Plan): readonly WeightTraffic[] {
+export function weightTraffic(plan: AnyPlan): readonly WeightTraffic[] {
   const read = new Map<string, number>();
   const copied = new Map<string, number>();
-  for (const one of plan.programs["train-step"].steady) {
+  for (const one of programsOf(plan)[cycleOf(plan)]!.steady) {
     if (one.kind === "read") add(read, one.unit, one.bytes);
     if (one.kind === "copy" && one.unit !== null) add(copied, one.unit, one.bytes);
   }
@@ -132,10 +139,12 @@ export function elements(shape: readonly number[]): number {
 export interface ArenaUse {
   readonly weights: number;
   readonly adapter: number;
+  /** Keys and values of a generation. */
+  readonly caches: number;
   readonly step: number;
 }
 
-export function arenaUse(plan: Plan, arena: ArenaName): ArenaUse {
+export function arenaUse(plan: AnyPlan, arena: ArenaName): ArenaUse {
   const bytes = (wanted: readonly string[]) =>
     plan.buffers
       .filter(
@@ -144,8 +153,9 @@ export function arenaUse(plan: Plan, arena: ArenaName): ArenaUse {
       .reduce((sum, buffer) => sum + buffer.bytes, 0);
   const weights = bytes(["weights"]);
   const adapter = bytes(["adapter", "gradient", "optimizer"]);
+  const caches = bytes(["cache"]);
   const size = arena === "ram" ? plan.budgets.ram.arena : (plan.budgets.vram?.arena ?? 0);
-  return { weights, adapter, step: size - weights - adapter };
+  return { weights, adapter, caches, step: size - weights - adapter - caches };
 }
 
 function add(sums: Map<string, number>, key: string, amount: number): void {

@@ -1,6 +1,6 @@
 /** The steady part of a program as a table, in serial order, with the predicted time of each instruction. */
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
-import type { Instruction, LaneName, Plan, ProgramName } from "../../schemas/plan.ts";
+import type { AnyPlan, Instruction, LaneName, ProgramName } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
 import { formatTable } from "./table.ts";
@@ -13,7 +13,11 @@ export interface InstructionFilter {
   readonly lane: LaneName | null;
 }
 
-export function renderInstructions(plan: Plan, { program, lane }: InstructionFilter, paint: Painter): string {
+export function renderInstructions(
+  plan: AnyPlan,
+  { program, lane }: InstructionFilter,
+  paint: Painter,
+): string {
   const rows = simulatePlan(plan, program)
     .timeline.map((timed, index) => ({ ...timed, index }))
     .filter(({ instruction }) => lane === null || instruction.lane === lane)

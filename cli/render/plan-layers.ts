@@ -2,7 +2,7 @@
 import type { Timed } from "../../planner/simulate/simulate.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { DiagnosticError, diagnostic } from "../../schemas/diagnostic.ts";
-import type { Plan } from "../../schemas/plan.ts";
+import type { AnyPlan } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
@@ -21,17 +21,24 @@ export interface LayerTime {
 
 export type Layer = WeightTraffic & LayerTime;
 
-export function layersOf(plan: Plan): readonly Layer[] {
+export function layersOf(plan: AnyPlan): readonly Layer[] {
   const { timeline } = simulatePlan(plan);
   return weightTraffic(plan).map((unit) => ({ ...unit, ...timeOf(ownInstructions(timeline, unit.id)) }));
 }
 
-export function renderLayers(plan: Plan, paint: Painter): string {
+export function renderLayers(plan: AnyPlan, paint: Painter): string {
   const threeTiers = plan.shape.tiers === "disk-ram-vram";
   const head = ["unit", "bytes", "kept", `loads into ${plan.shape.compute_arena}`];
   const [title, ...rows] = formatTable(
     [
-      [...head, ...(threeTiers ? ["reads from disk"] : []), "moving", "computing", "waiting", "trained"],
+      [
+        ...head,
+        ...(threeTiers ? ["reads from disk"] : []),
+        "moving",
+        "computing",
+        "waiting",
+        "purpose" in plan ? "adapter" : "trained",
+      ],
       ...layersOf(plan).map(({ id, bytes, kept, loads, reads, moving, computing, waiting, parameters }) => [
         id,
         formatBytes(bytes),
@@ -45,12 +52,15 @@ export function renderLayers(plan: Plan, paint: Painter): string {
     "lrlr",
     "  ",
   );
-  const legend = "per training step, predicted; trained: adapter values";
+  const generates = "purpose" in plan;
+  const legend = generates
+    ? "per token, predicted; adapter: its values"
+    : "per training step, predicted; trained: adapter values";
   return `${paint.bold("Layers")} (${legend})\n${paint.dim(title!)}\n${rows.join("\n")}\n`;
 }
 
 /** One unit's instructions in a training step. Throws `cli.usage` when the plan has no such unit. */
-export function renderLayer(plan: Plan, wanted: string, paint: Painter): string {
+export function renderLayer(plan: AnyPlan, wanted: string, paint: Painter): string {
   const layers = layersOf(plan);
   const layer = layers.find(({ id }) => id === wanted);
   if (layer === undefined) throw unknownUnit(wanted, layers);

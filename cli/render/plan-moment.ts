@@ -4,7 +4,7 @@
  * A moment is a share of the step, such as `37%`, or the predicted start of an instruction.
  */
 import { DiagnosticError, diagnostic, invariant } from "../../schemas/diagnostic.ts";
-import type { ArenaName, Plan, ProgramName } from "../../schemas/plan.ts";
+import type { AnyPlan, ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
@@ -26,7 +26,7 @@ export interface Moment {
 }
 
 /** Throws `cli.usage` when `wanted` is neither a share nor an instruction of the program's steady part. */
-export function momentOf(plan: Plan, program: ProgramName, wanted: string): Moment {
+export function momentOf(plan: AnyPlan, program: ProgramName, wanted: string): Moment {
   const map = memoryMap(plan, program);
   const at = timeOf(map, wanted);
   const running = map.timeline

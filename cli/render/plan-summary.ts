@@ -6,11 +6,11 @@
 import type { DatasetStatistics } from "../../data/statistics.ts";
 import { formatStatistics } from "../../data/statistics.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
-import type { ArenaName, LaneName, Plan } from "../../schemas/plan.ts";
-import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
+import { type AnyPlan, type ArenaName, cycleOf, type LaneName, programsOf } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
-import { adapterShape, arenaUse, elements, stepPrediction, weightTraffic } from "./plan-facts.ts";
+import { arenaUse, stepPrediction, weightTraffic } from "./plan-facts.ts";
+import { count, workLines } from "./plan-work.ts";
 import { formatBar, formatCount, formatShare, formatTable, wrap } from "./table.ts";
 
 export interface SummaryOptions {
@@ -35,10 +35,12 @@ export const LANE_WORDS: Readonly<Record<LaneName, string>> = {
   host: "host",
 };
 
-export function renderSummary(plan: Plan, options: SummaryOptions): string {
+export function renderSummary(plan: AnyPlan, options: SummaryOptions): string {
   const { paint, statistics } = options;
+  const generates = "purpose" in plan;
+  const step = generates ? "token" : "step";
   const sections: readonly (readonly [string, readonly string[]])[] = [
-    ["Training", training(plan)],
+    [generates ? "Generation" : "Training", workLines(plan)],
     [
       "Dataset",
       statistics === null
@@ -49,8 +51,8 @@ export function renderSummary(plan: Plan, options: SummaryOptions): string {
     ],
     ["Memory", memory(plan)],
     ["Weights", weights(plan)],
-    ["Traffic per step", traffic(plan)],
-    ["Time per step", time(plan)],
+    [`Traffic per ${step}`, traffic(plan)],
+    [`Time per ${step}`, time(plan)],
     ["Decisions", decisions(plan, options)],
     ["Plan", identity(plan)],
   ];
@@ -60,45 +62,7 @@ export function renderSummary(plan: Plan, options: SummaryOptions): string {
     .join("\n");
 }
 
-function training(plan: Plan): string[] {
-  const { shape, adapter, numerics } = plan;
-  const lora = adapterShape(plan);
-  const blocks = plan.units.filter(({ kind }) => kind === "block").length;
-  const weights = plan.tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
-  const trained = plan.parameters.reduce((sum, parameter) => sum + elements(parameter.shape), 0);
-  return formatTable(
-    [
-      ["model", `${adapter.base_model}: ${blocks} blocks, ${inMillions(weights)} parameters`],
-      [
-        "adapter",
-        `${lora.kind}, rank ${lora.ranks}, alpha ${adapter.alpha}${adapter.alpha_pattern ? " or by pattern" : ""}, on ${lora.linears.join(" ")}`,
-      ],
-      ["", `${inMillions(trained)} parameters, ${formatShare(trained / weights)} of the model, in float32`],
-      [
-        "step",
-        `${count(shape.batch_size, "sequence")} of ${formatCount(shape.sequence_length)} = ${formatCount(shape.tokens_per_step)} tokens` +
-          `, in ${count(shape.micro_batches, "micro-batch", "micro-batches")} of ${shape.micro_batch}; ${numerics.precision}`,
-      ],
-      ["run", duration(plan)],
-      ["on", `${machineName(plan)}: ${tiers(plan)}`],
-    ],
-    "l",
-    INDENT,
-  );
-}
-
-function duration({ inputs, training: { steps, steps_per_epoch } }: Plan): string {
-  const { dataset, recipe } = inputs;
-  if (dataset !== null) {
-    const rows = formatCount(dataset.train_rows);
-    return `${count(steps, "step")}, ${formatCount(steps_per_epoch)} an epoch; ${rows} training rows`;
-  }
-  const wanted = resolvedRecipeSchema.parse(recipe).training.duration;
-  const length = "steps" in wanted ? count(wanted.steps, "step") : count(wanted.epochs, "epoch");
-  return `${length}; the dataset was not read`;
-}
-
-function memory(plan: Plan): string[] {
+function memory(plan: AnyPlan): string[] {
   const budgets = [["vram", plan.budgets.vram] as const, ["ram", plan.budgets.ram] as const];
   return budgets.flatMap(([tier, budget]) => {
     if (budget === null) return [];
@@ -107,11 +71,9 @@ function memory(plan: Plan): string[] {
     const use = arenaUse(plan, tier);
     const parts = [
       [use.weights, "weights"],
-      [
-        use.adapter,
-        tier === "ram" || plan.shape.tiers === "disk-ram" ? "adapter and its AdamW state" : "adapter",
-      ],
-      [use.step, "activations, gradients, buffers"],
+      [use.adapter, hasMoments(plan, tier) ? "adapter and its AdamW state" : "adapter"],
+      [use.caches, "keys and values"],
+      [use.step, "purpose" in plan ? "activations, buffers" : "activations, gradients, buffers"],
     ] as const;
     const held = parts.filter(([bytes]) => bytes > 0).map(([bytes, what]) => `${formatBytes(bytes)} ${what}`);
     return [
@@ -122,7 +84,11 @@ function memory(plan: Plan): string[] {
   });
 }
 
-function weights(plan: Plan): string[] {
+function hasMoments(plan: AnyPlan, tier: ArenaName): boolean {
+  return !("purpose" in plan) && (tier === "ram" || plan.shape.tiers === "disk-ram");
+}
+
+function weights(plan: AnyPlan): string[] {
   const rows = weightTraffic(plan);
   const where = plan.shape.compute_arena;
   const kinds = [
@@ -145,14 +111,14 @@ function weights(plan: Plan): string[] {
   );
 }
 
-function fromDisk(plan: Plan, reads: number): string {
+function fromDisk(plan: AnyPlan, reads: number): string {
   if (plan.shape.tiers === "disk-ram") return "";
   return reads === 0 ? ", none from disk" : `, ${formatCount(reads)} from disk`;
 }
 
-function traffic(plan: Plan): string[] {
+function traffic(plan: AnyPlan): string[] {
   const rows = plan.bounds
-    .filter(({ program }) => program === "train-step")
+    .filter(({ program }) => program === cycleOf(plan))
     .map(({ link, moved, bound, gap_ppm }) => [
       LANE_WORDS[link],
       formatBytes(moved),
@@ -162,7 +128,7 @@ function traffic(plan: Plan): string[] {
   return formatTable(rows, "lrrl", INDENT);
 }
 
-function time(plan: Plan): string[] {
+function time(plan: AnyPlan): string[] {
   const { step_ns, bound_ns, bottleneck, lanes } = stepPrediction(plan);
   const rate = tokensPerSecond(plan.shape.tokens_per_step, step_ns);
   const head =
@@ -184,7 +150,7 @@ export function tokensPerSecond(tokens: number, ns: number): string {
 }
 
 /** The longest waits of the lane that decides; waits of the others cost nothing. */
-function stalls(plan: Plan, lane: LaneName): string[] {
+function stalls(plan: AnyPlan, lane: LaneName): string[] {
   const waits = simulatePlan(plan)
     .timeline.flatMap(({ instruction, stall }) =>
       instruction.lane === lane && stall !== null ? [{ id: instruction.id, ...stall }] : [],
@@ -200,7 +166,7 @@ function stalls(plan: Plan, lane: LaneName): string[] {
   return formatTable(rows, "lrl", INDENT);
 }
 
-function decisions(plan: Plan, { paint, placeOf }: SummaryOptions): string[] {
+function decisions(plan: AnyPlan, { paint, placeOf }: SummaryOptions): string[] {
   const pad = " ".repeat(INDENT.length + LABEL);
   return plan.decisions.flatMap(({ name, chosen, reason, recipe_path, alternatives }) => {
     const place = recipe_path === null ? undefined : (placeOf?.(recipe_path) ?? recipe_path);
@@ -215,31 +181,12 @@ function decisions(plan: Plan, { paint, placeOf }: SummaryOptions): string[] {
   });
 }
 
-function identity(plan: Plan): string[] {
-  const { plan_id, executable, programs } = plan;
-  const { steady } = programs["train-step"];
+function identity(plan: AnyPlan): string[] {
+  const { plan_id, executable } = plan;
+  const { steady } = programsOf(plan)[cycleOf(plan)]!;
   return [
     `${INDENT}${plan_id}`,
     `${INDENT}${formatCount(steady.length)} instructions a step; ` +
       (executable ? "verified, ready to execute" : "verified; made by --dry-run, not to be executed"),
   ];
-}
-
-function machineName(plan: Plan): string {
-  const { name } = plan.meta.hardware;
-  return typeof name === "string" ? name : "an unnamed machine";
-}
-
-function tiers({ shape }: Plan): string {
-  const words: Readonly<Record<ArenaName, string>> = { ram: "disk → ram", vram: "disk → ram → vram" };
-  return words[shape.compute_arena];
-}
-
-function inMillions(value: number): string {
-  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} billion`;
-  return value >= 1e6 ? `${(value / 1e6).toFixed(1)} million` : formatCount(value);
-}
-
-function count(value: number, singular: string, plural = `${singular}s`): string {
-  return `${formatCount(value)} ${value === 1 ? singular : plural}`;
 }

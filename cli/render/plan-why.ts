@@ -5,7 +5,13 @@
 import type { Simulation } from "../../planner/simulate/simulate.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { DiagnosticError, diagnostic, invariant } from "../../schemas/diagnostic.ts";
-import type { Instruction, Plan, ProgramName, Range } from "../../schemas/plan.ts";
+import {
+  type AnyPlan,
+  type Instruction,
+  type ProgramName,
+  programsOf,
+  type Range,
+} from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "./human.ts";
@@ -14,7 +20,6 @@ import { bufferOf, conflictsBetween } from "./plan-conflicts.ts";
 import { formatTable } from "./table.ts";
 
 const PARTS = ["prologue", "steady", "epilogue"] as const;
-const PROGRAMS = ["train-step", "evaluate", "checkpoint"] as const;
 const FOLLOWERS_SHOWN = 8;
 const CHAIN_SHOWN = 6;
 
@@ -28,11 +33,11 @@ interface Found {
 }
 
 /** Throws `cli.usage` when the plan has no such instruction. */
-export function renderWhy(plan: Plan, id: string, paint: Painter): string {
+export function renderWhy(plan: AnyPlan, id: string, paint: Painter): string {
   const found = find(plan, id);
   if (found.length === 0) {
-    const known = PROGRAMS.flatMap((program) =>
-      PARTS.flatMap((part) => plan.programs[program][part].map((one) => one.id)),
+    const known = Object.values(programsOf(plan)).flatMap((own) =>
+      PARTS.flatMap((part) => own[part].map((one) => one.id)),
     );
     const near = nearest(id, known);
     throw new DiagnosticError(
@@ -45,10 +50,11 @@ export function renderWhy(plan: Plan, id: string, paint: Painter): string {
   return found.map((one) => explain(plan, one, paint)).join("\n");
 }
 
-function find(plan: Plan, id: string): readonly Found[] {
-  return PROGRAMS.flatMap((program) =>
+function find(plan: AnyPlan, id: string): readonly Found[] {
+  return Object.entries(programsOf(plan)).flatMap(([name, own]) =>
     PARTS.flatMap((part) => {
-      const among = plan.programs[program][part];
+      const program = name as ProgramName;
+      const among = own[part];
       return among.flatMap((instruction, index) =>
         instruction.id === id ? [{ program, part, index, instruction, among }] : [],
       );
@@ -56,7 +62,7 @@ function find(plan: Plan, id: string): readonly Found[] {
   );
 }
 
-function explain(plan: Plan, found: Found, paint: Painter): string {
+function explain(plan: AnyPlan, found: Found, paint: Painter): string {
   const { program, part, index, instruction, among } = found;
   const { id, kind, lane, reads, writes } = instruction;
   const sections: readonly (readonly [string, readonly string[]])[] = [
@@ -74,7 +80,7 @@ function explain(plan: Plan, found: Found, paint: Painter): string {
   return `${[title, ...body].join("\n")}\n`;
 }
 
-function work(plan: Plan, instruction: Instruction): string[] {
+function work(plan: AnyPlan, instruction: Instruction): string[] {
   switch (instruction.kind) {
     case "run":
       return runWork(plan, instruction);
@@ -111,7 +117,7 @@ function work(plan: Plan, instruction: Instruction): string[] {
   }
 }
 
-function runWork(plan: Plan, instruction: Extract<Instruction, { kind: "run" }>): string[] {
+function runWork(plan: AnyPlan, instruction: Extract<Instruction, { kind: "run" }>): string[] {
   const procedure = procedureOf(plan, instruction);
   const unit = instruction.unit === null ? "" : ` with the weights of ${instruction.unit}`;
   const bound = procedure.formals.map(({ name, access, bytes }) => {
@@ -142,7 +148,7 @@ function foldList(line: string): string[] {
 }
 
 /** When it runs, what decides that, and the way there from the step's start. */
-function predicted(plan: Plan, { program, part, index }: Found): string[] {
+function predicted(plan: AnyPlan, { program, part, index }: Found): string[] {
   if (part !== "steady") return [];
   const simulation = simulatePlan(plan, program);
   const timed = simulation.timeline[index];
@@ -167,7 +173,7 @@ function predicted(plan: Plan, { program, part, index }: Found): string[] {
   ];
 }
 
-function binding(plan: Plan, simulation: Simulation, index: number): string[] {
+function binding(plan: AnyPlan, simulation: Simulation, index: number): string[] {
   const decides = bindings(simulation)[index];
   const { instruction } = simulation.timeline[index]!;
   invariant(decides, "every instruction has a binding constraint");
@@ -186,7 +192,7 @@ function binding(plan: Plan, simulation: Simulation, index: number): string[] {
   ];
 }
 
-function ranges(plan: Plan, list: readonly Range[]): string[] {
+function ranges(plan: AnyPlan, list: readonly Range[]): string[] {
   return formatTable(
     list.map(({ buffer, offset, bytes }) => {
       const { arena, offset: base } = bufferOf(plan, buffer);
@@ -196,7 +202,7 @@ function ranges(plan: Plan, list: readonly Range[]): string[] {
   );
 }
 
-function waits(plan: Plan, { instruction, among }: Found): string[] {
+function waits(plan: AnyPlan, { instruction, among }: Found): string[] {
   return instruction.waits.flatMap(({ on, at }) => {
     const earlier = among.find(({ id }) => id === on);
     invariant(earlier, "a wait names an instruction of its own part");
@@ -205,12 +211,12 @@ function waits(plan: Plan, { instruction, among }: Found): string[] {
   });
 }
 
-function callName(plan: Plan, instruction: Instruction, at: number): string {
+function callName(plan: AnyPlan, instruction: Instruction, at: number): string {
   return instruction.kind === "run" ? (procedureOf(plan, instruction).calls[at]?.op ?? "") : instruction.kind;
 }
 
 /** The bytes that order two instructions. */
-function conflicts(plan: Plan, earlier: Instruction, later: Instruction): string[] {
+function conflicts(plan: AnyPlan, earlier: Instruction, later: Instruction): string[] {
   return conflictsBetween(plan, earlier, later).flatMap(({ words, shared }) => {
     const rows = shared.map(({ mine, theirs, arena, start, end }) => {
       const names = mine.id === theirs.id ? mine.id : `${mine.id}, which takes the place of ${theirs.id}`;
@@ -226,7 +232,7 @@ function followers(id: string, among: readonly Instruction[]): string[] {
   return [...waiting.slice(0, FOLLOWERS_SHOWN), `and ${waiting.length - FOLLOWERS_SHOWN} more`];
 }
 
-function procedureOf(plan: Plan, { procedure: id }: Extract<Instruction, { kind: "run" }>) {
+function procedureOf(plan: AnyPlan, { procedure: id }: Extract<Instruction, { kind: "run" }>) {
   const procedure = plan.procedures.find((candidate) => candidate.id === id);
   invariant(procedure, `the verifier let an unknown procedure through: ${id}`);
   return procedure;

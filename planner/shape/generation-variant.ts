@@ -8,6 +8,9 @@ import { splitBlocks } from "../ir/split-blocks.ts";
 import { type Portion, type PortionText, Variant } from "../ir/variants.ts";
 import { expandGeneration } from "../passes/expand-generation.ts";
 
+/** Positions; a prefill step computes all of its chunk, however short the prompt. */
+const USUAL_PROMPT = 128;
+
 export class GenerationVariant extends Variant {
   declare readonly inputs: GenerationInputs;
   readonly #procedures = new Map<string, Procedures>();
@@ -26,7 +29,8 @@ export class GenerationVariant extends Variant {
       name: "prefill",
       recipePath: "memory",
       value: ({ chunk }) => `${chunk} positions a step`,
-      reason: "longer steps read the weights less often, and their activations take memory from the weights",
+      reason:
+        "a longer step reads the weights less often, computes more than a short prompt has, and takes memory",
     };
   }
 
@@ -51,11 +55,11 @@ export class GenerationVariant extends Variant {
     return expandGeneration(this, shape);
   }
 
-  /** As many positions of prompts as of replies. */
+  /** A prompt and a reply of the same usual length, per position. */
   work({ chunk }: Shape): readonly { readonly program: ProgramName; readonly times: number }[] {
     return [
       { program: "decode", times: 1 },
-      { program: "prefill", times: 1 / chunk },
+      { program: "prefill", times: Math.ceil(USUAL_PROMPT / chunk) / USUAL_PROMPT },
     ];
   }
 

@@ -1,5 +1,6 @@
 /**
- * What the runtime reads and writes itself: parameters and moments, constants, step inputs, and checkpoint files. It
+ * What the runtime reads and writes itself, and what a plan keeps for it: parameters and moments, constants, step inputs,
+ * caches, and checkpoint files. It
  * lies inside buffers that live as long as it is needed, nothing overlaps, and no instruction overwrites an input.
  */
 import { tensorBytes } from "../ops/define-op.ts";
@@ -53,6 +54,15 @@ function itemsOf(index: PlanIndex): Item[] {
         at,
         bytes: f32Bytes(parameter.shape),
         permanent: key !== "gradient",
+      })),
+    ),
+    ...(index.generation?.caches ?? []).flatMap(({ unit, keys, values, shape }, i) =>
+      Object.entries({ keys, values }).map(([name, at]) => ({
+        name: `${name} of ${unit}`,
+        path: `caches[${i}].${name}`,
+        at,
+        bytes: tensorBytes(shape, "f32"),
+        permanent: true,
       })),
     ),
     ...index.constants.map((constant, i) => ({ ...constant, path: `constants[${i}]`, permanent: true })),

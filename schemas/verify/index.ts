@@ -14,6 +14,7 @@ import { checkBounds } from "./check-bounds.ts";
 import { checkCalls } from "./check-calls.ts";
 import { checkContents } from "./check-contents.ts";
 import { checkBindings, checkEffects, checkFileRanges } from "./check-effects.ts";
+import { checkGeneration } from "./check-generation.ts";
 import { checkIds } from "./check-ids.ts";
 import { checkOptimizer } from "./check-optimizer.ts";
 import { checkOrder } from "./check-order.ts";
@@ -43,6 +44,7 @@ const meaningChecks: readonly Check[] = [
   checkContents,
   checkSemantics,
   checkOptimizer,
+  checkGeneration,
   checkBounds,
 ];
 

@@ -4,7 +4,8 @@
  */
 import { crossEntropyTile } from "../ops/cross-entropy-tile.ts";
 import { tensorBytes } from "../ops/define-op.ts";
-import type { PlanCall, PlanOperand, PlanUnit } from "../plan.ts";
+import type { embedding } from "../ops/embedding.ts";
+import type { Instruction, PlanCall, PlanOperand, PlanUnit } from "../plan.ts";
 import { covers, type Interval } from "./intervals.ts";
 import type { Memory } from "./memory.ts";
 import type { ParameterMap } from "./parameter-map.ts";
@@ -18,6 +19,7 @@ import { weightsFormal } from "./procedure-summary.ts";
  */
 export function importFaults(index: PlanIndex, memory: Memory, owners: ParameterMap, step: Step): string[] {
   const { instruction } = step;
+  if (instruction.kind === "gather") return gatherFaults(index, memory, instruction);
   if (instruction.kind !== "run") return [];
   const faults: string[] = [];
   for (const { formal, start, end, operand } of index.summary(index.procedure(instruction.procedure))
@@ -52,6 +54,21 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
   }
   return faults;
 }
+
+/** Rows are gathered for tokens, as `embedding` takes them, and for nothing else. */
+function gatherFaults(
+  index: PlanIndex,
+  memory: Memory,
+  { id, indices }: Extract<Instruction, { kind: "gather" }>,
+): string[] {
+  const others = new Set<string>();
+  memory.eachContent(index.locate(indices, indices.bytes), ({ input }) => {
+    if (input?.name !== TOKENS) others.add(input?.name ?? "computed data");
+  });
+  return [...others].map((name) => `${id} gathers rows for ${name}, not for ${TOKENS}`);
+}
+
+const TOKENS = "tokens" satisfies keyof typeof embedding.operands;
 
 /** Weight operands are whole rows of one part of the unit, in the dtype of the file; head chunks know their rows. */
 export function weightFaults(index: PlanIndex): { path: string; fault: string }[] {

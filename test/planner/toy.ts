@@ -1,11 +1,17 @@
 /** Inputs of a small Llama without files: what the planner's tests compile. */
 
-import { describeLlama } from "../../models/describe-llama.ts";
+import { type DescribeOptions, describeLlama, describeLlamaGeneration } from "../../models/describe-llama.ts";
 import { allLlamaTensors, LLAMA_LINEARS, type LlamaLinear, readLlamaConfig } from "../../models/llama.ts";
 import { uniformLora } from "../../models/lora.ts";
 import { layoutSafetensors } from "../../models/safetensors-writer.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
-import { type Inputs, type Numerics, numericsFor } from "../../schemas/inputs.ts";
+import {
+  type GenerationInputs,
+  type Inputs,
+  type ModelDescription,
+  type Numerics,
+  numericsFor,
+} from "../../schemas/inputs.ts";
 import { opTableHash } from "../../schemas/op-table.ts";
 import { parseRecipe } from "../../schemas/recipe.ts";
 
@@ -37,6 +43,22 @@ reserve: {ram: 0 B, vram: 0 B}
 `;
 
 export function toyInputs(options: ToyOptions = {}): Inputs {
+  return makeInputs(options, (described, sequenceLength) => describeLlama({ ...described, sequenceLength }));
+}
+
+/** The same model for a generation; `length` is the context. */
+export function toyGenerationInputs(options: ToyOptions = {}): GenerationInputs {
+  const inputs = makeInputs(options, (described, capacity) =>
+    describeLlamaGeneration({ ...described, capacity }),
+  );
+  const { model, sequence, memory, hardware } = inputs.recipe;
+  return { ...inputs, recipe: { model, adapter: { from: null }, sequence, memory, hardware } };
+}
+
+function makeInputs(
+  options: ToyOptions,
+  of: (described: DescribeOptions, length: number) => ModelDescription,
+): Inputs {
   const { layers = 6, hidden = 64, vocabulary = 256, batch = 4, length = 32, precision = "f32" } = options;
   const raw = {
     architectures: ["LlamaForCausalLM"],
@@ -73,17 +95,17 @@ output: runs/toy
   const numerics = numericsFor(precision, length, vocabulary);
   const lora = uniformLora(config!.layers, { rank: 4, alpha: 8, rslora: false, targets });
   const digest = `sha256:${"0".repeat(64)}`;
-  const model = describeLlama({
+  const described = {
     config: config!,
     rawConfig: raw,
-    sequenceLength: length,
     // A small vocabulary tile, so that the head is cut into several chunks.
     numerics: { ...numerics, vocabulary_tile: 64 },
     lora: lora.layers,
     files: [{ id: "model.safetensors", path: "model.safetensors", bytes: file.fileBytes, digest }],
     tensors: new Map(file.tensors.map((tensor) => [tensor.name, { ...tensor, file: "model.safetensors" }])),
     digests: new Map(file.tensors.map(({ name }) => [name, digest])),
-  });
+  };
+  const model = of(described, length);
   return {
     recipe,
     hardware: profile,

@@ -6,11 +6,12 @@
 
 import { simulatePlan } from "../../../planner/simulate/simulate-plan.ts";
 import {
+  type AnyPlan,
   type ArenaName,
   type Instruction,
   laneName,
-  type Plan,
   type ProgramName,
+  programsOf,
   type Range,
 } from "../../../schemas/plan.ts";
 import { HOLDINGS, type Holding, memoryMap } from "../memory-map.ts";
@@ -86,11 +87,11 @@ export interface ReportModel {
   readonly programs: readonly ReportProgram[];
 }
 
-export function reportModel(plan: Plan): ReportModel {
+export function reportModel(plan: AnyPlan): ReportModel {
   const { vram, ram } = plan.budgets;
   const places = new Map(plan.buffers.map(({ id }, index) => [id, index]));
-  const programs = (["train-step", "evaluate", "checkpoint"] as const).filter(
-    (name) => plan.programs[name].steady.length > 0,
+  const programs = Object.entries(programsOf(plan)).flatMap(([name, { steady }]) =>
+    steady.length > 0 ? [name as ProgramName] : [],
   );
   return {
     lanes: laneName.options,
@@ -105,7 +106,7 @@ export function reportModel(plan: Plan): ReportModel {
   };
 }
 
-function programOf(plan: Plan, name: ProgramName, places: ReadonlyMap<string, number>): ReportProgram {
+function programOf(plan: AnyPlan, name: ProgramName, places: ReadonlyMap<string, number>): ReportProgram {
   const simulation = simulatePlan(plan, name);
   const { timeline, duration, lanes } = simulation;
   const decides = bindings(simulation);

@@ -4,10 +4,11 @@
  *
  * Facts and tables are in the document itself; the script draws the charts and the instruction table.
  */
-import type { LaneName, Plan } from "../../../schemas/plan.ts";
+import type { AnyPlan, LaneName } from "../../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../../schemas/units.ts";
-import { adapterShape, stepPrediction } from "../plan-facts.ts";
+import { stepPrediction } from "../plan-facts.ts";
 import { layersOf } from "../plan-layers.ts";
+import { machineName, modelName, workLine } from "../plan-work.ts";
 import { formatCount, formatShare } from "../table.ts";
 import { reportScript, reportStyle } from "./generated/assets.ts";
 import { type ReportModel, reportModel } from "./model.ts";
@@ -20,7 +21,7 @@ const LANE_WORDS: Readonly<Record<LaneName, string>> = {
   host: "host",
 };
 
-export function renderReport(plan: Plan): string {
+export function renderReport(plan: AnyPlan): string {
   const model = reportModel(plan);
   const policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
   return `<!doctype html>
@@ -30,7 +31,7 @@ export function renderReport(plan: Plan): string {
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>${escaped(plan.adapter.base_model)} – lema plan</title>
+<title>${escaped(modelName(plan))} – lema plan</title>
 <style>${reportStyle}</style>
 </head>
 <body>
@@ -54,19 +55,16 @@ ${escaped(machineName(plan))}. This file loads nothing from anywhere.</footer>
 `;
 }
 
-function header(plan: Plan): string {
-  const { adapter, shape, numerics, plan_id, executable } = plan;
-  const lora = adapterShape(plan);
-  const step = `${shape.batch_size} × ${shape.sequence_length} = ${formatCount(shape.tokens_per_step)} tokens a step`;
-  const what = `${lora.kind} rank ${lora.ranks} on ${lora.linears.join(", ")} · ${step} in ${shape.micro_batches} micro-batches · ${numerics.precision} · ${machineName(plan)}`;
+function header(plan: AnyPlan): string {
+  const { plan_id, executable } = plan;
   return `<header>
-<h1>${escaped(adapter.base_model)}</h1>
-<p class="subtitle">${escaped(what)}</p>
+<h1>${escaped(modelName(plan))}</h1>
+<p class="subtitle">${escaped(workLine(plan))}</p>
 <p class="subtitle id">${escaped(plan_id)}${executable ? "" : " · dry run, not to be executed"}</p>
 </header>`;
 }
 
-function cards(plan: Plan): string {
+function cards(plan: AnyPlan): string {
   const { step_ns, bound_ns, bottleneck, lanes } = stepPrediction(plan);
   const tokens = plan.shape.tokens_per_step / (step_ns / 1e9);
   const busy = lanes.find(({ lane }) => lane === bottleneck)?.busy_ns ?? 0;
@@ -88,7 +86,7 @@ function card(label: string, figure: string, notes: readonly string[]): string {
   return `<section class="card"><p class="label">${escaped(label)}</p><p class="figure">${escaped(figure)}</p>${lines}</section>`;
 }
 
-function memoryCard(tier: string, { budget, arena, reserve, total }: Plan["budgets"]["ram"]): string {
+function memoryCard(tier: string, { budget, arena, reserve, total }: AnyPlan["budgets"]["ram"]): string {
   const share = total / budget;
   const note = `of ${formatBytes(budget)} (${formatShare(share)}): arena ${formatBytes(arena)} + reserve ${formatBytes(reserve)}`;
   return `<section class="card"><p class="label">${tier}</p><p class="figure">${formatBytes(total)}</p>
@@ -112,7 +110,7 @@ function timeline({ programs, work }: ReportModel): string {
 </section>`;
 }
 
-function memory(plan: Plan, { arenas, holdings, buffers, programs }: ReportModel): string {
+function memory(plan: AnyPlan, { arenas, holdings, buffers, programs }: ReportModel): string {
   const used = new Set(programs.flatMap(({ occupations }) => occupations.map(({ holding }) => holding)));
   const legend = holdings
     .filter(({ id }) => used.has(id))
@@ -157,7 +155,7 @@ function instructions(): string {
 </section><section class="card details" id="details" aria-live="polite" aria-label="Selected instruction"></section></div>`;
 }
 
-function traffic(plan: Plan): string {
+function traffic(plan: AnyPlan): string {
   const rows = plan.bounds.map(({ program, link, moved, bound, gap_ppm, proof }) => {
     const share = moved === 0 ? 100 : (100 * bound) / moved;
     const gap =
@@ -170,7 +168,7 @@ function traffic(plan: Plan): string {
 <tbody>${rows.join("")}</tbody></table></div></section>`;
 }
 
-function layers(plan: Plan): string {
+function layers(plan: AnyPlan): string {
   const rows = layersOf(plan).map(
     ({ id, bytes, kept, loads, reads, moving, computing, waiting, parameters }) => {
       const time = (ns: number): string => (ns === 0 ? "–" : formatNanoseconds(ns));
@@ -191,7 +189,7 @@ function layers(plan: Plan): string {
 <tbody>${rows.join("")}</tbody></table></div></section>`;
 }
 
-function decisions(plan: Plan): string {
+function decisions(plan: AnyPlan): string {
   const items = plan.decisions.map(({ name, chosen, reason, recipe_path, alternatives }) => {
     const because = recipe_path === null ? reason : `${reason} (${recipe_path})`;
     const others = alternatives.map(
@@ -204,11 +202,6 @@ function decisions(plan: Plan): string {
 
 function swatch(color: string): string {
   return `<span class="swatch" style="background:var(--${color})"></span>`;
-}
-
-function machineName({ meta }: Plan): string {
-  const { name } = meta.hardware;
-  return typeof name === "string" ? name : "an unnamed machine";
 }
 
 /** JSON that cannot end the script element that it stands in. */

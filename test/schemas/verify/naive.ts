@@ -5,7 +5,7 @@
  */
 import { tensorBytes } from "../../../schemas/ops/define-op.ts";
 import { findOp } from "../../../schemas/ops/index.ts";
-import { type Instruction, type Plan, programsOf, type Range } from "../../../schemas/plan.ts";
+import { type AnyPlan, type Instruction, type Plan, programsOf, type Range } from "../../../schemas/plan.ts";
 import { estimateId, planId } from "../../../schemas/plan-id.ts";
 
 export const programs = ["train-step", "evaluate", "checkpoint"] as const;
@@ -21,7 +21,7 @@ export interface Access {
   readonly workspace: boolean;
 }
 
-export function accessesOf(plan: Plan, instruction: Instruction): Access[] {
+export function accessesOf(plan: AnyPlan, instruction: Instruction): Access[] {
   const access = (range: Range, write: boolean, call = 0, workspace = false): Access => {
     return {
       buffer: range.buffer,
@@ -77,7 +77,10 @@ export function accessesOf(plan: Plan, instruction: Instruction): Access[] {
 }
 
 /** Reads from outside and writes, byte range by byte range: sorted, merged, by buffer. */
-export function declaredEffects(plan: Plan, instruction: Instruction): { reads: Range[]; writes: Range[] } {
+export function declaredEffects(
+  plan: AnyPlan,
+  instruction: Instruction,
+): { reads: Range[]; writes: Range[] } {
   const accesses = accessesOf(plan, instruction).filter(({ start, end }) => start < end);
   const buffers = [...new Set(accesses.map(({ buffer }) => buffer))].sort();
   const collect = (cells: (own: readonly Access[]) => [number, number][]) =>
@@ -113,7 +116,7 @@ export function declaredEffects(plan: Plan, instruction: Instruction): { reads: 
 }
 
 /** Pairs of one part on different lanes that conflict and that the waits do not keep in serial order. */
-export function unorderedPairs(plan: Plan, instructions: readonly Instruction[]): string[] {
+export function unorderedPairs(plan: AnyPlan, instructions: readonly Instruction[]): string[] {
   const absolute = instructions.map((instruction) =>
     accessesOf(plan, instruction).map((one) => {
       const buffer = plan.buffers.find(({ id }) => id === one.buffer);
@@ -149,17 +152,17 @@ export function unorderedPairs(plan: Plan, instructions: readonly Instruction[])
   return pairs;
 }
 
-export function allUnorderedPairs(plan: Plan): string[] {
-  return programs.flatMap((program) =>
-    parts.flatMap((part) => unorderedPairs(plan, plan.programs[program][part])),
+export function allUnorderedPairs(plan: AnyPlan): string[] {
+  return Object.values(programsOf(plan)).flatMap((program) =>
+    parts.flatMap((part) => unorderedPairs(plan, program[part])),
   );
 }
 
 /** Makes a mutant say truthfully what it now is: effects, moved bytes, gaps, peaks and ids. */
-export function redeclare(plan: Plan): void {
-  for (const program of programs) {
+export function redeclare(plan: AnyPlan): void {
+  for (const program of Object.values(programsOf(plan))) {
     for (const part of parts) {
-      for (const instruction of plan.programs[program][part]) {
+      for (const instruction of program[part]) {
         Object.assign(instruction, declaredEffects(plan, instruction));
       }
     }
@@ -177,7 +180,7 @@ export function redeclare(plan: Plan): void {
   seal(plan);
 }
 
-function peak(plan: Plan, arena: "ram" | "vram"): number {
+function peak(plan: AnyPlan, arena: "ram" | "vram"): number {
   const own = plan.buffers.filter((buffer) => buffer.arena === arena);
   const liveAt = (program: string, position: number) =>
     own
@@ -191,7 +194,7 @@ function peak(plan: Plan, arena: "ram" | "vram"): number {
   return Math.max(liveAt("", 0), ...starts);
 }
 
-export function seal(plan: Plan): void {
+export function seal(plan: AnyPlan): void {
   plan.plan_id = planId(plan);
   plan.estimate_id = estimateId(plan);
 }

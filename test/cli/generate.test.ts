@@ -1,0 +1,123 @@
+/** `lema generate` as a user meets it: text as it comes, figures beside it, and a plan that the other commands read. */
+import { readFileSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { directoryWith, lema } from "./run-in-process.ts";
+import { makeSmallTraining } from "./small-training.ts";
+
+const MINI = resolve("assets/lema-mini");
+const PROMPT = "What is the capital of Peru?\n";
+const ANSWER = "Lima is the capital of Peru, a country in South America.";
+
+const cwd = directoryWith({});
+const generate = (...argv: string[]) => lema(["generate", MINI, ...argv], { cwd });
+
+describe("lema generate", () => {
+  it("writes what the model says, and says how fast and in how much memory", async () => {
+    const { exit, stdout, stderr } = await generate("--prompt", PROMPT);
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: `${ANSWER}\n` });
+    expect(stderr).toMatch(
+      /^prompt: \d+ tokens in [\d.]+ s\ntext: \d+ tokens, [\d.]+ tokens\/s; ended by the model\n/,
+    );
+    expect(stderr).toMatch(/memory: planned 27\d MiB, measured [\d.]+ MiB\n$/);
+  });
+
+  it("ends where it is told to", async () => {
+    const some = await generate("--prompt", PROMPT, "--max-tokens", "3");
+    expect(ANSWER.startsWith(some.stdout.trim())).toBe(true);
+    expect(some.stderr).toContain("text: 3 tokens, ");
+    const stopped = await generate("--prompt", PROMPT, "--stop", " capital", "--json");
+    expect(JSON.parse(stopped.stdout)).toMatchObject({ text: "Lima is the", reason: "stop string" });
+  });
+
+  it("gives the same text in the least memory, which streams the weights", async () => {
+    const small = await generate("--prompt", PROMPT, "--memory", "ram=1MiB");
+    expect(small.exit).toBe(3);
+    const least = /--memory ram=(\d+) or more/.exec(small.stderr)![1]!;
+    const { exit, stdout } = await generate(
+      "--prompt",
+      PROMPT,
+      "--memory",
+      `ram=${least}`,
+      "--plan",
+      "least.json",
+    );
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: `${ANSWER}\n` });
+    const plan = JSON.parse(readFileSync(join(cwd, "least.json"), "utf8"));
+    const loads = plan.programs.decode.steady.filter(({ kind }: { kind: string }) => kind === "read");
+    expect(loads.length).toBeGreaterThan(10);
+  });
+
+  it("draws by the seed", async () => {
+    const draw = async (seed: string) => {
+      const sampling = ["--temperature", "5", "--top-k", "50", "--max-tokens", "12", "--seed", seed];
+      return (await generate("--prompt", PROMPT, ...sampling)).stdout;
+    };
+    const [one, again, other] = [await draw("1"), await draw("1"), await draw("2")];
+    expect(one).toBe(again);
+    expect(one).not.toBe(other);
+  });
+
+  it("plans without running; its plans are shown and verified, and not executed", async () => {
+    const dry = await generate("--dry-run", "--context", "128", "--plan", "plan.json");
+    expect(dry.exit, dry.stderr).toBe(0);
+    expect(dry.stdout).toMatch(/^Generation\n {2}model .*lema-mini: 10 blocks/);
+    expect(dry.stdout).toContain("128 positions");
+    const shown = await lema(["show", "plan.json"], { cwd });
+    expect(shown.stdout).toBe(dry.stdout);
+    for (const argv of [
+      ["verify", "plan.json"],
+      ["show", "plan.json", "--instructions", "--program", "prefill"],
+      ["show", "plan.json", "--why", "fwd/L03/mb0"],
+      ["show", "plan.json", "--at", "50%"],
+      ["show", "plan.json", "--json"],
+      ["show", "plan.json", "--html", "plan.html"],
+    ]) {
+      const { exit, stderr } = await lema(argv, { cwd });
+      expect({ argv, exit, stderr }).toEqual({ argv, exit: 0, stderr: "" });
+    }
+    const page = readFileSync(join(cwd, "plan.html"), "utf8");
+    expect(page).toContain("<option>decode</option><option>prefill</option>");
+    const executed = await lema(["exec", "plan.json"], { cwd });
+    expect(executed.exit).toBe(1);
+    expect(executed.stderr).toContain("plan.json is a plan to generate, not to train [plan.other-purpose]");
+    const other = await lema(["show", "plan.json", "--program", "evaluate", "--instructions"], { cwd });
+    expect(other.stderr).toContain("it has decode, prefill");
+  });
+
+  it("asks for a prompt", async () => {
+    const { exit, stderr } = await generate();
+    expect(exit).toBe(1);
+    expect(stderr).toContain("`--prompt TEXT` is missing");
+  });
+});
+
+describe("lema generate with an adapter", () => {
+  let training: string;
+
+  beforeAll(async () => {
+    training = await makeSmallTraining();
+    for (const argv of [
+      ["plan", "recipe.yaml", "--set", "memory.ram=160 MiB", "--set", "training.learning_rate=1e-2"],
+      ["exec", "runs/small"],
+      ["merge", "runs/small", "-o", "merged"],
+    ]) {
+      const { exit, stderr } = await lema(argv, { cwd: training });
+      expect(exit, stderr).toBe(0);
+    }
+    return () => rmSync(training, { recursive: true });
+  });
+
+  it("takes a run with its adapter, merged with it, and without", async () => {
+    const text = async (...argv: string[]) => {
+      const rest = ["--prompt", "1+1=", "--max-tokens", "8", "--context", "64", "--json"];
+      const { exit, stdout, stderr } = await lema(["generate", ...argv, ...rest], { cwd: training });
+      expect(exit, stderr).toBe(0);
+      return JSON.parse(stdout).text;
+    };
+    const adapted = await text("runs/small");
+    expect(await text("runs/small/final")).toBe(adapted);
+    expect(await text("merged")).toBe(adapted);
+    expect(await text("runs/small", "--no-adapter")).not.toBe(adapted);
+  });
+});
