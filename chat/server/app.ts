@@ -145,5 +145,6 @@ async function jsonOf(c: Context): Promise<unknown> {
 }
 
 function refuseBody(): never {
-  throw new ApiError(413, "the body is larger than this server accepts");
+  const message = "the body is larger than this server accepts, and holds more than fits the context";
+  throw new ApiError(413, message, { code: "context_length_exceeded" });
 }

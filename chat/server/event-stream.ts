@@ -46,18 +46,27 @@ export async function* eventsOf(
   }
 }
 
-/** `onCancel`: the reader has left. */
+/**
+ * The texts as a stream, written whether somebody reads or not: a reader that is slow must not hold the session, and a
+ * reply is never larger than a context. `onCancel`: the reader has left.
+ */
 export function streamOf(texts: AsyncGenerator<string>, onCancel: () => void): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
+  let left = false;
+  const write = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    for await (const text of texts) {
+      if (left) return;
+      controller.enqueue(encoder.encode(text));
+    }
+    if (!left) controller.close();
+  };
   return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = await texts.next();
-      if (done) controller.close();
-      else controller.enqueue(encoder.encode(value));
+    start(controller) {
+      write(controller).catch((error: unknown) => controller.error(error));
     },
-    async cancel() {
+    cancel() {
+      left = true;
       onCancel();
-      await texts.return(undefined);
     },
   });
 }

@@ -22,8 +22,10 @@ interface ServeOptions extends ModelOptions {
   readonly queue: number;
 }
 
-/** Of a request; far more text than fits a context. */
-const BODY_BYTES = 4 << 20;
+/** A body has these and {@link TOKEN_BYTES} for each token of the context: encoding much more would hold up all others. */
+const BODY_BYTES = 64 << 10;
+/** More than a token spells, JSON's escapes included. */
+const TOKEN_BYTES = 32;
 const MODEL_NAME = /^[\w.:/-]{1,100}$/;
 
 export function register(program: Command, context: CommandContext): void {
@@ -64,7 +66,11 @@ async function serve(argument: string, options: ServeOptions, context: CommandCo
       fingerprint: `lema-${version}`,
       token,
       hosts: isLoopback(host) ? "loopback" : "any",
-      limits: { time: 1000 * options.timeLimit, waiting: options.queue, bodyBytes: BODY_BYTES },
+      limits: {
+        time: 1000 * options.timeLimit,
+        waiting: options.queue,
+        bodyBytes: BODY_BYTES + TOKEN_BYTES * model.cache.capacity,
+      },
       shutdown: signals.cancel,
       page: chatPage(),
       onServed: (served) => note(logLine(served, context)),

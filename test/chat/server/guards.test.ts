@@ -134,7 +134,8 @@ describe("a body", () => {
 
   it("is refused when it is too large, whether it says so or not", async () => {
     const large = JSON.stringify({ model: MODEL, messages: [{ role: "user", content: "x".repeat(30_000) }] });
-    expect((await ask({}, post(large))).status).toBe(413);
+    const refused = await ask({}, post(large));
+    expect([refused.status, codeOf(refused)]).toEqual([413, "context_length_exceeded"]);
     await server.listening.close();
     expect((await ask({}, post(large, { "transfer-encoding": "chunked" }))).status).toBe(413);
   });
