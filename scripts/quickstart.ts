@@ -55,7 +55,7 @@ const roomy = JSON.parse(lemaOutput("plan", RECIPE, "--what-if", "ram=1GiB", "--
 const [small, large] = [plan.budgets.ram.arena, roomy.memory.ram.arena];
 const loads = weightTraffic(plan).reduce((sum, unit) => sum + unit.loads, 0);
 console.log(
-  `resident   arena ${formatBytes(large)}\n` +
+  `resident   arena ${formatBytes(large)}, all weights and activations stay in it\n` +
     `this plan  arena ${formatBytes(small)} (${percent(small / large)}), ${loads} loads of weights a step`,
 );
 promise(

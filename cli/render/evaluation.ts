@@ -19,7 +19,7 @@ export function renderEvaluation(report: RunReport, samples: number): string[] {
     ...formatTable([head, ...(rows.length > 1 ? rows : []), ...all, ...others], "lr"),
     ...[...shown, ...failed.slice(0, samples)].flatMap((reply) => ["", ...sample(reply)]),
     ...(failed.length > samples
-      ? ["", `${failed.length - samples} more failed; --json has all replies`]
+      ? ["", `${failed.length - samples}${samples > 0 ? " more" : ""} failed; --json has all replies`]
       : []),
   ];
 }
