@@ -7,11 +7,15 @@
  */
 import { DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
 import type { LaneName, Place, PlanProgram, ProgramName } from "../schemas/plan.ts";
+import type { RunRecord } from "../schemas/run.ts";
 import { type EnginePlan, encodePlan, encodeRun } from "./encode.ts";
 import {
+  deviceBuild,
   type LoadedInfo,
   loadModule,
+  moduleInfo,
   type NativeEngine,
+  nativeDevice,
   type RunStats,
   toDiagnostic,
 } from "./native-module.ts";
@@ -21,12 +25,31 @@ export {
   type LoadedInfo,
   type ModuleInfo,
   moduleInfo,
+  type NativeDevice,
+  nativeDevice,
   PLATFORM_PACKAGE,
   type RunStats,
 } from "./native-module.ts";
 
 /** `reference`: plain loops, for comparison. `cuda-emulated`: the device's code on the processor, for tests. */
 export type Backend = "cpu" | "reference" | "cuda" | "cuda-emulated";
+
+/** What a run's bits depend on beside its plan. */
+export type Machine = Pick<RunRecord, "backend" | "device" | "build">;
+
+/** Throws `run.no-addon`, `run.addon-mismatch` and `run.no-device`. */
+export function machineOf(backend: Backend): Machine {
+  if (backend === "cpu" || backend === "reference") {
+    const { device, build } = moduleInfo();
+    return { backend, device, build };
+  }
+  const { name, capability } = nativeDevice(backend);
+  return {
+    backend,
+    device: `${name} (sm_${capability})`,
+    build: deviceBuild(backend),
+  };
+}
 
 export interface EngineOptions {
   readonly backend: Backend;

@@ -7,7 +7,7 @@ import { basename } from "node:path";
 import { DiagnosticError } from "../schemas/diagnostic.ts";
 import type { Plan } from "../schemas/plan.ts";
 import type { RunRecord } from "../schemas/run.ts";
-import { type Backend, moduleInfo } from "./addon.ts";
+import { type Backend, machineOf } from "./addon.ts";
 import type { BatchSource } from "./batches.ts";
 import type { SavedCheckpoint } from "./checkpoint.ts";
 import { writeInitialState } from "./initial-state.ts";
@@ -173,7 +173,7 @@ async function beginOutput(
   state: TrainingState,
 ): Promise<RunOutput | null> {
   if (output === null) return null;
-  const { device, build } = moduleInfo();
+  const { device, build } = machineOf(engine.backend);
   const threads = engine.threads ?? plan.shape.threads;
   const resumedFrom = resume === null ? null : basename(resume.directory);
   return RunOutput.begin(

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Diagnostic, DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
 import { opTableHash } from "../schemas/op-table.ts";
@@ -28,6 +29,20 @@ export interface NativeModule {
     diskThrottle: number;
   }) => NativeEngine;
   info(): { opTable: string; compiler: string; instructionSet: string };
+  /** Throws an error with `code` where there is none. */
+  device(backend: string): NativeDevice;
+}
+
+/** A CUDA device, or the emulated one. */
+export interface NativeDevice {
+  readonly name: string;
+  /** 80: compute capability 8.0. */
+  readonly capability: number;
+  /** The newest CUDA that the driver knows, and the one that the CUDA object was built with; 12040: 12.4. */
+  readonly driver: number;
+  readonly runtime: number;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
 }
 
 export interface LoadedInfo {
@@ -99,6 +114,25 @@ export function moduleInfo(): ModuleInfo {
   const processor = cpus()[0]?.model.trim() ?? "unknown processor";
   const device = `${processor} (${instructionSet})`;
   return { opTable, compiler, device, instructionSet, build: `sha256:${digest}`, ...place };
+}
+
+/** The device that a backend computes on. Throws `run.no-device` with the reason. */
+export function nativeDevice(backend: DeviceBackend): NativeDevice {
+  try {
+    return loadModule().device(backend);
+  } catch (error) {
+    throw toDiagnostic(error);
+  }
+}
+
+export type DeviceBackend = "cuda" | "cuda-emulated";
+
+/** `sha256:…` of the object that holds the device's kernels; it lies beside the module. */
+export function deviceBuild(backend: DeviceBackend): string {
+  const place = findModule();
+  invariant(place !== null, "a device was found without a module");
+  const file = join(dirname(place.path), `lema_${backend.replaceAll("-", "_")}.so`);
+  return `sha256:${createHash("sha256").update(readFileSync(file)).digest("hex")}`;
 }
 
 /** What was built here goes before what was installed: whoever builds means it. */
@@ -176,6 +210,13 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ],
   ["non-finite", { diagnosticCode: "weights.non-finite" }],
   ["cancelled", { diagnosticCode: "run.cancelled" }],
+  [
+    "unavailable",
+    {
+      diagnosticCode: "run.no-device",
+      hint: "`lema doctor` says what is there, `npm run build:cuda` builds the CUDA object, `--backend cpu` computes on the processor",
+    },
+  ],
   ["op-table-mismatch", { diagnosticCode: "plan.op-table", hint: "plan again with this version of lema" }],
 ]);
 

@@ -6,7 +6,7 @@ import type { RunRecord } from "../schemas/run.ts";
 import { formatBytes } from "../schemas/units.ts";
 import { availableBytes, residentBytes } from "./memory.ts";
 
-/** Throws `plan.not-executable`, `plan.op-table` and `plan.free-memory`. */
+/** Throws `plan.not-executable`, `plan.op-table`, `plan.no-vram` and `plan.free-memory`. */
 export function checkExecutable(plan: AnyPlan, backend: RunRecord["backend"]): void {
   if (!plan.executable) {
     const summary = "the plan comes from a dry run, which opens no weights and no data";
@@ -20,6 +20,14 @@ export function checkExecutable(plan: AnyPlan, backend: RunRecord["backend"]): v
       ...error.diagnostics[0]!,
       detail: `expected op table ${plan.op_table}\nactual   op table ${table}`,
     });
+  }
+  if (backend === "cuda" && plan.shape.compute_arena !== "vram") {
+    const summary = "the plan computes in ram, and a CUDA device computes in vram";
+    throw refused(
+      "plan.no-vram",
+      summary,
+      "plan with a `memory.vram` and a profile with `links`, or use `--backend cpu`",
+    );
   }
   checkFreeMemory(plan, backend, availableBytes(), residentBytes());
 }
@@ -53,7 +61,7 @@ export function checkFreeMemory(
 const mebibytes = (bytes: number): number => Math.max(1, Math.floor(bytes / 2 ** 20));
 
 function refused(
-  code: "plan.not-executable" | "plan.op-table" | "plan.free-memory",
+  code: "plan.not-executable" | "plan.op-table" | "plan.no-vram" | "plan.free-memory",
   summary: string,
   hint: string,
 ): DiagnosticError {

@@ -9,7 +9,7 @@ import canonicalize from "canonicalize";
 import { readExactly, readSafetensorsHeader } from "../models/safetensors.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
 import type { Place, Plan, PlanSink } from "../schemas/plan.ts";
-import type { RunRecord } from "../schemas/run.ts";
+import type { Machine } from "./addon.ts";
 import type { SavedCheckpoint } from "./checkpoint.ts";
 import { dataPosition } from "./trainer-state.ts";
 
@@ -47,9 +47,6 @@ export function checkSameTraining(saved: Plan, plan: Plan, run: string): Diagnos
       }),
     );
 }
-
-/** What bits depend on beside the training. */
-export type Machine = Pick<RunRecord, "backend" | "device" | "build">;
 
 /** Why going on here may give other bits than where the run began; empty when it cannot. */
 export function checkSameMachine(before: Machine, here: Machine): Diagnostic[] {

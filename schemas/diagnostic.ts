@@ -601,6 +601,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The plan comes from a dry run, which opens no weights and no data.",
   },
+  "plan.no-vram": {
+    kind: "user",
+    exit: 1,
+    doc: "A plan that computes in ram is to run on a CUDA device.",
+  },
   "plan.free-memory": {
     kind: "environment",
     exit: 3,
@@ -644,6 +649,11 @@ export const diagnosticCodes = declared({
     doc: "A text does not fit behind what the context of a generation holds.",
   },
   "run.no-addon": { kind: "environment", exit: 1, doc: "The native module is missing or cannot be loaded." },
+  "run.no-device": {
+    kind: "environment",
+    exit: 1,
+    doc: "The CUDA object, the NVIDIA driver or a device is missing on this machine.",
+  },
   "run.addon-mismatch": {
     kind: "environment",
     exit: 1,

@@ -1,7 +1,7 @@
 /** `lema exec`: runs a plan, or goes on with a run. */
 import { relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { moduleInfo } from "../../runtime/addon.ts";
+import { machineOf } from "../../runtime/addon.ts";
 import { findCheckpoint, type SavedCheckpoint } from "../../runtime/checkpoint.ts";
 import { type EngineChoice, execute, type RunResult } from "../../runtime/execute.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
@@ -21,17 +21,19 @@ import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
 import { checkRecipe } from "../stale-recipe.ts";
 
-interface ExecOptions {
+interface GivenOptions {
   readonly resume?: true | string;
   readonly inexact?: boolean;
   readonly steps?: number;
   readonly threads?: number;
-  readonly backend: EngineChoice["backend"];
+  readonly backend?: EngineChoice["backend"];
   readonly serialLanes?: boolean;
   readonly diskThrottle?: number;
   readonly trace?: boolean;
   readonly json?: boolean;
 }
+
+type ExecOptions = GivenOptions & { readonly backend: EngineChoice["backend"] };
 
 export function register(program: Command, context: CommandContext): void {
   program
@@ -43,19 +45,29 @@ export function register(program: Command, context: CommandContext): void {
     .option("--steps <count>", "stop, with a checkpoint, once this many steps are done", positive)
     .option("--threads <count>", "compute threads instead of the plan's; never changes a bit", positive)
     .addOption(
-      new Option("--backend <backend>", "kernels to run on").choices(["cpu", "reference"]).default("cpu"),
+      new Option(
+        "--backend <backend>",
+        "kernels to run on (default: what the plan's hardware computes with)",
+      ).choices(["cpu", "cuda", "reference"]),
     )
     .option("--serial-lanes", "run the lanes one after another; changes time, never bits")
     .option("--disk-throttle <rate>", "read at most this much a second, such as 200MB", byteRate)
     .option("--trace", "write when each instruction of the last step ran to trace.json")
     .option("--json", "print the result as JSON")
-    .action(context.action((plan: string, options: ExecOptions) => exec(plan, options, context)));
+    .action(context.action((plan: string, options: GivenOptions) => exec(plan, options, context)));
 }
 
-async function exec(argument: string, options: ExecOptions, context: CommandContext): Promise<ExitCode> {
+/** What the hardware profile of the plan computes with. */
+function backendOf({ meta }: Plan): EngineChoice["backend"] {
+  const { kind } = meta.hardware.compute as { readonly kind: "cpu" | "cuda" };
+  return kind;
+}
+
+async function exec(argument: string, given: GivenOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const { path, directory } = locatePlan(argument, io);
   const plan = await openPlan(path);
+  const options = { ...given, backend: given.backend ?? backendOf(plan) };
   // Before the inputs are opened, which may take a while.
   checkExecutable(plan, options.backend);
   const output = directory ?? resolve(io.cwd, outputOf(plan));
@@ -135,7 +147,7 @@ async function openRun(
   const problems = checkSameTraining(await reopenDirectory(directory), plan, directory);
   const record = await readRecord(directory);
   if (record !== null && inexact !== true) {
-    problems.push(...checkSameMachine(record, { backend, ...moduleInfo() }));
+    problems.push(...checkSameMachine(record, machineOf(backend)));
   }
   if (problems.length > 0) throw new DiagnosticError(problems);
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);

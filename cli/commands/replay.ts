@@ -4,7 +4,7 @@
  */
 import { relative } from "node:path";
 import type { Command } from "commander";
-import { moduleInfo } from "../../runtime/addon.ts";
+import { machineOf, nativeDevice } from "../../runtime/addon.ts";
 import { type EngineChoice, execute } from "../../runtime/execute.ts";
 import { jsonText } from "../../runtime/files.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
@@ -57,7 +57,7 @@ interface RecordedRun {
 async function replay(name: string, options: ReplayOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const run = await openRun(name, context);
-  const machine = { backend: backendOf(run.record), ...moduleInfo() };
+  const machine = machineOf(backendOf(run.record));
   const elsewhere = checkSameMachine(run.record, machine).map(asWarning);
   // The inputs of the run's own plan: a changed one is named before anything is planned.
   const inputs = await openInputs(run.plan, { cwd: io.cwd, cacheDirectory: cacheDirectory(io.env) });
@@ -167,7 +167,14 @@ async function openRun(name: string, { io }: CommandContext): Promise<RecordedRu
 
 /** A run from a device that is not here is computed on the processor; `checkSameMachine` then says so. */
 function backendOf({ backend }: RunRecord): EngineChoice["backend"] {
-  return backend === "cuda" ? "cpu" : backend;
+  if (backend !== "cuda") return backend;
+  try {
+    nativeDevice(backend);
+    return backend;
+  } catch (error) {
+    if (error instanceof DiagnosticError && error.diagnostics[0]?.code === "run.no-device") return "cpu";
+    throw error;
+  }
 }
 
 function asWarning(problem: Diagnostic): Diagnostic {

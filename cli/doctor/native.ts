@@ -1,9 +1,16 @@
 /** The native module: where it comes from, what it runs on, and whether it is of this version. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { findModule, type ModuleInfo, moduleInfo, PLATFORM_PACKAGE } from "../../runtime/addon.ts";
+import {
+  findModule,
+  type ModuleInfo,
+  moduleInfo,
+  nativeDevice,
+  PLATFORM_PACKAGE,
+} from "../../runtime/addon.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
 import { opTableHash } from "../../schemas/op-table.ts";
+import { formatBytes } from "../../schemas/units.ts";
 import type { Finding } from "./finding.ts";
 
 export function findNative(lemaVersion: string): Finding[] {
@@ -25,6 +32,7 @@ export function findNative(lemaVersion: string): Finding[] {
 }
 
 function describe(info: ModuleInfo, lemaVersion: string): Finding[] {
+  const cuda = findDevice();
   const version = info.package === null ? null : packageVersion(info.path);
   const from = info.package === null ? "built here" : `${info.package} ${version}`;
   const facts = {
@@ -33,6 +41,8 @@ function describe(info: ModuleInfo, lemaVersion: string): Finding[] {
     version,
     compiler: info.compiler,
     build: info.build,
+    /** What `exec --backend` can have here. */
+    backends: ["cpu", ...(cuda.facts.name === null ? [] : ["cuda"])],
   };
   const locked = version === null || version === lemaVersion;
   const addon: Finding = {
@@ -62,7 +72,26 @@ function describe(info: ModuleInfo, lemaVersion: string): Finding[] {
         }),
       facts: { device: info.device, instructionSet: info.instructionSet },
     },
+    cuda,
   ];
+}
+
+/** Whether the cuda backend can compute here; a machine without one is no problem. */
+function findDevice(): Finding {
+  try {
+    const device = nativeDevice("cuda");
+    const free = `${formatBytes(device.freeBytes)} of ${formatBytes(device.totalBytes)} free`;
+    const summary = `${device.name}, sm_${device.capability}, ${free}`;
+    return { name: "cuda backend", status: "ok", summary, facts: { ...device } };
+  } catch (error) {
+    if (!(error instanceof DiagnosticError)) throw error;
+    return {
+      name: "cuda backend",
+      status: "ok",
+      summary: `none: ${error.diagnostics[0]!.summary}`,
+      facts: { name: null },
+    };
+  }
 }
 
 /** Of the package that a module lies in. */

@@ -1,6 +1,7 @@
 // The Node module: the only file that knows of JavaScript, and a translation only.
 //
 //   info()                        what this build is
+//   device(backend)               the device that "cuda" would compute on; throws where there is none
 //   new Engine(options)           open
 //     .load(plan, paths)          → Promise; arenas, files, prepared calls
 //     .run(request)               → Promise of statistics: one part of one program
@@ -14,6 +15,7 @@
 #include <memory>
 #include <mutex>
 
+#include "core/cuda_loader.h"
 #include "core/engine.h"
 #include "core/run_decoder.h"
 #include "core/text.h"
@@ -37,6 +39,7 @@ const char* CodeName(StatusCode code) {
     case StatusCode::kCancelled: return "cancelled";
     case StatusCode::kResourceExhausted: return "resource-exhausted";
     case StatusCode::kOpTableMismatch: return "op-table-mismatch";
+    case StatusCode::kUnavailable: return "unavailable";
   }
   return "unknown";
 }
@@ -273,8 +276,22 @@ Napi::Value Info(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value Device(const Napi::CallbackInfo& info) {
+  CudaDevice device;
+  ThrowIfFailed(info.Env(), ProbeCuda(info[0].As<Napi::String>().Utf8Value(), &device));
+  auto result = Napi::Object::New(info.Env());
+  result.Set("name", device.name);
+  result.Set("capability", device.capability);
+  result.Set("driver", device.driver);
+  result.Set("runtime", device.runtime);
+  result.Set("totalBytes", static_cast<double>(device.total_bytes));
+  result.Set("freeBytes", static_cast<double>(device.free_bytes));
+  return result;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("info", Napi::Function::New(env, Info));
+  exports.Set("device", Napi::Function::New(env, Device));
   exports.Set("Engine", EngineObject::Class(env));
   return exports;
 }

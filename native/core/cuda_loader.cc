@@ -31,11 +31,11 @@ Status Open(std::string_view name, const char* symbol, void** function) {
   const std::string file = name == "cuda" ? "lema_cuda.so" : "lema_cuda_emulated.so";
   const fs::path path = Find(file);
   if (path.empty()) {
-    return Status(StatusCode::kInvalidArgument, Cat("this build has no ", name, " backend: ", file, " has not been built"));
+    return Status(StatusCode::kUnavailable, Cat("this build has no ", name, " backend: ", file, " has not been built"));
   }
   // Never closed: the CUDA runtime registers what runs at the end of the process.
   void* const object = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (object == nullptr) return Status(StatusCode::kKernelError, Cat("cannot load ", file, ": ", dlerror()));
+  if (object == nullptr) return Status(StatusCode::kUnavailable, Cat("cannot load ", file, ": ", dlerror()));
   *function = dlsym(object, symbol);
   if (*function == nullptr) return Status(StatusCode::kOpTableMismatch, Cat(file, " comes from another build: ", dlerror()));
   return Status::Ok();

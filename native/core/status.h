@@ -22,6 +22,7 @@ enum class StatusCode : int32_t {
   kCancelled = 8,          // stopped on request
   kResourceExhausted = 9,  // memory could not be allocated
   kOpTableMismatch = 10,   // plan and module come from different op tables
+  kUnavailable = 11,       // a backend whose object, driver or device is not on this machine
 };
 
 class [[nodiscard]] Status {

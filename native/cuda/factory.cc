@@ -20,15 +20,15 @@ Status Look(CudaDevice* found) {
   *found = {};
   (void)cudaRuntimeGetVersion(&found->runtime);
   if (cudaDriverGetVersion(&found->driver) != cudaSuccess || found->driver == 0) {
-    return Status(StatusCode::kKernelError, "no NVIDIA driver is loaded");
+    return Status(StatusCode::kUnavailable, "no NVIDIA driver is loaded");
   }
   if (found->driver / 1000 < found->runtime / 1000) {
-    return Status(StatusCode::kKernelError, Cat("the NVIDIA driver is too old: it goes up to CUDA ", Version(found->driver),
+    return Status(StatusCode::kUnavailable, Cat("the NVIDIA driver is too old: it goes up to CUDA ", Version(found->driver),
                                                 ", and this build needs CUDA ", Version(found->runtime)));
   }
   int count = 0;
   if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess || count == 0) {
-    return Status(StatusCode::kKernelError,
+    return Status(StatusCode::kUnavailable,
                   Cat("there is no NVIDIA device", error == cudaSuccess ? "" : ": ", error == cudaSuccess ? "" : cudaGetErrorString(error)));
   }
   LEMA_CUDA(cudaSetDevice(0));

@@ -52,7 +52,7 @@ Status Launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, const 
   return FromCuda(cudaGetLastError(), "a launch");
 }
 
-#else
+#elif defined(LEMA_CUDA_EMULATED)
 
 template <typename... Parameters, typename... Arguments>
 Status Launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, const LaunchContext& context, Arguments... arguments) {

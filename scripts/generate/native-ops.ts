@@ -1,6 +1,6 @@
 /**
- * native/generated/ops.{h,cc}: the op numbers, argument structs, kernel declarations, metadata and dispatch tables;
- * cuda_ops.{h,cc}: the same for the device's kernels, whose launchers put work into a stream.
+ * native/generated/ops.{h,cc}: the op numbers, argument structs, kernel declarations and metadata; a dispatch table for
+ * each host backend; cuda_ops.{h,cc}: the device's kernels, whose launchers put work into a stream.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { AttributeDeclaration, Dim, DType, OpDeclaration } from "../../schemas/ops/define-op.ts";
@@ -25,6 +25,10 @@ export function nativeOps(ops: readonly OpDeclaration[], hash: string): Generate
   return [
     { path: "native/generated/ops.h", content: header(ops, hash) },
     { path: "native/generated/ops.cc", content: source(ops) },
+    ...BACKENDS.map((backend) => ({
+      path: `native/generated/${backend}_kernels.cc`,
+      content: dispatchTable(backend, ops),
+    })),
     { path: "native/generated/cuda_ops.h", content: cudaHeader(ops) },
     { path: "native/generated/cuda_ops.cc", content: cudaSource(ops) },
   ];
@@ -203,9 +207,6 @@ ${ops.map(metadata).join("\n")}
 const std::array<OpInfo, kOpCount> kOps = {{
 ${ops.map(opInfo).join("\n")}
 }};
-
-${BACKENDS.map((backend) => dispatchTable(backend, ops)).join("\n\n")}
-
 }  // namespace lema
 `;
 }
@@ -265,7 +266,16 @@ function dispatchTable(backend: string, ops: readonly OpDeclaration[]): string {
        return ${backend}::${name}(Unpack${name}(call), prepared, context);
      }},`;
   });
-  return `const std::array<Kernel, kOpCount> k${pascal(backend)}Kernels = {{\n${entries.join("\n")}\n}};`;
+  return `${NOTICE}#include "generated/ops.h"
+
+namespace lema {
+
+const std::array<Kernel, kOpCount> k${pascal(backend)}Kernels = {{
+${entries.join("\n")}
+}};
+
+}  // namespace lema
+`;
 }
 
 /** The symbols of an op's shapes in order of appearance. */

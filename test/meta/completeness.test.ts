@@ -45,6 +45,7 @@ describe("every op", () => {
       `schemas/ops/${fileName(name, "ts")}`,
       `native/kernels/reference/${name}.cc`,
       `native/kernels/cpu/${name}.cc`,
+      `native/kernels/cuda/${name}.cu`,
     ];
     expect(files.filter((file) => !existsSync(file))).toEqual([]);
   });
