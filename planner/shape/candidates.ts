@@ -116,8 +116,9 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const fitting = blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all });
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
   const wider = fitting.length < all.size ? [] : [withHead];
-  const untied = inputs.model.embedding !== inputs.model.head;
-  if (shape.tiers !== "disk-ram" || !untied) return wider;
+  // A generation reads a row of the table for every token: where there is room, a second copy of a tied one pays.
+  const worthIt = inputs.model.embedding !== inputs.model.head || inputs.model.generation !== null;
+  if (shape.tiers !== "disk-ram" || !worthIt) return wider;
   const withTable = (one: Shape): Shape => {
     return { ...one, pinned: [...one.pinned, units.embedding], embedding: "resident" };
   };

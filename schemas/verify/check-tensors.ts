@@ -66,10 +66,11 @@ function parts(index: PlanIndex, unit: PlanUnit, path: string, report: Report<"v
   }
 }
 
-/** A model without a head tensor is tied: its head reads the embedding. */
+/** A model without a head tensor is tied: its head reads the embedding. Likewise without an embedding tensor. */
 function rolesOf(plan: AnyPlan, kind: PlanUnit["kind"]): PlanTensor["role"][] {
-  const tied = kind === "head" && !plan.tensors.some(({ role }) => role === "head");
-  return [tied ? "embedding" : kind];
+  if (plan.tensors.some(({ role }) => role === kind)) return [kind];
+  if (kind === "head") return ["embedding"];
+  return [kind === "embedding" ? "head" : kind];
 }
 
 interface Held extends Interval {

@@ -63,6 +63,8 @@ describe("lema generate", () => {
     expect(dry.exit, dry.stderr).toBe(0);
     expect(dry.stdout).toMatch(/^Generation\n {2}model .*lema-mini: 10 blocks/);
     expect(dry.stdout).toContain("128 positions");
+    // All stays in ram, a second copy of the tied embedding too.
+    expect(dry.stdout).toMatch(/disk reads {2}0 B {2}at least 0 B {2}optimal/);
     const shown = await lema(["show", "plan.json"], { cwd });
     expect(shown.stdout).toBe(dry.stdout);
     for (const argv of [
