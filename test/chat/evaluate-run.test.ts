@@ -113,4 +113,5 @@ it("shows what failed, and counts the rest", async () => {
   const form = "✗ not in the format: line 1: there is text before [LEMA_REPLY] (and 5 more)";
   expect(lines.filter((line) => line === form)).toHaveLength(2);
   expect(renderEvaluation({ ...report, replies }, 1)).toContain("2 more failed; --json has all replies");
+  expect(renderEvaluation({ ...report, replies }, 0)).toContain("3 failed; --json has all replies");
 });
