@@ -1,5 +1,5 @@
 /** What `generate`, `chat`, `serve` and `eval` are told in the same words: which model, in how much memory, and how to sample. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Sampling } from "../chat/sampling.ts";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { parseBytes } from "../schemas/units.ts";
@@ -32,8 +32,12 @@ export function addModelOptions(command: Command): Command {
 
 export function addMemoryOptions(command: Command): Command {
   return command
-    .option("--context <tokens>", "tokens that the context holds (default: what the model allows)", positive)
-    .option("--memory <budgets>", "memory limits such as ram=2GiB", splitBudgets);
+    .option(
+      "--context <tokens>",
+      "tokens that the context holds (default: 2048, or what the model allows)",
+      positive,
+    )
+    .option("--memory <budgets>", "memory limits such as ram=2GiB (default: what is free)", splitBudgets);
 }
 
 /** Throws `cli.usage` for a size that is none. */
@@ -95,7 +99,11 @@ export function addSamplingOptions(command: Command): Command {
     )
     .option("--repetition-penalty <factor>", "above 1: less of what was said", within(0.01, 100), 1)
     .option("--seed <number>", "decides the draws", wholeNumber, 0)
-    .option("--stop <text>", "end before this text; may be given several times", collect, []);
+    .addOption(
+      new Option("--stop <text>", "end before this text; may be given several times")
+        .argParser(collect)
+        .default([], "none"),
+    );
 }
 
 export function samplingOf({
