@@ -31,7 +31,10 @@ import precision
 from cases import CASES, Case, write_adapter, write_case_json, write_model
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "parity"
+# Processors round differently, and training carries that on: a tenth of what lema is allowed (DESIGN: losses within 1e-5,
+# gradients within 1e-4), so that goldens of one processor are those of another.
 CHECK_TOLERANCE = 1e-6
+GRADIENT_CHECK_TOLERANCE = 1e-5
 # What float32 rounding does to the reference's own curve, against float64; a tenth of what lema is allowed.
 CURVE_DRIFT = 1e-6
 
@@ -104,7 +107,7 @@ def make(case: Case, directory: Path) -> None:
 
 
 def differences(made: Path, golden: Path) -> list[str]:
-    """What differs between two folders of one case: inputs must be the same bytes, results within CHECK_TOLERANCE."""
+    """What differs between two folders of one case: inputs must be the same bytes, results within the tolerance of their kind."""
     files = {p.relative_to(root) for root in (made, golden) for p in root.rglob("*") if p.is_file()}
     found = []
     for file in sorted(files - {Path("expected.safetensors")}):
@@ -118,7 +121,7 @@ def differences(made: Path, golden: Path) -> list[str]:
     found += [f"expected.safetensors: {key} is on one side only" for key in sorted(a.keys() ^ b.keys())]
     for key in sorted(a.keys() & b.keys()):
         distance = precision.relative(a[key], b[key]) if a[key].shape == b[key].shape else float("inf")
-        if not distance <= CHECK_TOLERANCE:
+        if not distance <= (GRADIENT_CHECK_TOLERANCE if key.startswith("grad") else CHECK_TOLERANCE):
             found.append(f"expected.safetensors: {key} is off by {distance:.1e} (relative)")
     return found
 
