@@ -52,7 +52,7 @@ export { type Compiled, compile, compileGeneration } from "./planner/compile.ts"
 export type { PassOptions, PassRecord } from "./planner/pass.ts";
 export type { Simulation } from "./planner/simulate/simulate.ts";
 export { simulatePlan as simulate } from "./planner/simulate/simulate-plan.ts";
-export { type SmallestMemory, smallestMemory } from "./planner/smallest-memory.ts";
+export { type SmallestMemory, smallestGenerationMemory, smallestMemory } from "./planner/smallest-memory.ts";
 export {
   type EngineChoice,
   type ExecuteHooks,
@@ -61,7 +61,8 @@ export {
   type RunResult,
   type StepReport,
 } from "./runtime/execute.ts";
-export { openPlan } from "./runtime/open-plan.ts";
+export { GenerationSession } from "./runtime/generation-session.ts";
+export { openAnyPlan, openPlan } from "./runtime/open-plan.ts";
 export {
   type Diagnostic,
   type DiagnosticCode,
@@ -71,8 +72,15 @@ export {
   exitCodeOf,
 } from "./schemas/diagnostic.ts";
 export { type HardwareProfile, parseHardware } from "./schemas/hardware.ts";
-export type { Inputs } from "./schemas/inputs.ts";
-export { type Instruction, type Plan, planSchema } from "./schemas/plan.ts";
+export type { GenerationInputs, Inputs } from "./schemas/inputs.ts";
+export {
+  type AnyPlan,
+  type GenerationPlan,
+  generationPlanSchema,
+  type Instruction,
+  type Plan,
+  planSchema,
+} from "./schemas/plan.ts";
 export { type ParsedRecipe, parseRecipe, type Recipe } from "./schemas/recipe.ts";
 export { type RunRecord, runSchema } from "./schemas/run.ts";
 export { verify } from "./schemas/verify/index.ts";
@@ -82,6 +90,9 @@ export {
   type GenerationRequest,
   type OpenGeneration,
   openGeneration,
+  openPlanned,
+  type PlannedGeneration,
+  planGeneration,
 } from "./workflow/open-generation.ts";
 export { type InputOptions, type OpenedInputs, openInputs } from "./workflow/open-inputs.ts";
 export { type GatheredInputs, type ReadOptions, readInputs } from "./workflow/read-inputs.ts";

@@ -5,10 +5,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { LLAMA_LINEARS } from "../../models/llama.ts";
-import { compile } from "../../planner/compile.ts";
-import { smallestMemory } from "../../planner/smallest-memory.ts";
+import { compile, compileGeneration } from "../../planner/compile.ts";
+import { smallestGenerationMemory, smallestMemory } from "../../planner/smallest-memory.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
-import { type ToyOptions, toyInputs } from "../planner/toy.ts";
+import { type ToyOptions, toyGenerationInputs, toyInputs } from "../planner/toy.ts";
 
 const toy = fc
   .record({
@@ -55,5 +55,25 @@ it("compiles plans that verify at random budgets, with two and three tiers", () 
       }
     }),
     { seed: 20261124, numRuns: 25 },
+  );
+}, 300_000);
+
+it("compiles plans to generate that verify at random budgets, with two and three tiers", () => {
+  const context = fc.constantFrom(1, 5, 24, 70, 300);
+  fc.assert(
+    fc.property(toy, context, fc.constantFrom("ram", "vram"), factor, (options, length, tier, ofLeast) => {
+      const given = { ...options, length, batch: 1, microBatch: 1 };
+      const least = smallestGenerationMemory(toyGenerationInputs({ ...given, [tier]: 2 ** 34 }))[tier]!.total;
+      const budget = Math.ceil(ofLeast * least);
+      const { plan, diagnostics } = compileGeneration(toyGenerationInputs({ ...given, [tier]: budget }));
+      expect(diagnostics.map(({ code, summary }) => `${code}: ${summary}`)).toEqual([]);
+      const { budgets, generation } = plan!;
+      expect(budgets[tier]!.total).toBeLessThanOrEqual(budget);
+      expect(generation.capacity).toBe(length);
+      expect(generation.chunk).toBeLessThanOrEqual(length);
+      const short = compileGeneration(toyGenerationInputs({ ...given, [tier]: least - 1 }));
+      expect(short.diagnostics.map(({ code }) => code)).toEqual(["plan.does-not-fit"]);
+    }),
+    { seed: 20261125, numRuns: 25 },
   );
 }, 300_000);

@@ -121,6 +121,18 @@ it("gives the same bits at every budget, in runs of any length, and after going 
   expect(chunks.size).toBeGreaterThan(1);
 });
 
+it("closes while it computes, and then refuses", async () => {
+  const parity = await readCase("base");
+  const plan = await planFor(parity, { adapter: true, capacity: 256 });
+  await withSession(parity, plan, async (session) => {
+    const many = Array.from({ length: 250 }, (_, index) => TOKENS[index % TOKENS.length]!);
+    const feeding = session.feed(many).catch((error: Error) => error);
+    await session.close();
+    expect(await feeding).toBeInstanceOf(Error);
+    await expect(session.feed([1])).rejects.toThrow(/run.engine/);
+  });
+});
+
 it("refuses what does not fit behind the context, before it computes", async () => {
   const parity = await readCase("base");
   const plan = await planFor(parity, { adapter: true, capacity: 16 });
