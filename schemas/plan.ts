@@ -198,8 +198,13 @@ const program = z.object({
   epilogue: z.array(instructionSchema),
 });
 
-/** Which unit each weights slot holds when the steady part of every program starts and ends. */
-const residency = z.array(z.object({ buffer: z.string(), unit: z.string() }));
+/**
+ * Which unit each weights slot holds when the steady part of every program starts and ends. A slot that is smaller than
+ * its units holds a `part` of their bytes: [from, from + bytes).
+ */
+const residency = z.array(
+  z.object({ buffer: z.string(), unit: z.string(), part: z.object({ from: bytes, bytes }).optional() }),
+);
 
 const parameter = z.object({
   /** PEFT's name, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */

@@ -107,6 +107,8 @@ export interface Shape {
   readonly ring: number;
   /** Units that the compute tier streams but ram keeps; empty with two tiers. */
   readonly ramPinned: readonly string[];
+  /** Places of ram that other streamed units take turns in; empty with two tiers. */
+  readonly ramRings: readonly RamRing[];
   /** Places of ram that units pass through on their way from disk to vram, tensor by tensor; 0 with two tiers. */
   readonly passing: number;
   /** How many of the last blocks keep their activations instead of recomputing them. */
@@ -116,6 +118,15 @@ export interface Shape {
   /** Whether vram holds the whole adapter, or each block's part only while the block runs. */
   readonly adapter: "resident" | "streamed";
   readonly embedding: "gather" | "resident";
+}
+
+/** Places of ram for a range of the bytes of each unit of a class. The ranges of a class's rings are disjoint. */
+export interface RamRing {
+  readonly unitClass: string;
+  /** Bytes of a slot, from the first of a tensor to the first of another, or to the end. */
+  readonly from: number;
+  readonly to: number;
+  readonly slots: number;
 }
 
 export type UnitSize = "block" | "stage";

@@ -157,6 +157,12 @@ export function wholeTransfer({ parts, bytes }: PlanUnit): readonly Transfer[] {
   return [{ suffix: "", parts, from: 0, bytes }];
 }
 
+/** The parts of the unit that start in a range of its bytes. */
+export function rangeTransfer({ parts }: PlanUnit, { from, to }: { from: number; to: number }): Transfer {
+  const within = parts.filter(({ at }) => from <= at && at < to);
+  return { suffix: "", parts: within, from, bytes: to - from };
+}
+
 /**
  * From disk to where kernels compute a unit moves in two transfers, cut at the part nearest to half its bytes, so that
  * a procedure can start on the first weights it needs while the rest is still on its way (its waits stand before the

@@ -110,6 +110,7 @@ export const ringSlot = (unitClass: string, index: number): string => `slot/${un
 export const ramPinnedSlot = (unit: string): string => `ram/pin/${unit}`;
 /** The buffer with a unit's keys, then its values. */
 export const cacheBuffer = (unit: string): string => `cache/${unit}`;
+export const ramRingSlot = (ring: string, index: number): string => `ram/slot/${ring}/${index}`;
 export const passingSlot = (index: number): string => `ram/pass/${index}`;
 
 /**

@@ -41,6 +41,8 @@ export abstract class Variant {
     return known;
   }
 
+  /** How a step goes through the blocks. */
+  abstract readonly order: Expanded["order"];
   /** What may move together, from the largest down. */
   abstract get portions(): readonly Portion[];
   abstract get portionText(): PortionText;

@@ -1,14 +1,17 @@
 /**
- * The places of weights, and how a unit gets to one of them: with two tiers read from disk; with three copied from the
- * place in ram that keeps it, or read and copied tensor by tensor through the few that it passes through.
+ * The places of weights, and how a unit gets to one of them: with two tiers read from disk; with three copied from its
+ * place in ram, into which it may have to be read, or read and copied tensor by tensor through the few that it passes
+ * through.
  */
-import type { ArenaName, ProgramName } from "../../schemas/plan.ts";
+import type { ArenaName, ProgramName, Residency } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
+import { type Route, ringsOf, ringValues } from "./ram-rings.ts";
 import type { Programs, Shape, Task, Value } from "./schedule.ts";
 import {
   halfTransfers,
   largestTransfer,
+  rangeTransfer,
   type Transfer,
   tensorTransfers,
   type Units,
@@ -21,6 +24,14 @@ export interface Bringing {
   readonly id: string;
   readonly evicts: string | null;
   readonly program: ProgramName;
+}
+
+/** Some consecutive parts of a unit on their way through a place in ram; `null`: one that they pass through. */
+interface Move {
+  readonly transfer: Transfer;
+  readonly slot: string | null;
+  readonly reads: boolean;
+  readonly evicts: string | null;
 }
 
 export class WeightPlaces {
@@ -40,6 +51,11 @@ export class WeightPlaces {
     for (const unit of shape.pinned)
       this.#declare(pinnedSlot(unit), computeArena(shape), this.#bytes(unit), null);
     for (const unit of shape.ramPinned) this.#declare(ramPinnedSlot(unit), "ram", this.#bytes(unit), null);
+    for (const unitClass of units.classes.keys()) {
+      for (const { id, bytes } of ringValues(ringsOf(shape, unitClass))) {
+        this.#declare(id, "ram", bytes, null);
+      }
+    }
   }
 
   get values(): readonly Value[] {
@@ -66,8 +82,8 @@ export class WeightPlaces {
     });
   }
 
-  /** The loads that bring a unit to a place where kernels compute. */
-  bring(unit: string, to: string, bringing: Bringing): readonly Task[] {
+  /** The loads that bring a unit to a place where kernels compute; `routes` tell how its bytes come through ram. */
+  bring(unit: string, to: string, routes: readonly Route[], bringing: Bringing): readonly Task[] {
     const whole = this.#units.byId.get(unit)!;
     if (this.#shape.tiers === "disk-ram") {
       return halfTransfers(whole).map((transfer, index) =>
@@ -79,22 +95,37 @@ export class WeightPlaces {
         this.#copy(unit, transfer, at(ramPinnedSlot(unit)), to, bringing),
       );
     }
-    return tensorTransfers(whole).flatMap((transfer) => {
-      const slot = `${passingSlot(this.#turn++ % this.#shape.passing)}@${bringing.program}`;
-      this.#declare(slot, "ram", this.#passingBytes, bringing.program);
-      const passing = at(slot, -transfer.from);
-      const brought = { ...bringing, evicts: null };
-      return [
-        this.#read(unit, transfer, passing, 0, brought),
-        this.#copy(unit, transfer, passing, to, bringing),
-      ];
+    const tensors = tensorTransfers(whole);
+    const moves = routes.flatMap((route): readonly Move[] =>
+      route.slot === null
+        ? tensors
+            .filter(({ from }) => route.from <= from && from < route.to)
+            .map((transfer) => ({ transfer, slot: null, reads: true, evicts: null }))
+        : [{ ...route, transfer: rangeTransfer(whole, route) }],
+    );
+    return moves.flatMap(({ transfer, slot, reads, evicts }, index) => {
+      const numbered = { ...transfer, suffix: moves.length === 1 ? "" : `/${index + 1}` };
+      const place = at(slot ?? this.#passing(bringing.program), -transfer.from);
+      const copy = this.#copy(unit, numbered, place, to, bringing);
+      return reads ? [this.#read(unit, numbered, place, 0, { ...bringing, evicts }), copy] : [copy];
     });
   }
 
-  /** Reads a unit to the place in ram that keeps it. */
-  keep(unit: string, bringing: Bringing): readonly Task[] {
-    const [transfer] = wholeTransfer(this.#units.byId.get(unit)!);
-    return [this.#read(unit, transfer!, at(ramPinnedSlot(unit)), 0, bringing)];
+  /** Reads what a place of ram keeps into it. */
+  keep({ unit, buffer, part }: Residency[number], bringing: Bringing): readonly Task[] {
+    const whole = this.#units.byId.get(unit)!;
+    const { from, bytes } = part ?? { from: 0, bytes: whole.bytes };
+    const range = { from, to: from + bytes };
+    const place = at(buffer, -range.from);
+    const suffix = part === undefined ? "" : `/${from}`;
+    return [this.#read(unit, { ...rangeTransfer(whole, range), suffix }, place, 0, bringing)];
+  }
+
+  /** The next of the places that units pass through. */
+  #passing(program: ProgramName): string {
+    const slot = `${passingSlot(this.#turn++ % this.#shape.passing)}@${program}`;
+    this.#declare(slot, "ram", this.#passingBytes, program);
+    return slot;
   }
 
   /** `place` is where the unit's first byte stands, or would stand if all of it were there. */

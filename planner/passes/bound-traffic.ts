@@ -29,7 +29,9 @@ export function boundTraffic(
       if (moving.length === 0 && !(link === "disk" && program !== "checkpoint")) return [];
       const moved = moving.reduce((sum, { bytes }) => sum + bytes, 0);
       const compulsory = moving.reduce((sum, one) => sum + (aside.has(one) ? 0 : compulsoryBytes(one)), 0);
-      const capacityAt = (touch: number) => places.capacity(link, touches.positions[touch]!);
+      const capacityAt = (touch: number) => {
+        return places.capacity(link, touches.positions[touch]!, touches.previous[touch]!);
+      };
       const found = link === "d2h" ? { bytes: 0, windows: [] } : windowBound(touches.distinct, capacityAt);
       const bound = found.bytes + compulsory;
       const windows = found.windows.map(
@@ -51,6 +53,11 @@ export function boundTraffic(
   });
 }
 
+interface WeightCopy {
+  readonly position: number;
+  readonly bytes: number;
+}
+
 /** The places of weights that exist at a position of a program's steady part. */
 class Places {
   readonly #slots: readonly PlanBuffer[];
@@ -59,7 +66,7 @@ class Places {
   /** Serial position of the steady part's first instruction. */
   readonly #offset: number;
   /** Copies of weights to vram: position in the steady part and bytes. */
-  readonly #copies: readonly { readonly position: number; readonly bytes: number }[];
+  readonly #copies: readonly WeightCopy[];
 
   constructor(laidOut: LaidOut, program: ProgramName, { prologue, steady }: PlanProgram) {
     this.#slots = laidOut.buffers.filter(({ holds }) => holds === "weights");
@@ -72,14 +79,28 @@ class Places {
   }
 
   /**
-   * Most distinct bytes that memory before the link can hold when the instruction at `position` begins. From disk, with
-   * a vram tier, it is also what memory held at the last copy before: nothing newer is in vram, and that copy's bytes
-   * are in ram and vram at once.
+   * Most distinct bytes that memory before the link can hold when the touch at `position` begins, the touch before it
+   * being at `previous`. From disk, with a vram tier, a window of touches ends with the last copy before its last touch
+   * and so may begin with any copy from there on: that copy's bytes are in ram and vram at once.
    */
-  capacity(link: Link, position: number): number {
+  capacity(link: Link, position: number, previous: number): number {
     const here = this.#alive(link, position);
-    const last = this.#copies.findLast((copy) => copy.position < position) ?? this.#copies.at(-1);
-    return link !== "disk" || !last ? here : Math.min(here, this.#alive(link, last.position) - last.bytes);
+    if (link !== "disk" || this.#copies.length === 0) return here;
+    const starts = this.#copiesFrom(this.#lastBefore(previous), this.#lastBefore(position));
+    return Math.min(here, ...starts.map((copy) => this.#alive(link, copy.position) - copy.bytes));
+  }
+
+  /** Index of the last copy before a position; of the cycle before where there is none. */
+  #lastBefore(position: number): number {
+    const found = this.#copies.findLastIndex((copy) => copy.position < position);
+    return found < 0 ? this.#copies.length - 1 : found;
+  }
+
+  /** The copies from one to another, over the end of the cycle where that comes first. */
+  #copiesFrom(first: number, last: number): readonly WeightCopy[] {
+    return first <= last
+      ? this.#copies.slice(first, last + 1)
+      : [...this.#copies.slice(first), ...this.#copies.slice(0, last + 1)];
   }
 
   #alive(link: Link, position: number): number {
@@ -137,6 +158,8 @@ interface Touches {
   readonly distinct: readonly Touched[];
   /** Position of each touch's first run. */
   readonly positions: readonly number[];
+  /** Position of the run of a unit before that, in the cycle. */
+  readonly previous: readonly number[];
   /** Index among all runs with a unit of the run that a touch begins with; goes on past the cycle's end. */
   readonly runAt: (touch: number) => number;
 }
@@ -153,5 +176,7 @@ function touchesOf(instructions: readonly Instruction[], units: Units): Touches 
   const runAt = (touch: number) => {
     return Math.floor(touch / starts.length) * runs.length + starts[touch % starts.length]!;
   };
-  return { distinct, positions: starts.map((run) => runs[run]!.position), runAt };
+  const positions = starts.map((run) => runs[run]!.position);
+  const previous = starts.map((run) => (runs[run - 1] ?? runs.at(-1)!).position);
+  return { distinct, positions, previous, runAt };
 }

@@ -44,7 +44,8 @@ export function chooseShape<Work extends Variant>(variants: readonly Work[]): Ch
     .filter(({ time }) => time <= fastest * AS_FAST)
     .reduce((a, b) => (b.candidate.estimate.moved < a.candidate.estimate.moved ? b : a));
   const variant = variants.find((one) => one === best.variant)!;
-  return { variant, shape: best.shape, decisions: decisionsOf(best, ranked) };
+  const simulated = new Map(finalists.map(({ candidate, time }) => [candidate, time]));
+  return { variant, shape: best.shape, decisions: decisionsOf(best, ranked, simulated) };
 }
 
 /**
@@ -91,7 +92,13 @@ interface Aspect {
   readonly reason: string;
 }
 
-function decisionsOf(best: Candidate, all: readonly Candidate[]): Decision[] {
+function decisionsOf(
+  best: Candidate,
+  ranked: readonly Candidate[],
+  simulated: ReadonlyMap<Candidate, number>,
+): Decision[] {
+  const byTime = [...simulated].toSorted(([, a], [, b]) => a - b).map(([candidate]) => candidate);
+  const all = [...byTime, ...ranked];
   return aspects(best).map(({ name, recipePath, read, reason }): Decision => {
     const chosen = read(best);
     const others = new Map<string, Candidate>();
@@ -106,7 +113,7 @@ function decisionsOf(best: Candidate, all: readonly Candidate[]): Decision[] {
       recipe_path: recipePath,
       alternatives: [...others].slice(0, ALTERNATIVES_SHOWN).map(([value, other]) => ({
         value,
-        rejected: rejection(other, best),
+        rejected: rejection(other, best, simulated),
       })),
     };
   });
@@ -114,11 +121,17 @@ function decisionsOf(best: Candidate, all: readonly Candidate[]): Decision[] {
 
 const ALTERNATIVES_SHOWN = 4;
 
-function rejection({ estimate }: Candidate, best: Candidate): string {
-  const time = `${formatNanoseconds(estimate.step_ns)} a step by the closed form`;
-  if (estimate.step_ns > best.estimate.step_ns)
-    return `${time}, not ${formatNanoseconds(best.estimate.step_ns)}`;
-  return `no faster, and ${formatBytes(estimate.moved)} of traffic, not ${formatBytes(best.estimate.moved)}`;
+/** By the simulator where both went through it, else by the closed form. */
+function rejection(other: Candidate, best: Candidate, simulated: ReadonlyMap<Candidate, number>): string {
+  const times = [simulated.get(other), simulated.get(best)];
+  const [time, bestTime] = times[0] === undefined ? [other.estimate.step_ns, best.estimate.step_ns] : times;
+  const by = times[0] === undefined ? "by the closed form" : "simulated";
+  const traffic = [other, best].map(({ estimate }) => formatBytes(estimate.moved));
+  const less = other.estimate.moved < best.estimate.moved;
+  if (!less && time! <= bestTime! * AS_FAST)
+    return `no faster, and ${traffic[0]} of traffic, not ${traffic[1]}`;
+  const moving = less ? `, moving ${traffic[0]}, not ${traffic[1]}` : "";
+  return `${formatNanoseconds(time!)} a step ${by}, not ${formatNanoseconds(bestTime!)}${moving}`;
 }
 
 function aspects({ variant, shape }: Candidate): readonly Aspect[] {
@@ -142,6 +155,7 @@ function aspects({ variant, shape }: Candidate): readonly Aspect[] {
           ? "the memory is there"
           : "each pinned unit saves its loads in each step; the rest of the memory serves elsewhere or is too small for another",
     },
+    ...(onDevice ? [ram] : []),
     ...(keeps ? [activations] : []),
     ...(onDevice && variant.offloads.length > 1 ? [blockInputs] : []),
     ...(onDevice ? [adapter] : []),
@@ -161,6 +175,13 @@ const activations: Aspect = {
   reason: "kept activations save recomputation, as far as streaming stays hidden",
 };
 
+const ram: Aspect = {
+  name: "ram",
+  recipePath: "memory.ram",
+  read: ramText,
+  reason: "what ram holds need not come from disk; where the disk would be late, time comes before traffic",
+};
+
 const blockInputs: Aspect = {
   name: "block inputs",
   recipePath: "memory.vram",
@@ -176,8 +197,21 @@ const adapter: Aspect = {
 };
 
 function residencyText({ shape, variant }: Candidate): string {
-  const streaming = variant.units.blocks.filter((unit) => !shape.pinned.includes(unit)).length;
+  const streaming = streamingBlocks({ shape, variant }).length;
   if (streaming <= shape.ring) return "all blocks resident";
-  const inRam = shape.ramPinned.length > 0 ? `, ${shape.ramPinned.length} in ram` : "";
-  return `${variant.units.blocks.length - streaming} pinned${inRam}, ring of ${shape.ring}`;
+  return `${variant.units.blocks.length - streaming} pinned, ring of ${shape.ring}`;
+}
+
+function ramText(candidate: Candidate): string {
+  const { ramPinned, ramRings } = candidate.shape;
+  const streaming = streamingBlocks(candidate);
+  const kept = streaming.filter((unit) => ramPinned.includes(unit)).length;
+  const places = ramRings.map(({ unitClass, slots }) => `${slots} of ${unitClass}`);
+  if (places.length > 0) return `units take turns in places: ${places.join(", ")}`;
+  return `${kept} of ${streaming.length} streamed units stay`;
+}
+
+function streamingBlocks({ shape, variant }: Pick<Candidate, "shape" | "variant">): readonly string[] {
+  const pinned = new Set(shape.pinned);
+  return variant.units.blocks.filter((unit) => !pinned.has(unit));
 }

@@ -4,8 +4,8 @@
  *
  * Requires: slots bound.
  * Guarantees: loads start as early as their slots allow, and before what else their lane moves by then; their number
- * and their order per lane stay the same. Loads into slots that live only while the head runs stay behind the last
- * forward, whose memory they take: prefetch never raises a peak.
+ * and their order per lane stay the same. Loads into slots that live only while the head runs stay behind the
+ * runs before it, whose memory they take: prefetch never raises a peak.
  */
 import type { Resident, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
@@ -17,17 +17,17 @@ export function prefetch(resident: Resident, units: Units): Resident {
   const passing = new Set(
     resident.values.flatMap(({ id, arena, program }) => (program !== null && arena === compute ? [id] : [])),
   );
-  const blocks = new Set(units.blocks);
+  const head = new Set(units.head.map(({ unit }) => unit));
   return {
     ...resident,
-    programs: mapPrograms(resident.programs, (tasks) => moveLoadsUp(tasks, passing, blocks)),
+    programs: mapPrograms(resident.programs, (tasks) => moveLoadsUp(tasks, passing, head)),
   };
 }
 
 function moveLoadsUp(
   tasks: readonly Task[],
   passing: ReadonlySet<string>,
-  blocks: ReadonlySet<string>,
+  head: ReadonlySet<string>,
 ): readonly Task[] {
   const result: Task[] = [];
   for (const task of tasks) {
@@ -40,7 +40,7 @@ function moveLoadsUp(
     const stops = (earlier: Task) =>
       (earlier.lane === task.lane && loadOf(earlier) !== null) ||
       touchesWeights(earlier, load) ||
-      (passes && earlier.kind === "run" && earlier.unit !== null && blocks.has(earlier.unit));
+      (passes && earlier.kind === "run" && earlier.unit !== null && !head.has(earlier.unit));
     let position = result.length;
     while (position > 0 && !stops(result[position - 1]!)) position--;
     result.splice(position, 0, task);

@@ -3,15 +3,16 @@
  *
  * Requires: tasks that name their unit.
  * Guarantees: the `weights` formal of every task is bound to a place that holds its unit; per class of units, loads are
- * as few as its slots allow (Belady), or, where a step goes round and round, those of a ring; every program starts and ends in the same residency. With a vram tier, ram keeps
- * some of the units that vram loads, and the others pass through it tensor by tensor: a kept unit saves both its reads
- * in a step. The head's chunks wait in slots that live only while the head runs: they take no room from the blocks,
- * which never run at the same time.
+ * as few as its slots allow (Belady), or, where a step goes round and round, those of a ring; every program starts and
+ * ends in the same residency. With a vram tier, ram holds some of the units that vram loads, and the others pass through
+ * it tensor by tensor. The head's chunks wait in slots that live only while the head runs: they take no room from the
+ * blocks, which never run at the same time.
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ProgramName, Residency } from "../../schemas/plan.ts";
 import { type Load, replace, replaceAndRestore, type Slots, steadyState } from "../ir/belady.ts";
 import { roundLoads, roundState } from "../ir/first-in-first-out.ts";
+import { RamRings, type Route, ringsOf } from "../ir/ram-rings.ts";
 import type { Expanded, Programs, Resident, Task, ValuePlace } from "../ir/schedule.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
 import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
@@ -31,18 +32,25 @@ interface Ring {
   readonly slots: Slots;
   readonly lasting: boolean;
   readonly loads: Programs<readonly Load[]>;
+  /** How these loads come through ram. */
+  readonly ram: RamRings;
 }
 
 export function residency(expanded: Expanded, units: Units): Resident {
   const { shape, programs } = expanded;
   const pinned = new Set(shape.pinned);
+  const inRam = new Set(shape.ramPinned);
   const touches = mapPrograms(programs, (tasks) => touchesOf(tasks, pinned));
   const classOfUnit = new Map(
     [...units.classes].flatMap(([name, members]) => members.map((unit) => [unit, name])),
   );
   const rings = [...units.classes].flatMap(([unitClass, members]) => {
     const streaming = members.filter((unit) => !pinned.has(unit));
-    return streaming.length === 0 ? [] : [serveClass(unitClass, streaming, touches, expanded)];
+    if (streaming.length === 0) return [];
+    const served = serveClass(unitClass, streaming, touches, expanded);
+    const cycle = served.loads[expanded.cycle]!.map(({ unit }) => unit).filter((unit) => !inRam.has(unit));
+    const { bytes } = units.byId.get(members[0]!)!;
+    return [{ ...served, ram: new RamRings(ringsOf(shape, unitClass), bytes, cycle) }];
   });
   const places = new WeightPlaces(shape, units);
   const withLoads = mapPrograms(programs, (tasks, program) => {
@@ -51,16 +59,19 @@ export function residency(expanded: Expanded, units: Units): Resident {
       const own = touches[program]!.filter(({ unit }) => classOfUnit.get(unit) === ring.unitClass);
       for (const [task, slot] of bindTouches(own, ring, program)) bound.set(task, slot);
       places.declareRing(ring, program);
+      const inTurn = program === expanded.cycle ? [...ring.ram.inTurn()] : [];
       return ring.loads[program]!.map((load): PlacedLoad => {
         const touch = own[load.touch];
         const id = `${load.unit}/${touch?.phase ?? "restore"}`;
-        return { before: touch?.firstTask ?? tasks.length, load, id, to: slotIn(ring, load.slot, program) };
+        const before = touch?.firstTask ?? tasks.length;
+        const routes = inRam.has(load.unit) ? [] : (inTurn.shift() ?? ring.ram.asHeld(load.unit));
+        return { before, load, id, to: slotIn(ring, load.slot, program), routes };
       });
     });
     const inOrder = loads.toSorted((a, b) => a.before - b.before);
-    const brought = inOrder.map(({ before, load, id, to }) => ({
+    const brought = inOrder.map(({ before, load, id, to, routes }) => ({
       before,
-      tasks: places.bring(load.unit, to, { id, evicts: load.evicts, program }),
+      tasks: places.bring(load.unit, to, routes, { id, evicts: load.evicts, program }),
     }));
     return insertLoads(bindWeights(tasks, bound, pinned, touches[program]!), brought);
   });
@@ -71,6 +82,7 @@ export function residency(expanded: Expanded, units: Units): Resident {
     residency: [
       ...shape.pinned.map((unit) => ({ buffer: pinnedSlot(unit), unit })),
       ...shape.ramPinned.map((unit) => ({ buffer: ramPinnedSlot(unit), unit })),
+      ...rings.flatMap(({ ram }) => ram.residency),
       ...rings.flatMap(residencyOf),
     ],
   };
@@ -82,6 +94,7 @@ interface PlacedLoad {
   readonly load: Load;
   readonly id: string;
   readonly to: string;
+  readonly routes: readonly Route[];
 }
 
 function serveClass(
@@ -89,7 +102,7 @@ function serveClass(
   streaming: readonly string[],
   touches: Programs<readonly Touch[]>,
   { shape, cycle: repeated, order: direction }: Expanded,
-): Ring {
+): Omit<Ring, "ram"> {
   const members = new Set(streaming);
   const lasting = unitClass !== HEAD_CLASS;
   const order = mapPrograms(touches, (list) =>

@@ -7,9 +7,10 @@
  */
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { Residency } from "../../schemas/plan.ts";
+import { passesThrough } from "../ir/ram-rings.ts";
 import type { Resident, Rolled, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
-import { ramPinnedSlot } from "../ir/values.ts";
+import { computeArena } from "../ir/values.ts";
 import { type Bringing, WeightPlaces } from "../ir/weight-places.ts";
 import { mapPrograms } from "./residency.ts";
 
@@ -42,12 +43,16 @@ function residencyAfter(start: Residency, tasks: readonly Task[]): ReadonlyMap<s
 }
 
 /** Brings every unit of the steady state to its place; what ram keeps first, since vram may take it from there. */
-function loadResidency({ residency, cycle }: Resident, places: WeightPlaces): readonly Task[] {
-  const bringing = (unit: string): Bringing => ({ id: `${unit}/start`, evicts: null, program: cycle });
-  const kept = residency.filter(({ unit, buffer }) => buffer === ramPinnedSlot(unit));
-  const others = residency.filter(({ unit, buffer }) => buffer !== ramPinnedSlot(unit));
+function loadResidency({ residency, values, shape, cycle }: Resident, places: WeightPlaces): readonly Task[] {
+  const arenas = new Map(values.map(({ id, arena }) => [id, arena]));
+  const computes = ({ buffer }: Residency[number]) => arenas.get(buffer) === computeArena(shape);
+  const bringing = ({ unit }: Residency[number]): Bringing => {
+    return { id: `${unit}/start`, evicts: null, program: cycle };
+  };
   return [
-    ...kept.flatMap(({ unit }) => places.keep(unit, bringing(unit))),
-    ...others.flatMap(({ unit, buffer }) => places.bring(unit, buffer, bringing(unit))),
+    ...residency.filter((one) => !computes(one)).flatMap((one) => places.keep(one, bringing(one))),
+    ...residency
+      .filter(computes)
+      .flatMap((one) => places.bring(one.unit, one.buffer, passesThrough, bringing(one))),
   ];
 }

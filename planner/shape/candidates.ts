@@ -4,23 +4,17 @@
  */
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { Shape } from "../ir/schedule.ts";
-import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blocksWithin } from "./fill-memory.ts";
+import { type RamChoice, ramWithin } from "./fill-ram.ts";
 import { ringDepths, widestFloor, widestPlacements } from "./floors.ts";
 
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
-
-/**
- * Which units ram keeps: those that come by twice a step first; evenly spread ones, which keeps the disk busy evenly; or
- * all that vram streams, with as much in vram as that takes.
- */
-export type RamChoice = "least traffic" | "evenly" | "all";
 
 export interface Candidate {
   readonly variant: Variant;
@@ -86,18 +80,34 @@ function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
 
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
   const ground = groundOf(variant, floor);
-  const first = grownFrom(variant, ground, "least traffic");
-  const reads = readsWeights(variant, first.shape);
-  const others = reads
-    ? [grownFrom(variant, ground, "evenly"), grownFrom(variant, ground, "all")].filter(
-        ({ ramChoice, shape }) => ramChoice !== "all" || !readsWeights(variant, shape),
-      )
-    : [];
+  const first = grownFrom(variant, ground, variant.order === "round" ? "evenly" : "in turn");
   const wider = widerFloors(variant, floor)
     .map((shape) => measure(variant, shape))
     .filter((measured) => hasRoom(variant, measured))
-    .map((measured) => grownFrom(variant, groundOf(variant, measured), "least traffic"));
-  return [first, ...others, ...wider];
+    .map((measured) => grownFrom(variant, groundOf(variant, measured), first.ramChoice));
+  return [...(readsWeights(variant, first.shape) ? waysThroughRam(variant, ground) : [first]), ...wider];
+}
+
+/**
+ * Where the disk feeds vram. Places of ram that units take turns in go with the fewest slots in vram, since what these
+ * hold at a turn has to come from disk in a hurry; where a step goes round there is no turn. Block inputs in ram leave
+ * the disk too little slack for units that stay there evenly.
+ */
+function waysThroughRam(variant: Variant, ground: Ground): readonly Candidate[] {
+  const { shape } = ground;
+  const round = variant.order === "round";
+  const all = grownFrom(variant, ground, "all");
+  return [
+    ...(round ? [] : [grownFrom(variant, narrowest(variant, ground), "in turn")]),
+    ...(round || shape.offload === 0 ? [grownFrom(variant, ground, "evenly")] : []),
+    ...(readsWeights(variant, all.shape) ? [] : [all]),
+  ];
+}
+
+function narrowest(variant: Variant, ground: Ground): Ground {
+  const ring = ringDepths(variant).at(-1)!;
+  if (ground.shape.ring === ring) return ground;
+  return groundOf(variant, measure(variant, { ...ground.shape, ring }));
 }
 
 /** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
@@ -163,38 +173,10 @@ function divide(
 
 function pin({ units }: Variant, shape: Shape, bytes: number, ramBytes: number, ramChoice: RamChoice): Shape {
   const blocks = blocksWithin(units, { bytes, ring: shape.ring, candidates: new Set(units.blocks) });
-  const pinned = [...new Set([...shape.pinned, ...blocks])];
-  if (shape.tiers === "disk-ram") return { ...shape, pinned };
-  const resident = new Set(pinned);
-  const streaming = units.blocks.filter((unit) => !resident.has(unit));
-  const ramPinned = keptInRam(units, streaming, ramChoice === "evenly" ? 0 : shape.ring, ramBytes);
-  const head = units.head.map(({ unit }) => unit).filter((unit) => !resident.has(unit));
-  const size = [...streaming, ...head].reduce((sum, id) => sum + units.byId.get(id)!.bytes, 0);
-  // The head comes by once a step where a block comes twice: it stays last.
-  const headStays = ramPinned.length === streaming.length && size <= ramBytes;
-  return { ...shape, pinned, ramPinned: headStays ? [...ramPinned, ...head] : ramPinned };
-}
-
-/**
- * Units that ram keeps for vram. Those that vram's slots hold over a turn, `spared` of each class at each end, come by
- * once a step, all others twice: they are kept last.
- */
-function keptInRam(
-  units: Units,
-  streaming: readonly string[],
-  spared: number,
-  bytes: number,
-): readonly string[] {
-  const waiting = new Set(streaming);
-  const middle = [...units.classes.values()].flatMap((members) => {
-    const own = members.filter((unit) => waiting.has(unit));
-    return own.slice(spared, Math.max(spared, own.length - spared));
-  });
-  const kept = blocksWithin(units, { bytes, ring: 0, candidates: new Set(middle) });
-  if (kept.length < middle.length) return kept;
-  const left = bytes - kept.reduce((sum, unit) => sum + units.byId.get(unit)!.bytes, 0);
-  const rest = new Set(streaming.filter((unit) => !kept.includes(unit)));
-  return [...kept, ...blocksWithin(units, { bytes: left, ring: 0, candidates: rest })];
+  const pinned = { ...shape, pinned: [...new Set([...shape.pinned, ...blocks])] };
+  return shape.tiers === "disk-ram"
+    ? pinned
+    : { ...pinned, ...ramWithin(units, pinned, ramBytes, ramChoice) };
 }
 
 /** Less time; the same time with less traffic. */

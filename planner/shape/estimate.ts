@@ -70,7 +70,7 @@ export class Estimator {
     const device = this.#streamed(new Set(shape.pinned), shape.ring);
     const twoTiers = shape.tiers === "disk-ram";
     const inMemory = new Set([...shape.pinned, ...shape.ramPinned]);
-    const disk = twoTiers ? device : this.#streamed(inMemory, shape.ring);
+    const disk = twoTiers ? device : this.#streamed(inMemory, shape.ring) - this.#heldInTurn(shape);
     const bytes = {
       disk: this.#fixed.bytes.disk + disk,
       h2d: this.#fixed.bytes.h2d + (twoTiers ? 0 : device),
@@ -81,6 +81,17 @@ export class Estimator {
       step_ns: Math.round(Math.max(compute, MARGIN * Math.max(...links)) + this.#fixed.ends),
       moved: bytes.disk + bytes.h2d + bytes.d2h,
     };
+  }
+
+  /** Bytes that places of ram save in a step: two reads each, one for those at the ends of a chain. */
+  #heldInTurn({ pinned, ring, ramRings }: Shape): number {
+    const { units } = this.#variant;
+    const resident = new Set(pinned);
+    return ramRings.reduce((sum, { unitClass, from, to, slots }) => {
+      const streaming = units.classes.get(unitClass)!.filter((unit) => !resident.has(unit)).length;
+      const twice = Math.min(slots, Math.max(0, streaming - 2 * ring));
+      return sum + (twice + Math.min(slots, streaming)) * (to - from);
+    }, 0);
   }
 
   /** Bytes of weights loaded in a step; the head's once a program. */

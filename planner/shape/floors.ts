@@ -28,6 +28,7 @@ export function widestFloor(variant: Variant, portion: Portion): Shape {
     pinned: [units.norm],
     ring: ringDepths(variant)[0]!,
     ramPinned: [],
+    ramRings: [],
     passing: tiers === "disk-ram" ? 0 : passingSlots(inputs),
     keep: 0,
     offload: 0,

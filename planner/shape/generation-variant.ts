@@ -13,6 +13,7 @@ const USUAL_PROMPT = 128;
 
 export class GenerationVariant extends Variant {
   declare readonly inputs: GenerationInputs;
+  readonly order = "round";
   readonly #procedures = new Map<string, Procedures>();
 
   constructor(unitSize: UnitSize, inputs: GenerationInputs) {

@@ -10,6 +10,7 @@ import { expandStep } from "../passes/expand-step.ts";
 
 export class TrainingVariant extends Variant {
   declare readonly inputs: Inputs;
+  readonly order = "there and back";
   #derivatives: Derivatives | undefined;
   readonly #procedures = new Map<string, Procedures>();
 

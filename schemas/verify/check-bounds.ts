@@ -5,8 +5,9 @@
  * - Touches: the units of the steady part's runs, in serial order, each with the bytes of its parts.
  * - Capacity when a touch begins: every byte in which weights may wait then: buffers alive that hold weights, or that a
  *   read or a copy of weights fills; those of the compute tier for a copy link, of all tiers for the disk. From disk,
- *   what memory held at the last copy of weights before counts as well, if less: what a stretch touches was in vram by
- *   its end's last copy, so it was in memory at that copy or read since, and the bytes of that copy are there twice.
+ *   what a stretch touches is in vram by the last copy of weights before its last touch, so the next stretch may begin
+ *   with that copy or any later one: whatever it touches was in memory then or is read since, and the bytes of that copy
+ *   are there twice.
  * - A certificate of proof `windows` lists disjoint stretches "start-end@capacity" (half-open, counted in touches of
  *   the endlessly repeated step). Stretches that do not fit on the circle of one step are taken on that
  *   of two, and then prove half their sum per step.
@@ -129,13 +130,32 @@ function capacities(index: PlanIndex, program: ProgramName, link: Link): number[
     });
   }
   if (link !== "disk") return alive;
-  const copies = steps.flatMap(({ instruction }, i) =>
-    instruction.kind === "copy" && instruction.unit !== null ? [{ i, bytes: instruction.bytes }] : [],
+  return atCopies(steps, alive);
+}
+
+/** Least of what memory holds at a run, and at each copy since the last one before the run before it, over the cycle. */
+function atCopies(steps: readonly Step[], alive: readonly number[]): number[] {
+  const holding = steps.map(({ instruction }, i) =>
+    instruction.kind === "copy" && instruction.unit !== null ? alive[i]! - instruction.bytes : null,
   );
-  return alive.map((bytes, i) => {
-    const last = copies.findLast((copy) => copy.i < i) ?? copies.at(-1);
-    return last ? Math.min(bytes, alive[last.i]! - last.bytes) : bytes;
-  });
+  const touches = steps.map(({ instruction }) => instruction.kind === "run" && instruction.unit !== null);
+  /** The least since the last copy before the last touch, and what that copy left. */
+  let least = Number.POSITIVE_INFINITY;
+  let last = Number.POSITIVE_INFINITY;
+  const found = [...alive];
+  // The first time around finds what the cycle before leaves.
+  for (const round of [0, 1]) {
+    for (const [i, held] of holding.entries()) {
+      if (held !== null) {
+        last = held;
+        least = Math.min(least, held);
+      }
+      if (!touches[i]) continue;
+      if (round === 1) found[i] = Math.min(alive[i]!, least);
+      least = last;
+    }
+  }
+  return found;
 }
 
 function filledSlots(instruction: Instruction): string[] {

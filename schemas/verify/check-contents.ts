@@ -211,32 +211,44 @@ class Interpreter {
   }
 
   #residents(moment: string): void {
-    const { buffers, residency, units } = this.#index.plan;
-    const named = new Map(residency.map(({ buffer, unit }) => [buffer, unit]));
+    const { buffers, residency } = this.#index.plan;
+    const named = new Map(residency.map((one) => [one.buffer, one]));
     for (const buffer of buffers) {
       const expected = named.get(buffer.id);
       if (expected !== undefined) {
-        const unit = this.#index.unit(expected);
-        const missing =
-          unit.bytes > buffer.bytes ? "too few bytes" : this.#missing(buffer, 0, unit, 0, unit.bytes);
+        const unit = this.#index.unit(expected.unit);
+        const missing = this.#notResident(buffer, unit, expected.part ?? { from: 0, bytes: unit.bytes });
         if (missing)
           this.#tell(
             "verify.residency",
             "residency",
-            `${moment} ${buffer.id} does not hold ${expected}: ${missing}`,
+            `${moment} ${buffer.id} does not hold ${unit.id}: ${missing}`,
           );
       } else if (buffer.holds === "weights" && !buffer.lifetime) {
-        const held = units.find(
-          (unit) => unit.bytes <= buffer.bytes && !this.#missing(buffer, 0, unit, 0, unit.bytes),
-        );
+        const held = this.#memory
+          .contents(this.#index.whole(buffer))
+          .find(({ value }) => value?.buffer === buffer.id && value.weight);
         if (held)
           this.#tell(
             "verify.residency",
             "residency",
-            `${moment} ${buffer.id} holds ${held.id}, which the plan does not say`,
+            `${moment} ${buffer.id} holds ${held.value!.weight!.tensor}, which the plan does not say`,
           );
       }
     }
+  }
+
+  /** A slot for a part of its units has no bytes to spare, so that a part cannot be stated that is none. */
+  #notResident(
+    buffer: PlanBuffer,
+    unit: PlanUnit,
+    part: { from: number; bytes: number },
+  ): string | undefined {
+    const { from, bytes } = part;
+    if (bytes > buffer.bytes) return "too few bytes";
+    if (from + bytes > unit.bytes) return "no such part";
+    if (bytes < unit.bytes && bytes < buffer.bytes) return "a part smaller than the slot";
+    return this.#missing(buffer, -from, unit, from, from + bytes);
   }
 
   /** The runtime reads the outputs after each step; an evaluation leaves behind at least one of them. */

@@ -110,6 +110,23 @@ const ways: Readonly<Record<string, Way>> = {
     shows: [/^save\/L00\/mb0$/, /^back\/L00\/mb1$/, /^ram\/pin\/L01$/, /^ram\/pass\/1@/, /^copy\/L01\//],
     lacks: [/^save\/L01\//, /^read\/L01\/fwd/],
   },
+  "half blocks that take turns in places of ram, one of them for some tensors only": {
+    units: "stage",
+    vram: true,
+    shape: ({ blocks, byId }) => {
+      const { bytes, parts } = byId.get(blocks[1]!)!;
+      const cut = parts.at(-1)!.at;
+      return {
+        ring: 1,
+        passing: 1,
+        ramRings: [
+          { unitClass: "attention", from: 0, to: byId.get(blocks[0]!)!.bytes, slots: 1 },
+          { unitClass: "mlp", from: cut, to: bytes, slots: 1 },
+        ],
+      };
+    },
+    shows: [/^ram\/slot\/attention\/0$/, /^ram\/slot\/mlp\/0$/, /^ram\/pass\/0@/, /^copy\/L01\.mlp\/fwd\/2$/],
+  },
   "kept activations of blocks whose inputs are put aside": {
     units: "stage",
     vram: true,

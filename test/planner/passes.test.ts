@@ -87,8 +87,8 @@ describe("prefetch", () => {
       if (task.kind !== "read" || index === 0) return;
       const previous = after[index - 1]!;
       const slotBefore = previous.kind === "run" ? previous.bind.weights?.buffer : undefined;
-      // A chunk of the head takes memory that the last forward frees.
-      const frees = task.to.startsWith("slot/head/") && previous.id.startsWith("fwd/");
+      // A chunk of the head takes memory that blocks used.
+      const frees = task.to.startsWith("slot/head/") && previous.id.startsWith("head/begin/");
       expect(previous.lane === "disk" || slotBefore === task.to || frees).toBe(true);
       if (before.indexOf(task) > index) moved++;
     });

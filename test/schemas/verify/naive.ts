@@ -199,6 +199,8 @@ export function seal(plan: AnyPlan): void {
   plan.estimate_id = estimateId(plan);
 }
 
+type Within = Plan["residency"][number]["part"];
+
 /**
  * Whether every run finds its unit's weights and every steady part starts and ends with the residents, by keeping for
  * each byte of the arenas which byte of which tensor it is. Other instructions are taken not to disturb slots.
@@ -209,9 +211,11 @@ export function weightsInPlace(plan: Plan): boolean {
     const buffer = plan.buffers.find(({ id }) => id === place.buffer)!;
     return { memory: bytes[buffer.arena], start: buffer.offset + place.offset };
   };
-  const holds = (place: { buffer: string; offset: number }, unitId: string) => {
-    const { memory, start } = cell(place);
-    const { parts: own } = plan.units.find(({ id }) => id === unitId)!;
+  const holds = (place: { buffer: string; offset: number }, unitId: string, within?: Within) => {
+    const { memory, start: first } = cell(place);
+    const { parts: all } = plan.units.find(({ id }) => id === unitId)!;
+    const start = first - (within?.from ?? 0);
+    const own = all.filter(({ at }) => !within || (within.from <= at && at < within.from + within.bytes));
     return own.every((part) =>
       Array.from({ length: part.bytes }).every(
         (_, i) => memory.get(start + part.at + i) === `${part.tensor}+${part.from + i}`,
@@ -237,7 +241,8 @@ export function weightsInPlace(plan: Plan): boolean {
       }
       return true;
     });
-  const atRest = () => plan.residency.every(({ buffer, unit }) => holds({ buffer, offset: 0 }, unit));
+  const atRest = () =>
+    plan.residency.every(({ buffer, unit, part }) => holds({ buffer, offset: 0 }, unit, part));
   const { "train-step": train, evaluate } = plan.programs;
   return [train.prologue, train.steady, train.steady, evaluate.steady, train.steady].every(
     (instructions) => execute(instructions) && atRest(),

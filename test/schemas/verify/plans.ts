@@ -25,16 +25,22 @@ export function tightPlan(tier: "ram" | "vram"): Plan {
 }
 
 /**
- * Stages of blocks of which some stay in vram, some in ram, and the others pass through it; two of three blocks' inputs
+ * Stages of blocks of which some stay in vram, some in ram, some take turns there, and the others pass through it; two of three blocks' inputs
  * wait in ram, the adapter streams, and the last stages keep their activations.
  */
 export function mixedPlan(): Plan {
   const variant = buildVariants(toyInputs({ ...small, vram: 2 ** 30 }))[1]!;
-  const { blocks, norm } = variant.units;
+  const { blocks, byId, norm } = variant.units;
+  const mlp = byId.get(blocks[1]!)!;
+  const cut = mlp.parts.find(({ tensor }) => tensor.includes("up_proj"))!.at;
   const shape = shapeOf(variant, {
     ring: 1,
     pinned: [norm, blocks[3]!],
     ramPinned: [blocks[2]!, "head/0"],
+    ramRings: [
+      { unitClass: "mlp", from: 0, to: cut, slots: 1 },
+      { unitClass: "attention", from: 0, to: byId.get(blocks[0]!)!.bytes, slots: 1 },
+    ],
     passing: 1,
     offload: 4,
     adapter: "streamed",
@@ -54,6 +60,8 @@ export const shownByMixedPlan: readonly RegExp[] = [
   /^pin\/L01\.mlp$/,
   /^ram\/pin\/L01\.attention$/,
   /^ram\/pin\/head\/0$/,
+  /^ram\/slot\/mlp\/0$/,
+  /^ram\/slot\/attention\/0$/,
   /^ram\/pass\/0@train-step$/,
   /^slot\/head\/0@train-step$/,
 ];

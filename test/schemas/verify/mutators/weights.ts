@@ -244,6 +244,28 @@ export const weightMutators: readonly Mutator[] = [
     }),
   },
   {
+    name: "name another part of a resident",
+    codes: ["verify.residency"],
+    sites: itemSites("residency", ({ part }) =>
+      part === undefined
+        ? undefined
+        : (resident) => {
+            resident.part!.from += part.from === 0 ? part.bytes : -64;
+          },
+    ),
+  },
+  {
+    name: "name less of a resident",
+    codes: ["verify.residency"],
+    sites: itemSites("residency", ({ part }) =>
+      part === undefined
+        ? undefined
+        : (resident) => {
+            resident.part = { from: part.from, bytes: 0 };
+          },
+    ),
+  },
+  {
     name: "forget a part of a unit",
     codes: ["verify.unit"],
     sites: itemSites("units", () => ({ parts }) => {
