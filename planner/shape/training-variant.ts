@@ -39,7 +39,7 @@ export class TrainingVariant extends Variant {
 
   get offloads(): readonly number[] {
     const all = this.units.blocks.length;
-    return [0, Math.ceil(all / 2), all];
+    return [...new Set([0, 1, 2, 3, 4].map((quarters) => Math.ceil((all * quarters) / 4)))];
   }
 
   get levers(): string {
