@@ -15,7 +15,7 @@ export interface RunReport extends EvaluationReport {
   readonly model: string;
   /** The chat template that the questions were put in. */
   readonly template: string;
-  /** Null where it was not asked. */
+  /** Null where it was not asked, or the questions ended early. */
   readonly base: BaseReport | null;
 }
 
@@ -49,7 +49,7 @@ export async function evaluateRun(
     report: await ask(chat, questions, options, "model"),
   }));
   const base =
-    options.base === "not asked"
+    options.base === "not asked" || options.signal.aborted
       ? null
       : await withModel(await options.open("base", template), (chat) => askBase(chat, questions, options));
   return { model: options.model, template, ...report, base };

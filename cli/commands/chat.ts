@@ -1,5 +1,6 @@
 /** `lema chat`: a conversation with a model, in a terminal or through a pipe. */
 import type { Command } from "commander";
+import type { ChatModel } from "../../chat/complete.ts";
 import { Conversation } from "../../chat/conversation.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { chatLoop } from "../chat/chat-loop.ts";
@@ -15,6 +16,7 @@ import {
   samplingOf,
 } from "../generation-options.ts";
 import { openModel } from "../open-model.ts";
+import { formatCount } from "../render/table.ts";
 
 interface ChatOptions extends ModelOptions, SamplingOptions {
   readonly template?: string;
@@ -51,7 +53,7 @@ async function chat(argument: string, options: ChatOptions, context: CommandCont
     sampling: samplingOf(options),
     stops: options.stop,
   };
-  if (lines.interactive) context.io.stderr.write("/help shows what you can do; Ctrl-C stops a reply.\n");
+  if (lines.interactive) context.io.stderr.write(greeting(argument, model));
   try {
     const conversation = new Conversation(model, options.system ?? null);
     const check = options.check === true;
@@ -60,4 +62,12 @@ async function chat(argument: string, options: ChatOptions, context: CommandCont
     lines.close();
     await model.cache.close();
   }
+}
+
+function greeting(argument: string, { template, cache }: ChatModel): string {
+  const how = template.name === "tokenizer" ? "its own chat template" : `the chat template ${template.name}`;
+  return (
+    `${argument}, in ${how}, with a context of ${formatCount(cache.capacity)} tokens\n` +
+    "/help shows what you can do; Ctrl-C stops a reply.\n"
+  );
 }

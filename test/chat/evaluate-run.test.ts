@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { NEVER } from "../../chat/complete.ts";
 import { type EvaluateRunOptions, evaluateRun, type Speaker } from "../../chat/evaluate-run.ts";
 import { validateReply } from "../../chat/reply-validator.ts";
 import { renderEvaluation } from "../../cli/render/evaluation.ts";
@@ -33,11 +32,14 @@ async function opened(respond: Respond, ownTemplate: string | undefined) {
 }
 
 interface Asked {
+  /** Ends the questions after so many replies. */
+  readonly stopAfter?: number;
   readonly base: EvaluateRunOptions["base"];
   readonly ownTemplate?: string;
 }
 
-async function evaluate({ base, ownTemplate }: Asked) {
+async function evaluate({ base, ownTemplate, stopAfter }: Asked) {
+  const stop = new AbortController();
   const opens: unknown[] = [];
   const sources: ScriptedSource[] = [];
   const seen: Partial<Record<Speaker, number>> = {};
@@ -52,9 +54,10 @@ async function evaluate({ base, ownTemplate }: Asked) {
     model: "runs/a",
     base,
     maxTokens: 200,
-    signal: NEVER,
+    signal: stop.signal,
     onReply: (speaker, answered) => {
       seen[speaker] = answered;
+      if (answered === stopAfter) stop.abort();
     },
   });
   expect(sources.every(({ closed }) => closed)).toBe(true);
@@ -87,6 +90,12 @@ it("asks the base the same questions in the same template, and then as plain pro
 it("asks nothing in prose where the tokenizer has no template", async () => {
   const { report } = await evaluate({ base: "asked" });
   expect(report.base).toMatchObject({ format: { questions: 4 }, prose: null });
+});
+
+it("does not open the base when it is stopped before", async () => {
+  const { report, opens } = await evaluate({ base: "asked", stopAfter: 2 });
+  expect(report).toMatchObject({ questions: 2, base: null });
+  expect(opens).toEqual([["model", null]]);
 });
 
 it("is told as a table with samples and what failed", async () => {
