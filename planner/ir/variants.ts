@@ -53,6 +53,8 @@ export abstract class Variant {
   /** Remembered, as many candidate shapes share them. */
   abstract procedures(shape: Shape): Procedures;
   abstract expand(shape: Shape): Expanded;
+  /** The programs of its work alone: the others take neither time nor more memory. */
+  abstract expandWork(shape: Shape): Expanded;
   /** The programs that a step of the work consists of, and how often it runs each. */
   abstract work(shape: Shape): readonly { readonly program: ProgramName; readonly times: number }[];
   /** Loads that a run of the work's program makes of a class with so many units that take turns in so many slots. */

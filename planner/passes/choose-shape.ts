@@ -14,7 +14,7 @@ import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates } from "../shape/candidates.ts";
 import { simulateCandidate } from "../shape/simulate-candidate.ts";
 import { arenaBudget, fits } from "./feasible.ts";
-import { realize } from "./realize.ts";
+import { realizeWork } from "./realize.ts";
 
 export interface ChosenShape<Work extends Variant> {
   readonly variant: Work;
@@ -70,7 +70,7 @@ function laidOutWithin(candidate: Candidate): { candidate: Candidate; laidOut: L
   const { inputs } = candidate.variant;
   let tried = candidate;
   for (let correction = 0; correction < CORRECTIONS; correction++) {
-    const laidOut = realize(tried.variant, tried.shape);
+    const laidOut = realizeWork(tried.variant, tried.shape);
     if (fits(inputs, laidOut)) return { candidate: tried, laidOut };
     // Arenas are whole pages, and less room than another unit takes changes nothing: each time a larger step back.
     const over = (tier: ArenaName) => {

@@ -16,7 +16,16 @@ import type { Expanded, Shape, Task } from "../ir/schedule.ts";
 import { StepContext } from "../ir/step-context.ts";
 import type { TrainingVariant } from "../shape/training-variant.ts";
 
-export function expandStep(variant: TrainingVariant, shape: Shape): Expanded {
+const EMITTERS = { "train-step": trainStep, evaluate, checkpoint: writeState } as const;
+export type TrainingProgram = keyof typeof EMITTERS;
+const ALL = Object.keys(EMITTERS) as TrainingProgram[];
+
+/** `names`: what is not asked for is left out. */
+export function expandStep(
+  variant: TrainingVariant,
+  shape: Shape,
+  names: readonly TrainingProgram[] = ALL,
+): Expanded {
   const procedures = variant.procedures(shape);
   const c = new StepContext(variant.inputs, variant.units, shape, procedures);
   const program = (name: ProgramName, emit: (c: StepContext) => void): readonly Task[] => {
@@ -26,11 +35,7 @@ export function expandStep(variant: TrainingVariant, shape: Shape): Expanded {
   };
   return {
     shape,
-    programs: {
-      "train-step": program("train-step", trainStep),
-      evaluate: program("evaluate", evaluate),
-      checkpoint: program("checkpoint", writeState),
-    },
+    programs: Object.fromEntries(names.map((name) => [name, program(name, EMITTERS[name])])),
     cycle: "train-step",
     order: "there and back",
     beginning: program("train-step", () => {

@@ -14,7 +14,12 @@ import { residency } from "./residency.ts";
 import { roll } from "./roll.ts";
 
 export function realize(variant: Variant, shape: Shape): LaidOut {
-  return layout(scheduled(variant, shape));
+  return layout(scheduled(variant, variant.expand(shape)));
+}
+
+/** The same of what decides between shapes: the programs of the work. */
+export function realizeWork(variant: Variant, shape: Shape): LaidOut {
+  return layout(scheduled(variant, variant.expandWork(shape)));
 }
 
 /** A shape's schedule without addresses, and the bytes of each arena at its fullest moment. */
@@ -25,13 +30,12 @@ export interface Measured {
 
 /** What most candidates need to be weighed: quicker than their layout, and equal to it where no fragment is wasted. */
 export function measure(variant: Variant, shape: Shape): Measured {
-  const rolled = scheduled(variant, shape);
+  const rolled = scheduled(variant, variant.expandWork(shape));
   return { rolled, bytes: fullest(rolled) };
 }
 
-function scheduled(variant: Variant, shape: Shape): Rolled {
-  const { units } = variant;
-  return roll(prefetch(residency(variant.expand(shape), units), units), units);
+function scheduled({ units }: Variant, expanded: Expanded): Rolled {
+  return roll(prefetch(residency(expanded, units), units), units);
 }
 
 /** What `accessesOf` needs to know about a plan in the making. */

@@ -56,6 +56,10 @@ export class GenerationVariant extends Variant {
     return expandGeneration(this, shape);
   }
 
+  expandWork(shape: Shape): Expanded {
+    return this.expand(shape);
+  }
+
   /** A prompt and a reply of the same usual length, per position. */
   work({ chunk }: Shape): readonly { readonly program: ProgramName; readonly times: number }[] {
     return [

@@ -60,6 +60,11 @@ export class TrainingVariant extends Variant {
     return expandStep(this, shape);
   }
 
+  /** An evaluation is half a step, and a checkpoint writes what is there. */
+  expandWork(shape: Shape): Expanded {
+    return expandStep(this, shape, ["train-step"]);
+  }
+
   work(): readonly { readonly program: ProgramName; readonly times: number }[] {
     return [{ program: "train-step", times: 1 }];
   }
