@@ -637,6 +637,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The loss or the gradient of a step is NaN or infinite.",
   },
+  "run.over-budget": {
+    kind: "environment",
+    exit: 1,
+    doc: "The process took more memory than the plan's arena and reserve.",
+  },
   "run.cancelled": { kind: "user", exit: 1, doc: "The run was stopped before its step ended." },
   "run.engine": {
     kind: "environment",

@@ -8,7 +8,7 @@ import { openPlan } from "../../runtime/open-plan.ts";
 import { checkExecutable, processBytes } from "../../runtime/preflight.ts";
 import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
 import { claimDirectory, readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
-import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
+import { type Diagnostic, DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
@@ -121,6 +121,7 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
       },
     );
     progress.clear();
+    io.stderr.write(context.render(overBudget(result.memory, budgets.ram.reserve), "stderr"));
     io.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result, io.cwd));
     if (result.status === "stopped") {
       io.stderr.write(`go on with: lema exec ${relative(io.cwd, output) || "."} --resume\n`);
@@ -151,6 +152,19 @@ async function openRun(
   }
   if (problems.length > 0) throw new DiagnosticError(problems);
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);
+}
+
+/** The arena is exactly what was planned, so that only the reserve can have been too small. */
+function overBudget({ planned, measured }: RunResult["memory"], reserve: number): Diagnostic[] {
+  if (measured === null || measured <= planned) return [];
+  const wanted = Math.ceil((reserve + measured - planned) / 2 ** 20);
+  return [
+    diagnostic("run.over-budget", {
+      severity: "warning",
+      summary: `the process took ${formatBytes(measured)} at its peak, and ${formatBytes(planned)} were planned`,
+      hint: `plan with a larger part for the process: \`memory.reserve.ram: ${wanted} MiB\``,
+    }),
+  ];
 }
 
 function formatResult(result: RunResult, cwd: string): string {

@@ -139,6 +139,22 @@ describe("lema exec", () => {
     },
   );
 
+  it("says so when the process took more than its reserve", async () => {
+    const output = join(directory, "over");
+    const plan = await makePlan(directory, {
+      training: "steps: 1, batch_size: 4, learning_rate: 5e-3",
+      memory: "{ram: 64 MiB, reserve: {ram: 1 MiB}}",
+      output: "over",
+    });
+    await writeFile(join(directory, "over.json"), jsonText(plan));
+    const { exit, stderr } = await lema(["exec", "over.json"], { cwd: directory, env: environment() });
+    expect(exit).toBe(0);
+    expect(stderr).toContain("[run.over-budget]");
+    expect(stderr).toMatch(/the process took [\d.]+ [MG]iB at its peak, and [\d.]+ MiB were planned/);
+    expect(stderr).toMatch(/memory\.reserve\.ram: \d+ MiB/);
+    await rm(output, { recursive: true });
+  });
+
   it("a signal while inputs are read ends it like any other process: there is nothing to save", async () => {
     const dataset = join(directory, "data.jsonl");
     await rename(dataset, `${dataset}.aside`);

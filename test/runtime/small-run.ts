@@ -58,6 +58,7 @@ export interface PlanChange {
   readonly smallest?: true;
   readonly adapter?: string;
   readonly checkpoint?: string;
+  readonly memory?: string;
   readonly output?: string;
 }
 
@@ -69,7 +70,7 @@ dataset: {path: ./data.jsonl, format: text, validation: 3 rows}
 sequence: {length: 32, packing: false}
 adapter: ${change.adapter ?? "{type: lora, rank: 2, alpha: 4}"}
 training: {${change.training ?? TRAINING}, precision: f32}
-memory: {ram: 1 GiB}
+memory: ${change.memory ?? "{ram: 1 GiB}"}
 checkpoint: ${change.checkpoint ?? "{every: 4 steps, keep: 2}"}
 output: ${change.output ?? "run"}
 `;
