@@ -1,12 +1,14 @@
 /**
  * Times optimizer steps of a plan in a process of its own and prints one JSON object, the counterpart of
- * `peft_baseline.py`: `tsx bench/lema-steps.ts --model DIR --arena BYTES --precision bf16 [--threads 2] [--steps 5]`.
+ * `peft_baseline.py`: `tsx bench/lema-steps.ts --model DIR --arena BYTES --precision bf16 [--threads 2] [--steps 5]`;
+ * with `--vram BYTES --hardware h200 --backend cuda` on a device.
  *
  * Rows are random tokens, all supervised. `arena` is the ram arena's limit: nothing is reserved in the plan, and what
  * the process takes beside it is measured.
  */
 import { parseArgs } from "node:util";
 import { compile } from "../planner/compile.ts";
+import type { Backend } from "../runtime/addon.ts";
 import { writeInitialState } from "../runtime/initial-state.ts";
 import { PeakMemory, residentBytes } from "../runtime/memory.ts";
 import { scalarsOf } from "../runtime/scalars.ts";
@@ -19,6 +21,8 @@ const { values } = parseArgs({
   options: {
     model: { type: "string" },
     arena: { type: "string", default: String(2 ** 40) },
+    vram: { type: "string" },
+    backend: { type: "string", default: "cpu" },
     precision: { type: "string", default: "bf16" },
     hardware: { type: "string", default: "cpu-2core" },
     threads: { type: "string", default: "2" },
@@ -32,6 +36,8 @@ const { values } = parseArgs({
   },
 });
 
+const vram = values.vram === undefined ? "" : `, vram: ${values.vram}`;
+const noVramReserve = values.vram === undefined ? "" : ", vram: 0 B";
 const text = `
 lema: 1
 model: ${values.model}
@@ -39,7 +45,7 @@ dataset: {path: none.jsonl, format: tokens}
 sequence: {length: ${values.length}}
 adapter: {type: lora, rank: ${values.rank}, targets: all-linear}
 training: {steps: 100, batch_size: ${values.batch}, micro_batch: ${values["micro-batch"]}, learning_rate: 1e-4, precision: ${values.precision}}
-memory: {ram: ${values.arena}, reserve: {ram: 0 B}}
+memory: {ram: ${values.arena}${vram}, reserve: {ram: 0 B${noVramReserve}}}
 output: runs/bench
 `;
 const { recipe, diagnostics } = parseRecipe(text, { file: "bench" });
@@ -57,7 +63,7 @@ const memory = new PeakMemory(5);
 const session = await PlanSession.open(
   { ...plan, shape: { ...plan.shape, threads: Number(values.threads) } },
   new Map(Object.entries(plan.meta.paths)),
-  { backend: "cpu", serialLanes: false, diskThrottle: null },
+  { backend: values.backend as Backend, serialLanes: false, diskThrottle: null },
 );
 await writeInitialState(plan, null, session.write.bind(session));
 await session.start();
@@ -93,6 +99,7 @@ console.log(
     seconds,
     losses,
     arena_bytes: plan.budgets.ram.arena,
+    vram_arena_bytes: plan.budgets.vram?.arena ?? null,
     peak_bytes: peak,
     process_before_bytes: before,
     bytes_read_per_step: bytesRead,

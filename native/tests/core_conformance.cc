@@ -1,5 +1,5 @@
 // What the executor relies on in a backend, tested through the Backend interface alone. A new backend is added to
-// kBackends and passes everything unchanged.
+// Backends and passes everything unchanged.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -7,13 +7,21 @@
 #include <thread>
 
 #include "core/backend.h"
+#include "core/cuda_loader.h"
 #include "generated/ops.h"
 #include "tests/check.h"
 
 namespace lema {
 namespace {
 
-constexpr const char* kBackends[] = {"cpu", "reference", "cuda-emulated"};
+// "cuda" too, where a device is.
+std::vector<const char*> Backends() {
+  std::vector<const char*> names{"cpu", "reference", "cuda-emulated"};
+  CudaDevice device;
+  if (ProbeCuda("cuda", &device).ok()) names.push_back("cuda");
+  return names;
+}
+
 constexpr uint64_t kArenaBytes = 1 << 20;
 constexpr int64_t kCount = 4099;  // no multiple of a vector
 
@@ -34,7 +42,7 @@ struct Device {
 
 template <typename Test>
 void ForEachBackend(const Test& test) {
-  for (const char* name : kBackends) {
+  for (const char* name : Backends()) {
     Device device(name);
     CHECK(device.backend->name() == name);
     test(device);
@@ -101,7 +109,7 @@ TEST(ArenaIsAllocatedOnceAndRefusedWhenTooLarge) {
   ForEachBackend([](Device& device) {
     CHECK_CODE(device.backend->AllocateArena(ArenaId::kRam, 4096), StatusCode::kInvalidArgument);
   });
-  for (const char* name : kBackends) {
+  for (const char* name : Backends()) {
     std::unique_ptr<Backend> backend;
     CHECK_OK(MakeBackend({name, 1}, &backend));
     CHECK_OK(backend->AllocateArena(ArenaId::kVram, 0));

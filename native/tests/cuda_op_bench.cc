@@ -1,0 +1,148 @@
+// Times of the device's kernels at the shapes of Llama-2 7B (4,096 tokens in sequences of 512), by events: a line of
+// JSON a case with the median, the rate of multiply-adds and the bytes moved a second, beside a copy of the same memory.
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "cuda/launch.h"
+#include "generated/cuda_ops.h"
+
+namespace lema::test {
+namespace {
+
+using cuda::FromCuda;
+
+constexpr int64_t kBatch = 8, kLength = 512, kHidden = 4096, kInner = 11008, kHeads = 32, kHead = 128, kRank = 16;
+
+struct BenchCase {
+  const char* name;
+  Op op;
+  std::vector<std::pair<DType, std::vector<int64_t>>> operands;
+  std::vector<double> attributes;
+  double flops;
+};
+
+std::vector<BenchCase> Cases() {
+  const DType f32 = DType::kF32, bf16 = DType::kBF16, i32 = DType::kI32;
+  const double tokens = kBatch * kLength;
+  const auto rows = [](int64_t width) { return std::vector<int64_t>{kBatch, kLength, width}; };
+  const std::vector<int64_t> heads{kBatch, kLength, kHeads, kHead};
+  const std::vector<int64_t> all{kBatch * kLength * kHidden};
+  return {
+      {"linear bf16 4096x4096", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512},
+       2 * tokens * kHidden * kHidden},
+      {"linear bf16 4096x11008", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kInner, kHidden}}, {f32, rows(kInner)}}, {1, 512, 512},
+       2 * tokens * kHidden * kInner},
+      {"linear f32 with f16 weights 4096x4096", Op::kLinear,
+       {{f32, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
+      {"linear bf16 to rank 16", Op::kLinear, {{bf16, rows(kHidden)}, {f32, {kRank, kHidden}}, {bf16, rows(kRank)}}, {1, 512, 512},
+       2 * tokens * kHidden * kRank},
+      {"linear_grad_input bf16 4096x4096", Op::kLinearGradInput,
+       {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
+      {"linear_grad_weight rank 16", Op::kLinearGradWeight, {{bf16, rows(kRank)}, {bf16, rows(kHidden)}, {f32, {kRank, kHidden}}},
+       {1, 512, 512}, 2 * tokens * kHidden * kRank},
+      {"attention", Op::kAttention,
+       {{f32, heads}, {f32, heads}, {f32, heads}, {i32, {kBatch, kLength}}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}}, {0.088},
+       2 * tokens * kLength * kHeads * kHead},
+      {"attention_backward", Op::kAttentionBackward,
+       {{bf16, heads}, {f32, heads}, {f32, heads}, {f32, heads}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}, {i32, {kBatch, kLength}},
+        {bf16, heads}, {bf16, heads}, {bf16, heads}},
+       {0.088}, 5 * tokens * kLength * kHeads * kHead},
+      {"rms_norm", Op::kRmsNorm, {{f32, rows(kHidden)}, {bf16, {kHidden}}, {bf16, rows(kHidden)}}, {1e-5}, 0},
+      {"rms_norm_backward", Op::kRmsNormBackward, {{bf16, rows(kHidden)}, {f32, rows(kHidden)}, {bf16, {kHidden}}, {f32, rows(kHidden)}},
+       {1e-5}, 0},
+      {"swiglu", Op::kSwiglu, {{f32, rows(kInner)}, {f32, rows(kInner)}, {bf16, rows(kInner)}}, {}, 0},
+      {"swiglu_backward", Op::kSwigluBackward,
+       {{bf16, rows(kInner)}, {f32, rows(kInner)}, {f32, rows(kInner)}, {bf16, rows(kInner)}, {bf16, rows(kInner)}}, {}, 0},
+      {"add", Op::kAdd, {{f32, all}, {f32, all}, {f32, all}}, {}, 0},
+      {"convert", Op::kConvert, {{f32, all}, {bf16, all}}, {}, 0},
+  };
+}
+
+// Milliseconds of each of some runs between two events.
+Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const BenchCase& made, double* median) {
+  CallRecord call;
+  for (size_t i = 0; i < operands.size(); ++i) call.operands[i] = operands[i];
+  for (size_t i = 0; i < made.attributes.size(); ++i) call.attributes[i] = made.attributes[i];
+  cuda::DeviceFault* fault = nullptr;
+  LEMA_CUDA(cudaHostAlloc(reinterpret_cast<void**>(&fault), sizeof(cuda::DeviceFault), cudaHostAllocMapped));
+  cudaEvent_t begin, end;
+  LEMA_CUDA(cudaEventCreateWithFlags(&begin, cudaEventDefault));
+  LEMA_CUDA(cudaEventCreateWithFlags(&end, cudaEventDefault));
+  std::vector<float> times;
+  for (int run = 0; run < 23; ++run) {
+    LEMA_CUDA(cudaEventRecord(begin, stream));
+    LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[static_cast<size_t>(made.op)].launch(call, {stream, nullptr, 0, fault}));
+    LEMA_CUDA(cudaEventRecord(end, stream));
+    LEMA_CUDA(cudaEventSynchronize(end));
+    float milliseconds = 0.0f;
+    LEMA_CUDA(cudaEventElapsedTime(&milliseconds, begin, end));
+    if (run >= 3) times.push_back(milliseconds);
+  }
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  *median = times[times.size() / 2];
+  LEMA_CUDA(cudaFreeHost(fault));
+  return Status::Ok();
+}
+
+Status Run(const BenchCase& made, cudaStream_t stream) {
+  std::vector<TensorView> operands;
+  double bytes = 0;
+  for (const auto& [dtype, dims] : made.operands) {
+    TensorView view{nullptr, dtype, static_cast<int32_t>(dims.size()), {1, 1, 1, 1}};
+    for (size_t axis = 0; axis < dims.size(); ++axis) view.dim[axis] = dims[axis];
+    LEMA_CUDA(cudaMalloc(&view.data, view.bytes()));
+    LEMA_CUDA(cudaMemset(view.data, 0, view.bytes()));  // zeros: legal tokens and segments
+    bytes += static_cast<double>(view.bytes());
+    operands.push_back(view);
+  }
+  double milliseconds = 0;
+  LEMA_RETURN_IF_ERROR(Time(stream, operands, made, &milliseconds));
+  for (const TensorView& view : operands) LEMA_CUDA(cudaFree(view.data));
+  std::printf("{\"case\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, milliseconds,
+              made.flops / milliseconds * 1e-9, bytes / milliseconds * 1e-6);
+  return Status::Ok();
+}
+
+// A copy within the device: what memory-bound kernels are held against; each byte is read and written.
+Status Copy(cudaStream_t stream) {
+  constexpr size_t kBytes = size_t{512} << 20;
+  void *from = nullptr, *to = nullptr;
+  cudaEvent_t begin, end;
+  LEMA_CUDA(cudaMalloc(&from, kBytes));
+  LEMA_CUDA(cudaMalloc(&to, kBytes));
+  LEMA_CUDA(cudaMemset(from, 0, kBytes));
+  LEMA_CUDA(cudaEventCreateWithFlags(&begin, cudaEventDefault));
+  LEMA_CUDA(cudaEventCreateWithFlags(&end, cudaEventDefault));
+  float best = 1e9f;
+  for (int run = 0; run < 10; ++run) {
+    float milliseconds = 0.0f;
+    LEMA_CUDA(cudaEventRecord(begin, stream));
+    LEMA_CUDA(cudaMemcpyAsync(to, from, kBytes, cudaMemcpyDefault, stream));
+    LEMA_CUDA(cudaEventRecord(end, stream));
+    LEMA_CUDA(cudaEventSynchronize(end));
+    LEMA_CUDA(cudaEventElapsedTime(&milliseconds, begin, end));
+    best = std::min(best, milliseconds);
+  }
+  std::printf("{\"case\": \"copy on the device\", \"ms\": %.4f, \"tflops\": 0, \"gb_per_s\": %.1f}\n", best, 2.0 * kBytes / best * 1e-6);
+  LEMA_CUDA(cudaFree(from));
+  LEMA_CUDA(cudaFree(to));
+  return Status::Ok();
+}
+
+Status RunAll() {
+  cudaStream_t stream;
+  LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  LEMA_RETURN_IF_ERROR(Copy(stream));
+  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream));
+  return Status::Ok();
+}
+
+}  // namespace
+}  // namespace lema::test
+
+int main() {
+  const lema::Status status = lema::test::RunAll();
+  if (!status.ok()) std::fprintf(stderr, "%s\n", status.message().c_str());
+  return status.ok() ? 0 : 1;
+}

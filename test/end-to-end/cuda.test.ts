@@ -1,0 +1,62 @@
+/**
+ * The cuda backend on the emulated device, and on a real one where it is: streams, events, pinned memory and every
+ * kernel that a step uses, in whole training steps. Streamed equals resident bit for bit; the cpu backend agrees within
+ * rounding.
+ */
+import { describe, expect, it } from "vitest";
+import { smallestMemory } from "../../planner/smallest-memory.ts";
+import { nativeDevice } from "../../runtime/addon.ts";
+import { DiagnosticError } from "../../schemas/diagnostic.ts";
+import { caseInputs, type MachineOptions, readCase } from "./case.ts";
+import { bitsOf, type CaseRun, relativeError, runCase } from "./run-case.ts";
+
+const STEPS = 2;
+
+function present(backend: "cuda" | "cuda-emulated"): boolean {
+  try {
+    nativeDevice(backend);
+    return true;
+  } catch (error) {
+    if (error instanceof DiagnosticError && error.diagnostics[0]?.code === "run.no-device") return false;
+    throw error;
+  }
+}
+
+function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly string[] {
+  return [JSON.stringify([losses, gradNorms]), ...gradients.map(bitsOf), bitsOf(parameters)];
+}
+
+const cases = ["accumulation", "bf16_shards"].flatMap((name) =>
+  (["cuda-emulated", "cuda"] as const).map((backend) => ({ name, backend })),
+);
+
+describe.each(cases)("$name on $backend", ({ name, backend }) => {
+  it.skipIf(!present(backend))(
+    "gives the same bits from the smallest vram to everything resident, and the cpu's numbers",
+    async () => {
+      const parity = await readCase(name);
+      const vram = smallestMemory(await caseInputs(parity, { vram: 2 ** 34, microBatch: 1 })).vram!.total;
+      const resident = await runCase(parity, await caseInputs(parity, { vram: 2 ** 32 }), {
+        steps: STEPS,
+        backend,
+      });
+      const machines: MachineOptions[] = [{ vram, microBatch: 1 }, { vram: Math.ceil(1.2 * vram) }];
+      for (const machine of machines) {
+        const run = await runCase(parity, await caseInputs(parity, machine), { steps: STEPS, backend });
+        expect(bits(run), JSON.stringify(machine)).toEqual(bits(resident));
+      }
+      const inputs = await caseInputs(parity, { vram, microBatch: 1 });
+      const serial = await runCase(parity, inputs, { steps: STEPS, backend, serialLanes: true });
+      expect(bits(serial)).toEqual(bits(resident));
+      const cpu = await runCase(parity, inputs, { steps: STEPS });
+      resident.losses.forEach((loss, step) => {
+        expect(Math.abs(loss / cpu.losses[step]! - 1)).toBeLessThan(1e-6);
+      });
+      resident.gradients.forEach((gradients, step) => {
+        for (const [parameter, gradient] of gradients) {
+          expect(relativeError(gradient, cpu.gradients[step]!.get(parameter)!), parameter).toBeLessThan(1e-5);
+        }
+      });
+    },
+  );
+});
