@@ -15,7 +15,7 @@ git archive HEAD | tar x -C "$stage/lema-gpu"
 cp "$(node -p process.execPath)" "$stage/lema-gpu/node/bin/node"
 tar c "${excluded[@]/#/--exclude=node_modules/}" node_modules | tar x -C "$stage/lema-gpu"
 # Quick rather than smallest: the next step up takes minutes and saves little.
-tar c -C "$stage" lema-gpu | xz -T2 -3 >"$out"
+tar c -C "$stage" lema-gpu | xz -T2 -2 >"$out"
 bytes=$(stat -c %s "$out")
 echo "$out: $((bytes / 1000 / 1000)) MB"
 ((bytes <= limit)) || {

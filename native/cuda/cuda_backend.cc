@@ -9,6 +9,10 @@ namespace {
 constexpr uint64_t kDevicePage = 2u << 20;
 constexpr uintptr_t kArenaAlignment = 4096;
 
+// cudaMemset, and cudaMemcpy from memory that is not page-locked, return before the device is done; the lanes' streams
+// wait for nothing but events.
+Status Finished() { return FromCuda(cudaDeviceSynchronize(), "an upload"); }
+
 bool OnDevice(LaneId lane) { return lane == LaneId::kCompute || lane == LaneId::kH2d || lane == LaneId::kD2h; }
 
 }  // namespace
@@ -45,12 +49,14 @@ Status CudaBackend::AllocateVram(uint64_t bytes) {
   if (reinterpret_cast<uintptr_t>(memory) % kArenaAlignment != 0) {
     return Status(StatusCode::kResourceExhausted, "the device gave memory that is not aligned to a page");
   }
-  return FromCuda(cudaMemset(memory, 0, pages), "clearing the vram arena");
+  LEMA_RETURN_IF_ERROR(FromCuda(cudaMemset(memory, 0, pages), "clearing the vram arena"));
+  return Finished();
 }
 
 Status CudaBackend::Upload(std::byte* to, const void* from, uint64_t bytes) {
   if (!InVram(to)) return host_->Upload(to, from, bytes);
-  return FromCuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "an upload");
+  LEMA_RETURN_IF_ERROR(FromCuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "an upload"));
+  return Finished();
 }
 
 Status CudaBackend::Download(void* to, const std::byte* from, uint64_t bytes) {

@@ -38,7 +38,7 @@ Status DeviceLane::Create() {
   fault_ = static_cast<DeviceFault*>(fault);
   fault_->code = 0;
   LEMA_CUDA(cudaEventRecord(origin_, stream_));
-  follower_ = std::thread([this] { Follow(); });
+  follower_ = std::make_unique<Thread>([this] { Follow(); });
   return Status::Ok();
 }
 
@@ -48,7 +48,7 @@ DeviceLane::~DeviceLane() {
     closing_ = true;
   }
   changed_.notify_all();
-  if (follower_.joinable()) follower_.join();
+  follower_.reset();
   if (stream_ != nullptr) (void)cudaStreamSynchronize(stream_);
   for (const cudaEvent_t event : begins_) {
     if (event != nullptr) (void)cudaEventDestroy(event);

@@ -8,10 +8,11 @@
 
 #include <array>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
-#include <thread>
 
 #include "core/backend.h"
+#include "core/thread.h"
 #include "cuda/launch.h"
 #include "generated/cuda_ops.h"
 
@@ -68,7 +69,7 @@ class DeviceLane final : public Lane {
   Status status_;           // the first error of the part
   bool stopped_ = false;
   bool closing_ = false;
-  std::thread follower_;
+  std::unique_ptr<Thread> follower_;
 };
 
 }  // namespace lema::cuda

@@ -1,6 +1,7 @@
 #include "cuda/factory.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "cuda/cuda_backend.h"
 
@@ -18,6 +19,8 @@ std::string Version(int version) { return Cat(version / 1000, ".", version % 100
 // Says which of driver, runtime and device is missing, in the words of who has to do something about it.
 Status Look(CudaDevice* found) {
   *found = {};
+  // All kernels are on the device before the first arena: else each would be loaded, and take memory, at its first launch.
+  setenv("CUDA_MODULE_LOADING", "EAGER", 0);
   (void)cudaRuntimeGetVersion(&found->runtime);
   if (cudaDriverGetVersion(&found->driver) != cudaSuccess || found->driver == 0) {
     return Status(StatusCode::kUnavailable, "no NVIDIA driver is loaded");

@@ -132,7 +132,7 @@ Status Copy(cudaStream_t stream) {
 
 Status RunAll() {
   cudaStream_t stream;
-  LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamDefault));
   LEMA_RETURN_IF_ERROR(Copy(stream));
   for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream));
   return Status::Ok();

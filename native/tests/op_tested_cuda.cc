@@ -51,9 +51,10 @@ class DeviceBytes {
   void* memory_ = nullptr;
 };
 
+// Ordered behind copies and fills that name no stream.
 struct TestStream {
   TestStream() {
-    status = FromCuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
+    status = FromCuda(cudaStreamCreateWithFlags(&stream, cudaStreamDefault), "a stream");
     void* memory = nullptr;
     if (status.ok()) status = FromCuda(cudaHostAlloc(&memory, sizeof(cuda::DeviceFault), cudaHostAllocMapped), "a fault");
     fault = static_cast<cuda::DeviceFault*>(memory);

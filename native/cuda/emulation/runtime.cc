@@ -167,7 +167,8 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) { return Report(device == 0 ? cudaSuccess : cudaErrorInvalidValue); }
-cudaError_t cudaSetDeviceFlags(unsigned) { return cudaSuccess; }
+// What does not name a stream has happened when its call returns.
+cudaError_t cudaDeviceSynchronize() { return Report(TheDevice().Error()); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   *properties = {"emulated device", lema::emulation::kDeviceBytes, 8, 0, 1};
