@@ -35,7 +35,7 @@ export function chatPage(): ChatPage {
 </form>
 <main id="log" role="log" aria-live="polite"></main>
 <form id="composer">
-<textarea id="message" rows="1" placeholder="Ask something" aria-label="Message" autofocus></textarea>
+<textarea id="message" rows="1" placeholder="Ask something" aria-label="Message"></textarea>
 <button type="submit" id="send">Send</button>
 <p id="status" role="status"></p>
 </form>

@@ -159,6 +159,7 @@ describe.skipIf(absent)(`in Chromium (needs ${CHROMIUM}: apt-get install chromiu
         await page.locator("#model", { hasText: MODEL }).waitFor();
         await say(page, "hello");
         await replies(page).filter({ hasText: "you said hello" }).waitFor();
+        await idle(page);
         await page.reload();
         await page.locator("#model", { hasText: MODEL }).waitFor();
       },

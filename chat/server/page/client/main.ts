@@ -211,4 +211,6 @@ token.addEventListener("change", () => {
   void connect();
 });
 
+// Not by `autofocus`: a browser comes to that late, and complains where the token has the focus by then.
+message.focus();
 void connect();
