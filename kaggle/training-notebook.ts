@@ -5,18 +5,21 @@ import { HELPERS } from "./cells/helpers.ts";
 import { NATIVE, NODE } from "./cells/install.ts";
 import { MACHINE } from "./cells/machine.ts";
 import { CHOOSE, DATA, EVALUATE, EXECUTE, MERGE, SUMMARY } from "./cells/train.ts";
-import { code, markdown, type Notebook, notebook, pythonValue } from "./notebook.ts";
+import { type Cell, code, markdown, type Notebook, notebook, pythonValue } from "./notebook.ts";
 import type { RecipeFiles } from "./recipe-files.ts";
 
 export interface NotebookParts {
   readonly lemaVersion: string;
-  /** lema itself. */
-  readonly lema: readonly EmbeddedFile[];
+  /** The cell that unpacks lema itself, of {@link lemaCell}. */
+  readonly lema: Cell;
   readonly recipe: Recipe;
   /** As its author wrote it. */
   readonly recipeText: string;
   readonly recipeFiles: RecipeFiles;
 }
+
+/** Made once for several notebooks: its compression takes seconds. */
+export const lemaCell = (files: readonly EmbeddedFile[]): Cell => archiveCell("lema", "lema", files);
 
 export function trainingNotebook(parts: NotebookParts): Notebook {
   const { lemaVersion, recipe, recipeText, recipeFiles } = parts;
@@ -27,15 +30,16 @@ export function trainingNotebook(parts: NotebookParts): Notebook {
     markdown("title", TITLE(lemaVersion, recipeText)),
     code("helpers", HELPERS),
     code("settings", `SETTINGS = ${pythonValue(settings)}`),
-    archiveCell("lema", "lema", parts.lema),
+    markdown("machine-title", "## The machine"),
+    code("machine", MACHINE),
+    code("node", NODE),
+    markdown("files-title", "## lema, recipe, data"),
+    parts.lema,
     archiveCell("recipe", "project", [
       recipeFile(recipeText),
       ...recipeFiles.files,
       ...recipeFiles.modelFiles,
     ]),
-    markdown("machine-title", "## The machine"),
-    code("machine", MACHINE),
-    code("node", NODE),
     code("native", NATIVE),
     markdown("train-title", "## Data, model, plan"),
     code("data", DATA),

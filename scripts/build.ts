@@ -7,10 +7,19 @@
  */
 import { execFileSync } from "node:child_process";
 import { renameSync, rmSync } from "node:fs";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 /** Made beside, so that what stands in dist/ serves until all of it can be replaced. */
 const OUT = "build/dist";
+
+/** zod brings its messages in fifty languages, a seventh of everything; lema's own are in one. */
+const englishOnly: Plugin = {
+  name: "english-only",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, () => ({
+      contents: 'export { default as en } from "./en.js";',
+    })),
+};
 
 rmSync(OUT, { recursive: true, force: true });
 execFileSync("npx", ["tsc", "-p", "tsconfig.build.json", "--outDir", OUT], { stdio: "inherit" });
@@ -28,6 +37,7 @@ await build({
   minifyWhitespace: true,
   minifySyntax: true,
   lineLimit: 160,
+  plugins: [englishOnly],
   legalComments: "linked",
   logLevel: "warning",
   // Packages in CommonJS ask for Node's own modules at run time.

@@ -38,7 +38,7 @@ function doctor(options: DoctorOptions, { io, version }: CommandContext): ExitCo
     findNode(process.versions.node),
     findSystem(),
     ...findNative(version),
-    ...findCuda(askWith(io.env)),
+    ...findCuda(askWith(io.env), io.env.CUDA_HOME),
     findMemory(),
     ...findStorage(resolve(io.cwd, options.directory)),
     findProfile(probedProfilePath(io.env)),

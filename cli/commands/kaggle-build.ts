@@ -16,7 +16,7 @@ import { type Notebook, notebookText } from "../../kaggle/notebook.ts";
 import { packageFiles } from "../../kaggle/package-files.ts";
 import { recipeFiles } from "../../kaggle/recipe-files.ts";
 import { replyNotebook } from "../../kaggle/reply-notebook.ts";
-import { trainingNotebook } from "../../kaggle/training-notebook.ts";
+import { lemaCell, trainingNotebook } from "../../kaggle/training-notebook.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes } from "../../schemas/units.ts";
@@ -74,7 +74,7 @@ async function build(file: string, options: BuildOptions, context: CommandContex
   const stem = basename(file).replace(/\.ya?ml$/, "");
   const parts = {
     lemaVersion: version,
-    lema: await packageFiles(packageRoot()),
+    lema: lemaCell(await packageFiles(packageRoot())),
     recipe,
     recipeText: await readFile(resolve(io.cwd, file), "utf8"),
     recipeFiles: await recipeFiles(recipe, io.cwd),

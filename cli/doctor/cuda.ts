@@ -17,8 +17,9 @@ export const askWith =
     return status === 0 ? stdout : null;
   };
 
-export function findCuda(ask: Ask): Finding[] {
-  return [findGpu(ask), findToolkit(ask)];
+/** `home`: where the toolkit is, if the user says so (CUDA_HOME). */
+export function findCuda(ask: Ask, home: string | undefined): Finding[] {
+  return [findGpu(ask), findToolkit(ask, home ? [`${home}/bin/nvcc`] : ["nvcc", "/usr/local/cuda/bin/nvcc"])];
 }
 
 const QUERY = "name,memory.total,compute_cap,driver_version";
@@ -44,13 +45,12 @@ function findGpu(ask: Ask): Finding {
   };
 }
 
-function findToolkit(ask: Ask): Finding {
-  const places = ["nvcc", "/usr/local/cuda/bin/nvcc"];
+function findToolkit(ask: Ask, places: readonly string[]): Finding {
   for (const nvcc of places) {
     const version = /release ([\d.]+)/.exec(ask(nvcc, "--version") ?? "")?.[1];
     if (version === undefined) continue;
     return { name: "cuda toolkit", status: "ok", summary: `${version} (${nvcc})`, facts: { version, nvcc } };
   }
-  const summary = "none: neither `nvcc` nor /usr/local/cuda/bin/nvcc is there";
+  const summary = `none: ${places.join(" and ")} ${places.length > 1 ? "are" : "is"} not there`;
   return { name: "cuda toolkit", status: "ok", summary, facts: { version: null, nvcc: null } };
 }

@@ -1,6 +1,6 @@
 /** The first code cell: folders, and how programs are run so that their output is seen while they work. */
 export const HELPERS = `
-import base64, glob, gzip, hashlib, json, os, pathlib, shutil, subprocess, sys
+import base64, hashlib, json, os, pathlib, shutil, subprocess, sys
 
 ON_KAGGLE = os.path.isdir("/kaggle/working")
 
@@ -36,11 +36,12 @@ def ask(*argv):
     return done.stdout.strip() if done.returncode == 0 else None
 
 def unpack(into, sha256, encoded):
-    """Writes the files that a cell carries."""
+    """Writes the files that a cell carries. Node.js undoes their compression, which Python cannot."""
     packed = base64.b85decode("".join(encoded.split()))
     if hashlib.sha256(packed).hexdigest() != sha256:
         raise RuntimeError("this notebook was damaged: build it again")
-    files = json.loads(gzip.decompress(packed))
+    undo = "process.stdout.write(require('zlib').brotliDecompressSync(require('fs').readFileSync(0)))"
+    files = json.loads(subprocess.run([str(NODE), "-e", undo], input=packed, stdout=subprocess.PIPE, check=True).stdout)
     for name, content in files.items():
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)

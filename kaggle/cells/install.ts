@@ -27,32 +27,45 @@ def doctor():
 `;
 
 export const NATIVE = `
-BUILD = LEMA / "build/native"
-CUDA = bool(MACHINE["gpu"] and MACHINE["nvcc"]) and "LEMA_CUDA" in (LEMA / "native/CMakeLists.txt").read_text()
+BUILD, DEVICE = LEMA / "build/native", LEMA / "native/cuda/device"
 
 def use_attached():
     """A native module that was attached to the notebook: the package @lema/linux-x64, unpacked."""
     for path in INPUT.glob("**/lema.node"):
-        place = LEMA / "node_modules/@lema/linux-x64"
-        shutil.copytree(path.parent, place, dirs_exist_ok=True)
+        shutil.copytree(path.parent, LEMA / "node_modules/@lema/linux-x64", dirs_exist_ok=True)
         return path
 
-def build():
-    missing = [tool for tool in ("g++", "cmake", "make") if shutil.which(tool) is None]
+def need(*tools):
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         run("apt-get", "update", "-qq", cwd=WORK)
         run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing, cwd=WORK)
-    cuda = ["-DLEMA_CUDA=ON", f"-DCMAKE_CUDA_COMPILER={MACHINE['nvcc']}"] if CUDA else []
-    run("cmake", "-S", LEMA, "-B", BUILD, "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION",
-        f"-DCMAKE_JS_INC={LEMA / '${HEADER_FOLDER}'}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={BUILD / 'Release'}", *cuda, cwd=WORK)
-    run("cmake", "--build", BUILD, "--target", "lema", "--parallel", MACHINE["threads"], cwd=WORK)
 
-attached = None if CUDA else use_attached()
+def build(source, folder, target, *options):
+    need("g++", "cmake", "make")
+    run("cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *options, cwd=WORK)
+    run("cmake", "--build", folder, "--target", target, "--parallel", MACHINE["threads"], cwd=WORK)
+
+attached = use_attached()
 if attached:
     print("native module: attached,", attached)
 elif doctor()["addon"]["status"] != "ok":
-    print("native module: built here,", f"with CUDA {MACHINE['toolkit']}" if CUDA else "for the processor")
-    build()
+    print("native module: built here")
+    build(LEMA, BUILD, "lema", "-DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION",
+          f"-DCMAKE_JS_INC={LEMA / '${HEADER_FOLDER}'}", f"-DCMAKE_LIBRARY_OUTPUT_DIRECTORY={BUILD / 'Release'}")
+
+def build_cuda():
+    """The CUDA object, for this GPU alone, beside the native module."""
+    architecture = MACHINE["capability"].replace(".", "")
+    build(DEVICE, WORK / "cuda", "lema_cuda", f"-DLEMA_CUDA_ARCHITECTURES={architecture}", f"-DLEMA_NVCC={MACHINE['nvcc']}")
+    shutil.copy(WORK / "cuda/Release/lema_cuda.so", pathlib.Path(doctor()["addon"]["facts"]["path"]).parent)
+
+def has_cuda():
+    return doctor().get("cuda backend", {"facts": {}})["facts"].get("name") is not None
+
+if MACHINE["gpu"] and MACHINE["nvcc"] and DEVICE.is_dir() and not has_cuda():
+    print(f"CUDA backend: built here for {MACHINE['gpu']} with CUDA {MACHINE['toolkit']}")
+    build_cuda()
 lema("doctor", "--directory", KEEP)
-BACKENDS = doctor()["addon"]["facts"].get("backends", ["cpu"])
+BACKENDS = ["cpu", "cuda"] if has_cuda() else ["cpu"]
 `;

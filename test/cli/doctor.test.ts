@@ -36,7 +36,17 @@ describe("lema doctor", () => {
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
     const lines = stdout.trimEnd().split("\n");
     expect(lines.at(-1)).toBe("lema can run here.");
-    for (const name of ["lema", "node", "system", "addon", "op table", "processor", "gpu", "memory", "disk"])
+    for (const name of [
+      "lema",
+      "node",
+      "system",
+      "addon",
+      "op table",
+      "processor",
+      "gpu",
+      "memory",
+      "disk",
+    ])
       expect(lines.filter((line) => new RegExp(`^(?:ok|note) +${name}  `).test(line))).toHaveLength(1);
     expect(stdout).toMatch(/^note +hardware profile +none at .*config\/lema\/hardware\.yaml/m);
     expect(stdout).toContain("→ measure this machine once: `lema probe`");
@@ -92,7 +102,7 @@ describe("the findings", () => {
       "bin/nvcc": "#!/bin/sh\necho 'Cuda compilation tools, release 12.8, V12.8.93'\n",
     });
     for (const program of ["nvidia-smi", "nvcc"]) chmodSync(join(cwd, "bin", program), 0o755);
-    const [gpu, toolkit] = findCuda(askWith({ PATH: [env.PATH, "/bin"].join(delimiter) }));
+    const [gpu, toolkit] = findCuda(askWith({ PATH: [env.PATH, "/bin"].join(delimiter) }), undefined);
     const device = "Tesla T4, 15360 MiB, compute capability 7.5";
     expect(gpu!.facts).toEqual({ devices: [device, device], driver: "570.10" });
     expect(gpu!.summary).toBe(`${device}; ${device}; driver 570.10`);
@@ -100,11 +110,12 @@ describe("the findings", () => {
   });
 
   it("say why there is no GPU and no toolkit", () => {
-    const [gpu, toolkit] = findCuda(() => null);
+    const [gpu, toolkit] = findCuda(() => null, undefined);
     expect(gpu!.summary).toBe("none: nvidia-smi is not there or finds no driver");
-    expect(toolkit!.summary).toContain("none: neither `nvcc`");
-    const [blind] = findCuda((program) => (program === "nvidia-smi" ? "\n" : null));
+    expect(toolkit!.summary).toBe("none: nvcc and /usr/local/cuda/bin/nvcc are not there");
+    const [blind, named] = findCuda((program) => (program === "nvidia-smi" ? "\n" : null), "/opt/cuda");
     expect(blind!.summary).toBe("none: the driver sees no device");
+    expect(named!.summary).toBe("none: /opt/cuda/bin/nvcc is not there");
   });
 
   it("look at the nearest folder that exists, and leave nothing there", () => {

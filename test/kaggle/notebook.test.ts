@@ -1,6 +1,6 @@
 /** Notebooks as files, and the files inside them, read back by Python where it is there. */
 import { spawnSync } from "node:child_process";
-import { gunzipSync } from "node:zlib";
+import { brotliDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { archiveCell } from "../../kaggle/archive.ts";
 import { base85 } from "../../kaggle/base85.ts";
@@ -78,7 +78,7 @@ it("files stand in a cell with their digest, text as text and bytes in base 64, 
   if (!python) return;
   const encoded = cell.source.split('"""')[1]!;
   const hex = runPython(`import base64\nprint(base64.b85decode("".join("""${encoded}""".split())).hex())`);
-  const contents = gunzipSync(Buffer.from(hex.trim(), "hex")).toString();
+  const contents = brotliDecompressSync(Buffer.from(hex.trim(), "hex")).toString();
   expect(contents).toBe('{"a.bin":{"base64":"AP8B"},"b/text.txt":{"text":"é\\n"}}');
 });
 
