@@ -40,8 +40,10 @@ def unpack(into, sha256, encoded):
     packed = base64.b85decode("".join(encoded.split()))
     if hashlib.sha256(packed).hexdigest() != sha256:
         raise RuntimeError("this notebook was damaged: build it again")
-    undo = "process.stdout.write(require('zlib').brotliDecompressSync(require('fs').readFileSync(0)))"
-    files = json.loads(subprocess.run([str(NODE), "-e", undo], input=packed, stdout=subprocess.PIPE, check=True).stdout)
+    undo = ("import { readFileSync } from 'node:fs'; import { brotliDecompressSync } from 'node:zlib';"
+            "process.stdout.write(brotliDecompressSync(readFileSync(0)))")
+    undone = subprocess.run([str(NODE), "--input-type=module", "-e", undo], input=packed, stdout=subprocess.PIPE, check=True)
+    files = json.loads(undone.stdout)
     for name, content in files.items():
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)

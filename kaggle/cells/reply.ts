@@ -27,5 +27,8 @@ LONGEST = 200  # tokens
 export const REPLY = `
 for question in QUESTIONS:
     print()
-    lema("chat", MODEL, *OPTIONS, "--max-tokens", LONGEST, lines=[question])
+    if SETTINGS["chat"]:
+        lema("chat", MODEL, *OPTIONS, "--max-tokens", LONGEST, lines=[question])
+    else:  # It was not trained on conversations: it writes on behind the question.
+        lema("generate", MODEL, *OPTIONS, "--max-tokens", LONGEST, "--prompt", SETTINGS["prompt"].replace("QUESTION", question))
 `;

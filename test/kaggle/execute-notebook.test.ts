@@ -142,6 +142,26 @@ describe.runIf(python)("the training notebook", () => {
     expect(replies.match(/lema\.js chat /g)).toHaveLength(2);
   });
 
+  it(
+    "leaves what the other notebook writes on with, where the recipe has no conversations",
+    async () => {
+      const prompts = at("prompts.yaml");
+      const recipe = readFileSync(at("tiny.yaml"), "utf8");
+      writeFileSync(
+        prompts,
+        recipe.replace("format: chat, template: lema-reply", "format: prompt-completion"),
+      );
+      expect(
+        (await lema(["kaggle", "build", prompts, "--user", "someone", "-o", at("p")], { cwd: root })).exit,
+      ).toBe(0);
+      const notebook = at("p/chat/lema-prompts-chat.ipynb");
+      const { exit, text } = await session(notebook, "replies-1", at("replies-1/attached"));
+      expect(exit, text).toBe(0);
+      expect(text.slice(text.indexOf("[reply]")).match(/lema\.js generate /g)).toHaveLength(2);
+    },
+    SESSION_TIMEOUT,
+  );
+
   it("says which GPU it found, and why it runs on the processor all the same", async () => {
     const { exit, text } = await session(
       at("kaggle/tiny/train/lema-tiny-train.ipynb"),

@@ -13,7 +13,7 @@ const arrows = {
   runtime: ["schemas", "models", "data"],
   workflow: ["schemas", "models", "data", "runtime"],
   chat: ["schemas", "models", "data", "runtime", "workflow"],
-  kaggle: ["schemas", "models"],
+  kaggle: ["schemas", "models", "data"],
   cli: ["schemas", "planner", "models", "data", "hub", "runtime", "workflow", "chat", "kaggle"],
 } as const satisfies Record<string, readonly string[]>;
 type Folder = keyof typeof arrows;
