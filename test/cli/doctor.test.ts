@@ -36,17 +36,7 @@ describe("lema doctor", () => {
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
     const lines = stdout.trimEnd().split("\n");
     expect(lines.at(-1)).toBe("lema can run here.");
-    for (const name of [
-      "lema",
-      "node",
-      "system",
-      "addon",
-      "op table",
-      "processor",
-      "gpu",
-      "memory",
-      "disk",
-    ])
+    for (const name of ["lema", "node", "system", "addon", "op table", "processor", "gpu", "memory", "disk"])
       expect(lines.filter((line) => new RegExp(`^(?:ok|note) +${name}  `).test(line))).toHaveLength(1);
     expect(stdout).toMatch(/^note +hardware profile +none at .*config\/lema\/hardware\.yaml/m);
     expect(stdout).toContain("→ measure this machine once: `lema probe`");
