@@ -55,7 +55,9 @@ export function chooseShape<Work extends Variant>(variants: readonly Work[]): Ch
 function bestOfEachKind(ranked: readonly Candidate[]): readonly Candidate[] {
   const kinds = new Map<string, Candidate>();
   for (const candidate of ranked) {
-    const kind = `${candidate.shape.unitSize} ${candidate.shape.offload > 0} ${candidate.ramChoice}`;
+    const { variant, shape, ramChoice } = candidate;
+    const ring = variant.order === "round" ? shape.ring : "";
+    const kind = `${shape.unitSize} ${shape.offload > 0} ${ramChoice} ${ring}`;
     if (!kinds.has(kind)) kinds.set(kind, candidate);
   }
   const limit = WORTH_SIMULATING * ranked[0]!.estimate.step_ns;

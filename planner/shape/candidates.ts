@@ -11,7 +11,7 @@ import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blocksWithin } from "./fill-memory.ts";
 import { type RamChoice, ramWithin } from "./fill-ram.ts";
-import { ringDepths, widestFloor, widestPlacements } from "./floors.ts";
+import { ringChoices, ringDepths, widestFloor, widestPlacements } from "./floors.ts";
 
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
@@ -34,14 +34,16 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
     const all = variant.portions;
     const tried = [...all.slice(0, PORTIONS_TRIED - 1), ...all.slice(PORTIONS_TRIED - 1).slice(-1)];
     return tried.flatMap((portion) =>
-      widestPlacements(variant).flatMap((placements) => {
-        for (const shape of shapesFrom(widestFloor(variant, portion), placements, ringDepths(variant))) {
-          if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
-          const measured = measure(variant, shape);
-          if (hasRoom(variant, measured)) return grow(variant, measured);
-        }
-        return [];
-      }),
+      widestPlacements(variant).flatMap((placements) =>
+        ringChoices(variant).flatMap((rings) => {
+          for (const shape of shapesFrom(widestFloor(variant, portion), placements, rings)) {
+            if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
+            const measured = measure(variant, shape);
+            if (hasRoom(variant, measured)) return grow(variant, measured);
+          }
+          return [];
+        }),
+      ),
     );
   });
 }

@@ -17,6 +17,15 @@ export function ringDepths({ unitSize }: Variant): readonly number[] {
   return unitSize === "block" ? [3, 2] : [2, 1];
 }
 
+/**
+ * Depths of rings in the order in which they are tried, in groups of which the first that fits is taken: where a step goes
+ * round, each slot of a ring costs a load, and every depth is worth a try.
+ */
+export function ringChoices(variant: Variant): readonly (readonly number[])[] {
+  const depths = ringDepths(variant);
+  return variant.order === "round" ? depths.map((depth) => [depth]) : [depths];
+}
+
 /** A floor with everything that costs memory, where it costs least time. */
 export function widestFloor(variant: Variant, portion: Portion): Shape {
   const { units, inputs } = variant;
