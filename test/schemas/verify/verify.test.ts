@@ -6,6 +6,7 @@ import { estimateId, planId } from "../../../schemas/plan-id.ts";
 import { checks, verify } from "../../../schemas/verify/index.ts";
 import { IntervalMap, mergeIntervals, overlappingPairs } from "../../../schemas/verify/intervals.ts";
 import { bestBound, disjointOnCircle, windowBound } from "../../../schemas/verify/traffic-bound.ts";
+import { generationMutants } from "./mutators/generation.ts";
 import { mutators } from "./mutators.ts";
 
 describe("verify", () => {
@@ -28,7 +29,7 @@ describe("verify", () => {
       expect(codes.length).toBeGreaterThan(0);
     }
     const declared = Object.keys(diagnosticCodes).filter((code) => code.startsWith("verify."));
-    const provoked = new Set<string>(mutators.flatMap(({ codes }) => codes));
+    const provoked = new Set<string>([...mutators, ...generationMutants].flatMap(({ codes }) => codes));
     expect(declared.filter((code) => !provoked.has(code))).toEqual([]);
   });
 });
