@@ -2,9 +2,11 @@
  * How well a probed profile predicts: measures the machine with `lema probe`, plans a small model and the bench model
  * for three budgets each from that profile alone, then runs them and compares the median step with the prediction.
  *
- *   npx tsx bench/predictions.ts --model DIR [--profile FILE] [--out bench/results/predictions.json]
+ *   npx tsx bench/predictions.ts [--model DIR] [--profile FILE] [--rounds N] [--out bench/results/predictions.json]
  *
- * `--model`: the bench model, as `bench/run.ts` makes it. `--profile`: one that `lema probe` wrote, instead of probing.
+ * `--model`: the bench model, as `bench/run.ts` makes it; without it the small model alone. `--profile`: one that
+ * `lema probe` wrote, instead of probing. `--rounds`: all cases are run one after the other, so many times over, so that
+ * a busy minute does not fall on one of them; medians are over the steps of all rounds.
  * `--conditions`: what else the machine did, for the record.
  */
 import { spawnSync } from "node:child_process";
@@ -21,12 +23,11 @@ const { values } = parseArgs({
     model: { type: "string" },
     profile: { type: "string" },
     steps: { type: "string", default: "5" },
+    rounds: { type: "string", default: "2" },
     conditions: { type: "string", default: "" },
     out: { type: "string", default: join(import.meta.dirname, "results/predictions.json") },
   },
 });
-if (values.model === undefined) throw new Error("--model is missing");
-
 const directory = mkdtempSync(join(tmpdir(), "lema-predictions-"));
 const profile = values.profile ?? (await probed());
 const smallModel = join(directory, "small-model");
@@ -51,7 +52,7 @@ const cases = [
     shape: ["--precision", "f32", "--batch", "8", "--length", "64", "--rank", "8"],
     steps: 40,
   })),
-  ...[350, 1024, 4096].map((arena) => ({
+  ...(values.model === undefined ? [] : [350, 1024, 4096]).map((arena) => ({
     name: `bench model, bf16, arena ${arena} MiB`,
     model: values.model!,
     arena,
@@ -59,12 +60,18 @@ const cases = [
     steps: Number(values.steps),
   })),
 ];
-const rows = cases.map(({ name, model, arena, shape, steps }) => {
-  const load = loadavg()[0]!;
-  const { predicted_seconds, seconds } = stepsOf([
-    ...["--model", model, "--arena", String(arena * MEBIBYTE), "--hardware", profile],
-    ...[...shape, "--steps", String(steps)],
-  ]);
+const rounds = Array.from({ length: Number(values.rounds) }, () =>
+  cases.map(({ model, arena, shape, steps }) => {
+    const load = loadavg()[0]!;
+    const argv = ["--model", model, "--arena", String(arena * MEBIBYTE), "--hardware", profile];
+    return { load, ...stepsOf([...argv, ...shape, "--steps", String(steps)]) };
+  }),
+);
+const rows = cases.map(({ name }, at) => {
+  const runs = rounds.map((round) => round[at]!);
+  const { predicted_seconds } = runs[0]!;
+  const seconds = runs.flatMap((run) => run.seconds);
+  const load = Math.max(...runs.map((run) => run.load));
   const measured = median(seconds);
   const error = predicted_seconds / measured - 1;
   console.log(
@@ -80,7 +87,7 @@ const rows = cases.map(({ name, model, arena, shape, steps }) => {
     load,
   };
 });
-const command = "npx tsx bench/predictions.ts --model DIR";
+const command = `npx tsx bench/predictions.ts${values.model ? " --model DIR" : ""} --rounds ${values.rounds}`;
 writeFileSync(
   values.out,
   `${JSON.stringify({ command, cpu: cpus()[0]!.model, conditions: values.conditions, rows }, null, 2)}\n`,
