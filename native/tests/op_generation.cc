@@ -61,7 +61,7 @@ std::string RowsAlone(OpCase& whole, int64_t first, int64_t count, int64_t depth
   std::memcpy(part.view("x").data, whole.view("x").as<std::byte>() + static_cast<size_t>(first) * left,
               static_cast<size_t>(count) * left);
   part.view("w").data = whole.view("w").data;
-  if (std::string problem = RunCase(part, kCpuKernels, runner); !problem.empty()) return problem;
+  if (std::string problem = RunCase(part, TestedKernels(), runner); !problem.empty()) return problem;
   const std::byte* const expected = whole.view("y").as<std::byte>() + static_cast<size_t>(first) * row;
   if (std::memcmp(part.view("y").data, expected, static_cast<size_t>(count) * row) != 0) {
     return Cat("other bits in ", count, " rows alone");
@@ -77,7 +77,7 @@ void TestFewRows(Report& report) {
       for (const auto& [depth, columns] : {std::pair<int64_t, int64_t>{129, 70}, {512, 200}, {7, 33}}) {
         OpCase whole = MakeCase(Op::kLinear, {1, kRows, depth, columns},
                                 {.dtypes = {x, w, kF32}, .attributes = {0.5, 512, 512}});
-        std::string problem = RunCase(whole, kCpuKernels, one);
+        std::string problem = RunCase(whole, TestedKernels(), one);
         for (int64_t count = 1; count <= 5 && problem.empty(); ++count) {
           problem = RowsAlone(whole, kRows - count, count, depth, columns, three);
         }
