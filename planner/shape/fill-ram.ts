@@ -24,11 +24,19 @@ export function ramWithin(units: Units, shape: Shape, bytes: number, choice: Ram
   if (kept.length < streaming.length && choice === "in turn") {
     return { ramPinned: [], ramRings: ringsWithin(units, shape, bytes) };
   }
-  const head = units.head.map(({ unit }) => unit).filter((unit) => !resident.has(unit));
-  const size = [...streaming, ...head].reduce((sum, id) => sum + units.byId.get(id)!.bytes, 0);
-  // The head comes by once a step where a block comes twice: it stays last.
-  const headStays = kept.length === streaming.length && size <= bytes;
-  return { ramPinned: headStays ? [...kept, ...head] : kept, ramRings: [] };
+  // The head comes by once a step where a block comes twice: it stays last, as many of its chunks as fit.
+  if (kept.length < streaming.length) return { ramPinned: kept, ramRings: [] };
+  let left = bytes - kept.reduce((sum, id) => sum + bytesIn(units, id), 0);
+  const head = units.head.filter(({ unit }) => {
+    if (resident.has(unit) || bytesIn(units, unit) > left) return false;
+    left -= bytesIn(units, unit);
+    return true;
+  });
+  return { ramPinned: [...kept, ...head.map(({ unit }) => unit)], ramRings: [] };
+}
+
+function bytesIn(units: Units, id: string): number {
+  return alignUp(units.byId.get(id)!.bytes, ALIGNMENT);
 }
 
 /** The places of one class while they are being counted. */
