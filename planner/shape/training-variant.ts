@@ -1,7 +1,9 @@
 /** A model to be trained: steps of optimizer over a batch, there and back through its units. */
+
 import type { Inputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ProgramName } from "../../schemas/plan.ts";
+import { MOST_MICRO_BATCHES } from "../../schemas/recipe/training-document.ts";
 import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
@@ -22,7 +24,10 @@ export class TrainingVariant extends Variant {
   get portions(): readonly Portion[] {
     const { batch_size, micro_batch } = this.inputs.recipe.training;
     const all = Array.from({ length: batch_size }, (_, index) => batch_size - index);
-    const wanted = micro_batch === "auto" ? all.filter((n) => batch_size % n === 0) : [micro_batch];
+    const wanted =
+      micro_batch === "auto"
+        ? all.filter((n) => batch_size % n === 0 && batch_size / n <= MOST_MICRO_BATCHES)
+        : [micro_batch];
     return wanted.map((microBatch) => ({ microBatch, chunk: 0 }));
   }
 

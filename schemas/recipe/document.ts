@@ -8,7 +8,7 @@
 import * as z from "zod";
 import { DATASET_FORMATS } from "./resolved.ts";
 import { rule } from "./rule.ts";
-import { training } from "./training-document.ts";
+import { DEFAULT_BATCH_SIZE, MOST_MICRO_BATCHES, training } from "./training-document.ts";
 import { everySteps, shareOrRows, size, sizeOrNone, text } from "./values.ts";
 
 const positiveCount = z.int().positive();
@@ -199,6 +199,21 @@ export const recipeSchema = z
       ["training", "micro_batch"],
       ["sequence", "training"],
       "`micro_batch` does not divide the sequences of a step (`tokens_per_step` / `sequence.length`)",
+    ),
+  )
+  .refine(
+    ({
+      sequence: { length },
+      training: { batch_size = DEFAULT_BATCH_SIZE, tokens_per_step, micro_batch },
+    }) => {
+      const sequences = tokens_per_step === undefined ? batch_size : tokens_per_step / length;
+      return micro_batch === "auto" || sequences / micro_batch <= MOST_MICRO_BATCHES;
+    },
+    rule(
+      ["training", "micro_batch"],
+      ["sequence", "training"],
+      `a step has more than ${MOST_MICRO_BATCHES} micro-batches, each an instruction of every unit in the plan`,
+      "raise `micro_batch`, or lower the sequences of a step",
     ),
   )
   .meta({ title: "lema recipe" });

@@ -39,6 +39,9 @@ const schedule = z
   .prefault("cosine")
   .describe("Learning-rate schedule; `schedule: cosine` has no warm-up.");
 
+/** A plan lists every micro-batch of a step. */
+export const MOST_MICRO_BATCHES = 1024;
+
 export const training = z
   .strictObject({
     epochs: positiveCount

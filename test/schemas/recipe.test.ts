@@ -140,6 +140,11 @@ describe("keys that contradict each other", () => {
       ["training.tokens_per_step=2048", "training.micro_batch=3"],
       "training.micro_batch",
     ],
+    [
+      "more micro-batches than a plan can list",
+      ["training.batch_size=4096", "training.micro_batch=2"],
+      "training.micro_batch",
+    ],
     ["tokens that fill no row", ["training.tokens_per_step=1000"], "training.tokens_per_step"],
     [
       "a warm-up beyond the run",
