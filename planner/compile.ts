@@ -57,7 +57,7 @@ function runPasses<Work extends Variant, Made extends AnyPlan>(
   const variants = passes.run("units", variantsOf);
   const problems = passes.run("feasible", () => feasible(variants));
   if (problems.length > 0) return { diagnostics: problems, passes: passes.records };
-  const { variant, shape, decisions } = passes.run("choose-shape", () => chooseShape(variants));
+  const { variant, shape, choice } = passes.run("choose-shape", () => chooseShape(variants));
   const { inputs, units } = variant;
   const expanded = passes.run("expand-step", () => variant.expand(shape));
   const context = effectContext(variant, expanded);
@@ -70,7 +70,7 @@ function runPasses<Work extends Variant, Made extends AnyPlan>(
   const bounds = passes.run("bound-traffic", () => boundTraffic(laidOut, units, programs));
   const predictions = passes.run("simulate", () => simulate(programs, laidOut.procedures, inputs.hardware));
   const plan = passes.run("seal", () =>
-    sealAs({ inputs, units, laidOut, programs, predictions, bounds, decisions }),
+    sealAs({ inputs, units, laidOut, programs, predictions, bounds, choice }),
   );
   const violations = passes.run("verify", () => verifyMeaning(plan));
   return violations.length > 0

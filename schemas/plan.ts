@@ -260,7 +260,18 @@ const decision = z.object({
   reason: z.string(),
   /** Key path of the recipe that led to it, when there is one. */
   recipe_path: z.string().nullable(),
-  alternatives: z.array(z.object({ value: z.string(), rejected: z.string() })),
+});
+
+/** A shape that the search weighed. */
+const candidate = z.object({
+  /** One for each of the plan's decisions. */
+  values: z.array(z.string()),
+  /** Of a step, by the closed form, which takes lanes as independent. */
+  estimate_ns: z.int().nonnegative(),
+  /** Of a step; null where the closed form was enough to drop it. */
+  simulated_ns: z.int().nonnegative().nullable(),
+  /** Bytes on all links in a step, by the closed form. */
+  moved: bytes,
 });
 
 const budget = z.object({ budget: bytes, reserve: bytes, arena: bytes, total: bytes, max_live: bytes });
@@ -312,6 +323,8 @@ const shared = {
   predictions: z.array(prediction),
   bounds: z.array(bound),
   decisions: z.array(decision),
+  /** The chosen shape first, then those that it was chosen from; not all of which the closed form dropped. */
+  candidates: z.array(candidate),
   /** What fixes bits: depends on model, sequence length and precision only. */
   numerics: z.object({
     precision: z.enum(["f32", "bf16", "fp16"]),

@@ -8,6 +8,7 @@ import { formatStatistics } from "../../data/statistics.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { type AnyPlan, type ArenaName, cycleOf, type LaneName, programsOf } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import { candidateTable } from "./candidate-table.ts";
 import type { Painter } from "./human.ts";
 import { arenaUse, stepPrediction, weightTraffic } from "./plan-facts.ts";
 import { count, workLines } from "./plan-work.ts";
@@ -26,6 +27,7 @@ const WIDTH = 100;
 const INDENT = "  ";
 const LABEL = 14;
 const STALLS_SHOWN = 3;
+const CANDIDATES_SHOWN = 8;
 
 export const LANE_WORDS: Readonly<Record<LaneName, string>> = {
   disk: "disk reads",
@@ -54,6 +56,7 @@ export function renderSummary(plan: AnyPlan, options: SummaryOptions): string {
     [`Traffic per ${step}`, traffic(plan)],
     [`Time per ${step}`, time(plan)],
     ["Decisions", decisions(plan, options)],
+    ["Shapes weighed (first the chosen one, which of the fastest moves least)", candidates(plan)],
     ["Plan", identity(plan)],
   ];
   return sections
@@ -168,17 +171,26 @@ function stalls(plan: AnyPlan, lane: LaneName): string[] {
 
 function decisions(plan: AnyPlan, { paint, placeOf }: SummaryOptions): string[] {
   const pad = " ".repeat(INDENT.length + LABEL);
-  return plan.decisions.flatMap(({ name, chosen, reason, recipe_path, alternatives }) => {
+  return plan.decisions.flatMap(({ name, chosen, reason, recipe_path }) => {
     const place = recipe_path === null ? undefined : (placeOf?.(recipe_path) ?? recipe_path);
     const because = place === undefined ? reason : `${reason} (${place})`;
     return [
       `${INDENT}${name.padEnd(LABEL)}${chosen}`,
       ...wrap(because, WIDTH - pad.length).map((line) => pad + paint.dim(line)),
-      ...alternatives.flatMap(({ value, rejected }) =>
-        wrap(`not ${value}: ${rejected}`, WIDTH - pad.length).map((line) => pad + paint.dim(line)),
-      ),
     ];
   });
+}
+
+/** The chosen shape beside the best of those that lost. */
+function candidates(plan: AnyPlan): string[] {
+  const { columns, rows } = candidateTable(plan);
+  if (rows.length < 2) return [];
+  const shown = rows.slice(0, CANDIDATES_SHOWN);
+  const left = rows.length - shown.length;
+  return [
+    ...formatTable([columns, ...shown], `${"l".repeat(columns.length - 3)}r`, INDENT),
+    ...(left > 0 ? [`${INDENT}and ${left} more: lema show --html`] : []),
+  ];
 }
 
 function identity(plan: AnyPlan): string[] {

@@ -85,8 +85,10 @@ function generation(plan: GenerationPlan): string[] {
 }
 
 function modelText(name: string, plan: AnyPlan): string {
-  const blocks = plan.units.filter(({ kind }) => kind === "block").length;
-  return `${name}: ${blocks} blocks, ${inMillions(weightsOf(plan))} parameters`;
+  const blocks = plan.units.filter(({ kind }) => kind === "block");
+  // Stages of a block are named after it: `L07.mlp`.
+  const layers = new Set(blocks.map(({ id }) => id.split(".")[0])).size;
+  return `${name}: ${count(layers, "layer")}, ${inMillions(weightsOf(plan))} parameters`;
 }
 
 function weightsOf({ tensors }: AnyPlan): number {

@@ -5,6 +5,7 @@ import { estimateId, planId } from "../../schemas/plan-id.ts";
 import type { LaidOut, Programs } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { at, computeArena } from "../ir/values.ts";
+import type { Choice } from "../shape/choice.ts";
 import { arenaBudget } from "./feasible.ts";
 
 export interface Sealable<Given extends CommonInputs = CommonInputs> {
@@ -14,7 +15,7 @@ export interface Sealable<Given extends CommonInputs = CommonInputs> {
   readonly programs: Programs<PlanProgram>;
   readonly predictions: Plan["predictions"];
   readonly bounds: Plan["bounds"];
-  readonly decisions: Plan["decisions"];
+  readonly choice: Choice;
 }
 
 /** Which lema made the plan; the ids are put in by `named`. */
@@ -70,8 +71,8 @@ export function scheduleOf({ laidOut, programs }: Sealable): Pick<Plan, "procedu
   return { procedures: usedProcedures(laidOut, programs), residency: [...laidOut.residency] };
 }
 
-export function resultsOf({ inputs, predictions, bounds, decisions }: Sealable) {
-  return { predictions, bounds, decisions, numerics: { ...inputs.numerics } };
+export function resultsOf({ inputs, predictions, bounds, choice }: Sealable) {
+  return { predictions, bounds, ...choice, numerics: { ...inputs.numerics } };
 }
 
 export function metaOf({ inputs: { hardware, model } }: Sealable, output: string | null): Plan["meta"] {

@@ -29,9 +29,9 @@ export class GenerationVariant extends Variant {
     return {
       name: "prefill",
       recipePath: "memory",
-      value: ({ chunk }) => `${chunk} positions a step`,
+      value: ({ chunk }) => String(chunk),
       reason:
-        "a longer step reads the weights less often, computes more than a short prompt has, and takes memory",
+        "positions a step: a longer one reads the weights less often, computes more than a short prompt has, and takes memory",
     };
   }
 

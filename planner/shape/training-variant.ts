@@ -38,7 +38,9 @@ export class TrainingVariant extends Variant {
       recipePath: "training.micro_batch",
       value: ({ microBatch }) => String(microBatch),
       reason:
-        auto && this.portions.length > 1 ? "weight traffic does not depend on it" : "the recipe says so",
+        auto && this.portions.length > 1
+          ? "sequences at a time; the traffic of weights does not depend on it"
+          : "sequences at a time; the recipe says so",
     };
   }
 

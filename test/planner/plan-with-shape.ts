@@ -17,8 +17,16 @@ export function planWithShape(variant: TrainingVariant, shape: Shape): Plan {
   const programs = emit(inputs, sync(laidOut, context), context);
   const bounds = boundTraffic(laidOut, units, programs);
   const predictions = simulate(programs, laidOut.procedures, inputs.hardware);
-  const given = { name: "shape", chosen: "as given", reason: "", recipe_path: null, alternatives: [] };
-  return seal({ inputs, units, laidOut, programs, predictions, bounds, decisions: [given] });
+  const given = { name: "shape", chosen: "as given", reason: "", recipe_path: null };
+  return seal({
+    inputs,
+    units,
+    laidOut,
+    programs,
+    predictions,
+    bounds,
+    choice: { decisions: [given], candidates: [] },
+  });
 }
 
 /** A shape that differs from the widest floor in the given ways. */

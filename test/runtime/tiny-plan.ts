@@ -265,6 +265,7 @@ function tinyPlan({ elements, tiers, turns }: TinyOptions, weightBytes: number, 
     predictions: [],
     bounds: [],
     decisions: [],
+    candidates: [],
     numerics: { precision: "f32", activation: "f32", row_tile: 1, column_tile: 1, vocabulary_tile: 1 },
     training: {
       steps: 1,

@@ -6,6 +6,7 @@
  */
 import type { AnyPlan, LaneName } from "../../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../../schemas/units.ts";
+import { candidateTable } from "../candidate-table.ts";
 import { stepPrediction } from "../plan-facts.ts";
 import { layersOf } from "../plan-layers.ts";
 import { machineName, modelName, workLine } from "../plan-work.ts";
@@ -190,14 +191,21 @@ function layers(plan: AnyPlan): string {
 }
 
 function decisions(plan: AnyPlan): string {
-  const items = plan.decisions.map(({ name, chosen, reason, recipe_path, alternatives }) => {
+  const items = plan.decisions.map(({ name, chosen, reason, recipe_path }) => {
     const because = recipe_path === null ? reason : `${reason} (${recipe_path})`;
-    const others = alternatives.map(
-      ({ value, rejected }) => `<p class="note">not ${escaped(value)}: ${escaped(rejected)}</p>`,
-    );
-    return `<dt>${escaped(name)}: ${escaped(chosen)}</dt><dd>${escaped(because)}${others.join("")}</dd>`;
+    return `<dt>${escaped(name)}: ${escaped(chosen)}</dt><dd>${escaped(because)}</dd>`;
   });
-  return `<section class="card"><div class="toolbar"><h2>Decisions</h2></div><dl class="decisions">${items.join("")}</dl></section>`;
+  return `<section class="card"><div class="toolbar"><h2>Decisions</h2></div><dl class="decisions">${items.join("")}</dl>${candidates(plan)}</section>`;
+}
+
+function candidates(plan: AnyPlan): string {
+  const { columns, rows } = candidateTable(plan);
+  if (rows.length < 2) return "";
+  const cells = (tag: string, row: readonly string[]) =>
+    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
+  const body = rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("");
+  return `<h4>Shapes weighed, the chosen one first</h4><div class="scroll tall" tabindex="0" role="region" aria-label="Shapes weighed"><table class="plain">
+<thead><tr>${cells("th", columns)}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
 function swatch(color: string): string {
