@@ -65,3 +65,12 @@ export function unknownShape(id: string): Diagnostic {
         : `did you mean ${close}?`,
   });
 }
+
+/** For work that needs weights, of a model whose shape alone is known. */
+export function onlyShape(id: string): Diagnostic {
+  return diagnostic("model.not-found", {
+    summary: `${id} is not a directory here, and only its shape is known`,
+    where: { file: "recipe", path: "model" },
+    hint: `\`lema pull ${id}\` fetches it, to be named by its directory; with --dry-run its shape is enough`,
+  });
+}

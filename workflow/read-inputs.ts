@@ -12,7 +12,7 @@ import { openCheckpoint } from "../models/checkpoint.ts";
 import { type DescribeOptions, describeLlama } from "../models/describe-llama.ts";
 import { digestCheckpoint } from "../models/digest.ts";
 import type { JsonObject } from "../models/field-reader.ts";
-import { knownShape, unknownShape } from "../models/known-shapes.ts";
+import { knownShape, onlyShape, unknownShape } from "../models/known-shapes.ts";
 import {
   checkLlamaTensors,
   checkSequenceLength,
@@ -106,6 +106,7 @@ async function readModel({ recipe, cwd, dryRun, cacheDirectory, onProgress }: Re
   const isDirectory = (await stat(directory).catch(() => null))?.isDirectory() ?? false;
   if (!isDirectory) {
     const shape = knownShape(recipe.model);
+    if (!dryRun && shape) throw new DiagnosticError(onlyShape(recipe.model));
     if (!dryRun) await openCheckpoint(directory);
     if (!shape) throw new DiagnosticError(unknownShape(recipe.model));
     const files: InputFile[] = [{ ...shape.file, path: shape.file.id, digest: null }];

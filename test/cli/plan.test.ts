@@ -42,6 +42,15 @@ describe("where the plan goes", () => {
     expect(JSON.parse(readFileSync(join(away, "p.json"), "utf8")).executable).toBe(false);
   });
 
+  it("is nowhere without weights, and how to get them is said", async () => {
+    const away = directoryWith({ "recipe.yaml": readFileSync("recipes/llama2-p100.yaml", "utf8") });
+    const { exit, stderr } = await lema(["plan", "recipe.yaml"], { cwd: away });
+    expect(exit).toBe(1);
+    expect(stderr).toContain("[model.not-found]");
+    expect(stderr).toContain("`lema pull NousResearch/Llama-2-7b-hf` fetches it");
+    expect(stderr).toContain("with --dry-run its shape is enough");
+  });
+
   it("is never a directory that holds another plan's run", async () => {
     const busy = await makeSmallTraining();
     mkdirSync(join(busy, "runs/small"), { recursive: true });
