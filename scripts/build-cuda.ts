@@ -1,15 +1,18 @@
 /**
- * `npm run build:cuda [-- all|native|80;90]`: builds lema_cuda.so and the op suite for devices under build/cuda, and
- * prints registers, spills and shared memory of every kernel. No device is needed. The object is then put beside the
+ * `npm run build:cuda [-- all|native|80;90] [--toolkit 12|13]`: builds lema_cuda.so and the op suite for devices under
+ * build/cuda, and prints registers and spills of every kernel. No device is needed. The object is then put beside the
  * native module, where `lema exec --backend cuda` looks for it.
+ *
+ * The compiler is the `nvcc` at hand; with --toolkit, or where there is none, the one that scripts/cuda-toolkit.sh gets.
+ * A toolkit that was named builds in build/cuda-12 or build/cuda-13, and its object stays there.
  */
-import { spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { formatTable } from "../cli/render/table.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDER = "build/cuda";
 const JOBS = "2";
 
 /** What ptxas says of one kernel for one architecture. */
@@ -68,33 +71,54 @@ async function demangled(kernels: readonly KernelResources[]): Promise<KernelRes
   return kernels.map((one, index) => ({ ...one, kernel: short(names[index]!) }));
 }
 
-/** Objects that did not change are not compiled again, and say nothing: what they said before still holds. */
-function merge(before: readonly KernelResources[], now: readonly KernelResources[]): KernelResources[] {
-  const all = new Map([...before, ...now].map((one) => [`${one.kernel} ${one.architecture}`, one]));
-  return [...all.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+/** One line a kernel, one column an architecture: registers, and `+` the bytes spilled where there are any. */
+export function resourceTable(resources: readonly KernelResources[]): string[] {
+  const numberOf = (architecture: string): number => Number(/\d+/.exec(architecture)?.[0]);
+  const architectures = [...new Set(resources.map(({ architecture }) => architecture))].sort(
+    (a, b) => numberOf(a) - numberOf(b),
+  );
+  const kernels = [...new Set(resources.map(({ kernel }) => kernel))].sort();
+  const cell = (kernel: string, architecture: string): string => {
+    const found = resources.find((one) => one.kernel === kernel && one.architecture === architecture);
+    if (found === undefined) return "";
+    return found.spilledBytes > 0 ? `${found.registers} +${found.spilledBytes} B` : `${found.registers}`;
+  };
+  const rows = kernels.map((kernel) => [kernel, ...architectures.map((one) => cell(kernel, one))]);
+  return formatTable([["registers +spilled", ...architectures], ...rows], "lr");
 }
 
-async function main([architectures = "all"]: readonly string[]): Promise<void> {
-  const configure = ["-S", "native/cuda/device", "-B", FOLDER, `-DLEMA_CUDA_ARCHITECTURES=${architectures}`];
-  await run("cmake", configure);
-  const log = await run("cmake", ["--build", FOLDER, "--parallel", JOBS]);
-  const file = `${ROOT}/${FOLDER}/resources.json`;
-  const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as KernelResources[]) : [];
-  const resources = merge(before, await demangled(resourcesOf(log)));
-  writeFileSync(file, `${JSON.stringify(resources, null, 1)}\n`);
-  const rows = resources.map(({ kernel, architecture, registers, spilledBytes, sharedBytes }) => [
-    kernel,
-    architecture,
-    `${registers}`,
-    `${spilledBytes}`,
-    `${sharedBytes}`,
-  ]);
-  console.log(
-    formatTable([["kernel", "for", "registers", "spilled B", "shared B"], ...rows], "llrrr").join("\n"),
+const hasNvcc = (): boolean =>
+  [`${process.env.CUDA_HOME ?? "/usr/local/cuda"}/bin/nvcc`, "nvcc"].some(
+    (nvcc) => spawnSync(nvcc, ["--version"]).status === 0,
   );
+
+async function main(argv: readonly string[]): Promise<void> {
+  const options = { toolkit: { type: "string" } } as const;
+  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
+  const folder = values.toolkit === undefined ? "build/cuda" : `build/cuda-${values.toolkit}`;
+  const fetched = values.toolkit ?? (hasNvcc() ? null : "13");
+  const nvcc =
+    fetched === null
+      ? null
+      : (await run("bash", ["scripts/cuda-toolkit.sh", fetched])).trim().split("\n").at(-1);
+  const configure = ["-S", "native/cuda/device", "-B", folder];
+  await run("cmake", [
+    ...configure,
+    `-DLEMA_CUDA_ARCHITECTURES=${positionals[0] ?? "all"}`,
+    ...(nvcc === null ? [] : [`-DLEMA_NVCC=${nvcc}`]),
+  ]);
+  const log = await run("cmake", ["--build", folder, "--parallel", JOBS]);
+  const file = `${ROOT}/${folder}/resources.json`;
+  // All kernels are one object; where it was not compiled again, what it said before still holds.
+  const compiled = await demangled(resourcesOf(log));
+  const resources =
+    compiled.length > 0 ? compiled : (JSON.parse(readFileSync(file, "utf8")) as KernelResources[]);
+  writeFileSync(file, `${JSON.stringify(resources, null, 1)}\n`);
+  console.log(resourceTable(resources).join("\n"));
+  if (values.toolkit !== undefined) return;
   const beside = `${ROOT}/build/native/Release`;
   mkdirSync(beside, { recursive: true });
-  copyFileSync(`${ROOT}/${FOLDER}/Release/lema_cuda.so`, `${beside}/lema_cuda.so`);
+  copyFileSync(`${ROOT}/${folder}/Release/lema_cuda.so`, `${beside}/lema_cuda.so`);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 /** What `npm run build:cuda` reads from the compiler. */
 import { expect, it } from "vitest";
-import { resourcesOf } from "../../scripts/build-cuda.ts";
+import { resourcesOf, resourceTable } from "../../scripts/build-cuda.ts";
 
 it("reads registers, spills and shared memory of each kernel for each architecture", () => {
   const log = [
@@ -19,5 +19,21 @@ it("reads registers, spills and shared memory of each kernel for each architectu
   expect(resourcesOf(log)).toEqual([
     { kernel: "_Z3Addv", architecture: "sm_80", registers: 25, spilledBytes: 0, sharedBytes: 0 },
     { kernel: "_Z7Productv", architecture: "sm_90", registers: 255, spilledBytes: 64, sharedBytes: 16896 },
+  ]);
+});
+
+it("prints a line a kernel and a column an architecture, oldest first", () => {
+  const of = (kernel: string, architecture: string, registers: number, spilledBytes: number) => ({
+    kernel,
+    architecture,
+    registers,
+    spilledBytes,
+    sharedBytes: 0,
+  });
+  const resources = [of("Product", "sm_100", 255, 64), of("Add", "sm_90", 25, 0), of("Add", "sm_100", 24, 0)];
+  expect(resourceTable(resources)).toEqual([
+    "registers +spilled  sm_90     sm_100",
+    "Add                    25         24",
+    "Product                    255 +64 B",
   ]);
 });
