@@ -20,10 +20,15 @@ export function loadHardware(name: string): HardwareProfile {
   return profile;
 }
 
-export async function readInputs(recipe: Recipe, hardware: HardwareProfile): Promise<Inputs> {
+/** `digestsIn`: a folder that keeps them for the next call; null: they are computed again. */
+export async function readInputs(
+  recipe: Recipe,
+  hardware: HardwareProfile,
+  digestsIn: string | null = null,
+): Promise<Inputs> {
   if (recipe.adapter.from !== null) throw new Error("a benchmark starts a new adapter");
   const checkpoint = await openCheckpoint(recipe.model);
-  const digests = await digestCheckpoint(checkpoint, { cacheDir: null });
+  const digests = await digestCheckpoint(checkpoint, { cacheDir: digestsIn });
   const { config, diagnostics } = readLlamaConfig(checkpoint.config);
   if (!config) throw new Error(JSON.stringify(diagnostics));
   const { rank, alpha, rslora } = recipe.adapter;

@@ -1,7 +1,7 @@
 /**
  * Times optimizer steps of a plan in a process of its own and prints one JSON object, the counterpart of
  * `peft_baseline.py`: `tsx bench/lema-steps.ts --model DIR --arena BYTES --precision bf16 [--threads 2] [--steps 5]`;
- * with `--vram BYTES --hardware h200 --backend cuda` on a device.
+ * with `--vram BYTES --hardware h200 --backend cuda` on a device. `--digests DIR` keeps the files' digests there.
  *
  * Rows are random tokens, all supervised. `arena` is the ram arena's limit: nothing is reserved in the plan, and what
  * the process takes beside it is measured.
@@ -32,6 +32,7 @@ const { values } = parseArgs({
     rank: { type: "string", default: "16" },
     warmup: { type: "string", default: "1" },
     steps: { type: "string", default: "5" },
+    digests: { type: "string" },
     trace: { type: "boolean", default: false },
   },
 });
@@ -50,7 +51,7 @@ output: runs/bench
 `;
 const { recipe, diagnostics } = parseRecipe(text, { file: "bench" });
 if (!recipe) throw new Error(JSON.stringify(diagnostics, null, 2));
-const inputs = await readInputs(recipe, loadHardware(values.hardware));
+const inputs = await readInputs(recipe, loadHardware(values.hardware), values.digests ?? null);
 const compiled = compile(inputs);
 const { plan } = compiled;
 if (!plan)
@@ -85,6 +86,7 @@ for (let step = 0; step < Number(values.warmup) + Number(values.steps); step++) 
   bytesRead = result.stats.bytesRead;
 }
 const peak = memory.stop();
+const device = session.deviceMemory;
 const trace = values.trace ? session.trace() : [];
 session.close();
 
@@ -100,6 +102,7 @@ console.log(
     losses,
     arena_bytes: plan.budgets.ram.arena,
     vram_arena_bytes: plan.budgets.vram?.arena ?? null,
+    device,
     peak_bytes: peak,
     process_before_bytes: before,
     bytes_read_per_step: bytesRead,

@@ -1,7 +1,10 @@
-"""What lema is measured against: one LoRA fine-tune with Transformers + PEFT on the CPU, set up as its users would.
+"""What lema is measured against: one LoRA fine-tune with Transformers + PEFT, set up as its users would.
 
     .venv/bin/python bench/peft_baseline.py --model DIR [--gradient-checkpointing] [--weights float32]
     .venv/bin/python bench/peft_baseline.py --make-model DIR     writes the bench model, random, in bfloat16
+
+On a GPU with `--device cuda`: resident, or with `--offload BYTES` as accelerate keeps a model in the host's memory that
+the device has no room for. `--make-model DIR --shape llama2-7b` draws a model of that size there.
 
 Fair to PEFT: SDPA attention, whole rows without a padding mask, torch's AdamW, warm-up steps that are not counted, nothing
 else in the process. Weights are bfloat16; on a CPU without AMX float32 can be the faster choice, so measure that too
@@ -59,25 +62,40 @@ def peak_rss(interval: float = 0.005):
         sampler.join()
 
 
-def make_model(directory: Path) -> None:
-    """The bench model: 12 layers, hidden 1024, intermediate 2816, vocabulary 32000; 223 M random parameters."""
+SHAPES = {
+    # 223 M parameters.
+    "bench": {"num_hidden_layers": 12, "hidden_size": 1024, "intermediate_size": 2816, "num_attention_heads": 16},
+    "llama2-7b": {"num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32},
+}
+
+
+def make_model(directory: Path, shape: str, device: str) -> None:
+    """Random weights in bfloat16, drawn on the device; a vocabulary of 32000."""
     torch.manual_seed(0)
+    heads = SHAPES[shape]["num_attention_heads"]
     config = transformers.LlamaConfig(
-        num_hidden_layers=12,
-        hidden_size=1024,
-        intermediate_size=2816,
+        **SHAPES[shape],
         vocab_size=32000,
-        num_attention_heads=16,
-        num_key_value_heads=16,
+        num_key_value_heads=heads,
         max_position_embeddings=2048,
         tie_word_embeddings=False,
+        dtype=torch.bfloat16,
     )
-    transformers.LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
+    with torch.device(device):
+        model = transformers.LlamaForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(directory)
 
 
 def load(arguments: argparse.Namespace) -> peft.PeftModel:
+    placement = {}
+    if arguments.offload is not None:
+        # Activations are taken from the same memory, so that half of it is for weights.
+        limits = {0: arguments.offload // 2, "cpu": 2**40}
+        placement = {"device_map": "auto", "max_memory": limits}
+    elif arguments.device != "cpu":
+        placement = {"device_map": arguments.device}
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        arguments.model, dtype=getattr(torch, arguments.weights), attn_implementation="sdpa"
+        arguments.model, dtype=getattr(torch, arguments.weights), attn_implementation="sdpa", **placement
     )
     model.config.use_cache = False
     if arguments.gradient_checkpointing:
@@ -94,16 +112,23 @@ def measure(arguments: argparse.Namespace, peak: list[int]) -> dict:
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.0)
     tokens = arguments.batch * arguments.length
+    gpu = arguments.device != "cpu"
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
     rng = torch.Generator().manual_seed(arguments.seed)
     seconds, cpu_seconds, losses = [], [], []
     for _ in range(arguments.warmup + arguments.steps):
-        ids = torch.randint(model.config.vocab_size, (arguments.batch, arguments.length), generator=rng)
+        ids = torch.randint(model.config.vocab_size, (arguments.batch, arguments.length), generator=rng).to(arguments.device)
+        if gpu:
+            torch.cuda.synchronize()
         start, cpu_start = time.perf_counter(), time.process_time()
         loss = model(input_ids=ids, labels=ids).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
+        if gpu:
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
         cpu_seconds.append(time.process_time() - cpu_start)
         losses.append(loss.item())
@@ -116,6 +141,7 @@ def measure(arguments: argparse.Namespace, peak: list[int]) -> dict:
         "losses": losses,
         "peak_rss_bytes": peak[0],
         "rss_file_bytes": resident("RssFile"),
+        "device_peak_bytes": torch.cuda.max_memory_reserved() if gpu else None,
         "parameters": {"all": model.num_parameters(), "trained": sum(p.numel() for p in trained)},
     }
 
@@ -132,6 +158,8 @@ def settings(arguments: argparse.Namespace) -> dict:
             "adapter": "float32",
             "attention": "sdpa",
             "gradient_checkpointing": arguments.gradient_checkpointing,
+            "device": torch.cuda.get_device_name() if arguments.device != "cpu" else "cpu",
+            "offload": arguments.offload,
             "threads": torch.get_num_threads(),
             "warmup": arguments.warmup,
             "steps": arguments.steps,
@@ -154,6 +182,9 @@ def main() -> int:
     what.add_argument("--make-model", type=Path, metavar="DIR", help="write the bench model there and stop")
     parser.add_argument("--gradient-checkpointing", action="store_true", help="recompute each block in the backward")
     parser.add_argument("--weights", choices=["bfloat16", "float32"], default="bfloat16")
+    parser.add_argument("--shape", choices=SHAPES, default="bench", help="of the model that is written")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--offload", type=int, metavar="BYTES", help="device memory for the model; the rest in host memory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=4, help="rows a step")
     parser.add_argument("--length", type=int, default=512, help="tokens a row")
@@ -164,7 +195,7 @@ def main() -> int:
     arguments = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     if arguments.make_model:
-        make_model(arguments.make_model)
+        make_model(arguments.make_model, arguments.shape, arguments.device)
         return 0
     if not (arguments.model / "config.json").exists():
         parser.error(f"{arguments.model} is not a model folder: it has no config.json")

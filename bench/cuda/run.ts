@@ -1,144 +1,179 @@
 /**
  * Everything that a GPU is needed for, step by step into one JSON file: the machine, the build, the kernels against the
- * reference, whole steps bit for bit, compute-sanitizer, times of kernels and of training steps. Called by run.sh.
+ * reference, whole steps bit for bit, times beside PyTorch's, compute-sanitizer. Called by run.sh:
  *
- * A step that fails does not stop those that do not need it; the exit code is 1 when one failed.
+ *   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,p100,sanitize]
+ *
+ * What matters most comes first, and every result is in the file as soon as it is there; when the time is over, what is
+ * left is marked `late`. A step that fails does not stop those that do not need it; the exit code is 1 when one failed.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { dirname } from "node:path";
+import { parseArgs } from "node:util";
+import { type Program, type Step, Steps } from "./steps.ts";
 
-const out = process.argv[2] ?? "bench/results/cuda.json";
+const { values: options, positionals } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "9" },
+    parts: { type: "string", default: "check,time,p100,sanitize" },
+  },
+  allowPositionals: true,
+});
+const wanted = new Set(options.parts.split(","));
+const steps = new Steps(positionals[0] ?? "bench/results/cuda.json", 60 * Number(options.minutes));
+
 const GIB = 2 ** 30;
 const JOBS = String(Math.max(1, cpus().length));
 const TSX = ["--import", "tsx"];
+const PYTHON = "python3";
+const OBJECT = "build/native/Release/lema_cuda.so";
+/** Built by `npm run pack:gpu`, where a compiler that knows the P100 can be had. */
+const P100 = "build/cuda-12";
 /** Llama-2 7B, random. */
 const MODEL = "scratch/cuda/llama-7b";
-const SHAPE =
-  "--hidden 4096 --layers 32 --heads 32 --kv-heads 32 --intermediate 11008 --vocab 32000 --dtype bf16 --seed 1";
+const BATCHES = [8, 32];
+const HARDWARE = "h200";
 
-interface Step {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly seconds: number;
-  /** The last lines of what it printed. */
-  readonly output: string;
+const node = (name: string, ...argv: string[]): Program => ({ name, command: ["node", ...argv] });
+const python = (name: string, ...argv: string[]): Program => ({ name, command: [PYTHON, ...argv] });
+
+async function machine(): Promise<void> {
+  const query =
+    "name,compute_cap,memory.total,driver_version,clocks.max.sm,pcie.link.gen.max,pcie.link.width.max";
+  await steps.run({ name: "device", command: ["nvidia-smi", `--query-gpu=${query}`, "--format=csv"] });
+  const nvcc = "/usr/local/cuda/bin/nvcc";
+  await steps.run({ name: "toolkit", command: [existsSync(nvcc) ? nvcc : "nvcc", "--version"] });
 }
 
-const steps: Step[] = [];
-
-function save(): void {
-  mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(out, `${JSON.stringify({ ok: steps.every(({ ok }) => ok), steps }, null, 2)}\n`);
-}
-
-const KEPT_LINES = 60;
-
-/** Runs a program; its output goes to the results, and a line to the terminal. */
-function step(name: string, program: string, argv: readonly string[]): boolean {
-  process.stderr.write(`${name} … `);
-  const began = performance.now();
-  const { status, stdout, stderr, error } = spawnSync(program, argv, {
-    encoding: "utf8",
-    maxBuffer: 2 ** 28,
-  });
-  const lines = `${stdout ?? ""}${stderr ?? ""}${error?.message ?? ""}`.trimEnd().split("\n");
-  const seconds = Math.round((performance.now() - began) / 100) / 10;
-  steps.push({ name, ok: status === 0, seconds, output: lines.slice(-KEPT_LINES).join("\n") });
-  save();
-  process.stderr.write(`${status === 0 ? "ok" : "FAILED"}, ${seconds} s\n`);
-  if (status !== 0) process.stderr.write(`${lines.slice(-10).join("\n")}\n`);
-  return status === 0;
-}
-
-const has = (program: string): boolean => spawnSync(program, ["--version"]).status === 0;
-
-function machine(): void {
-  step("device", "nvidia-smi", [
-    "--query-gpu=name,compute_cap,memory.total,driver_version,clocks.max.sm,pcie.link.gen.max,pcie.link.width.max",
-    "--format=csv",
-  ]);
-  step("toolkit", existsSync("/usr/local/cuda/bin/nvcc") ? "/usr/local/cuda/bin/nvcc" : "nvcc", [
-    "--version",
-  ]);
-}
-
-function build(): boolean {
+/** The host's part and the device's at once, and the model meanwhile. */
+async function build(): Promise<boolean> {
   const addon = ["node_modules/cmake-js/bin/cmake-js", "build", "--out", "build/native", "--parallel", JOBS];
-  return (
-    step("build: native module", "node", addon) &&
-    step("build: CUDA object", "node", [...TSX, "scripts/build-cuda.ts", "native"])
+  const results = await Promise.all([
+    steps.run(node("build: native module", ...addon, "--CDLEMA_CUDA=OFF")),
+    steps.run(node("build: CUDA object", ...TSX, "scripts/build-cuda.ts", "native")),
+    ...(wanted.has("time") ? [makeModel()] : []),
+  ]);
+  return results.slice(0, 2).every(({ status }) => status === "ok");
+}
+
+function makeModel(): Promise<Step> {
+  const how = ["--make-model", MODEL, "--shape", "llama2-7b", "--device", "cuda"];
+  return steps.run(python("a random Llama-2 7B", "bench/peft_baseline.py", ...how));
+}
+
+const stepTest = (name: string): Program =>
+  node(name, "node_modules/vitest/vitest.mjs", "run", "test/end-to-end/cuda.test.ts", "-t", "on cuda ");
+
+async function check(): Promise<void> {
+  await steps.run(node("doctor", ...TSX, "cli/main.ts", "doctor", "--json"));
+  await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
+  await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
+  await steps.run(stepTest("steps: streamed as resident, cpu's numbers"));
+}
+
+interface Timed {
+  readonly tokens_per_second?: number;
+  readonly predicted_seconds?: number;
+  readonly seconds?: readonly number[];
+  readonly device?: { readonly before: number; readonly loaded: number; readonly peak: number } | null;
+  readonly device_peak_bytes?: number | null;
+  readonly vram_arena_bytes?: number | null;
+}
+
+const timed = new Map<string, Timed>();
+
+async function timeStep(name: string, program: Program): Promise<void> {
+  const { facts, status } = await steps.run(program);
+  if (status !== "ok") return;
+  timed.set(name, (facts.at(-1) ?? {}) as Timed);
+  steps.summarize(summary());
+}
+
+async function peft(name: string, batch: number, ...how: string[]): Promise<void> {
+  const sizes = ["--batch", String(batch), "--length", "512", "--warmup", "1", "--steps", "3"];
+  const device = ["--device", "cuda", "--gradient-checkpointing", "--threads", JOBS];
+  const argv = ["bench/peft_baseline.py", "--model", MODEL, ...sizes, ...device, ...how];
+  await timeStep(name, python(`times of steps: ${name}`, ...argv));
+}
+
+async function lema(name: string, batch: number, vram: number): Promise<void> {
+  const ram = String(Math.floor(Math.min(totalmem() * 0.6, 40 * GIB)));
+  const sizes = ["--model", MODEL, "--arena", ram, "--vram", String(vram), "--batch", String(batch)];
+  const how = ["--hardware", HARDWARE, "--backend", "cuda", "--precision", "bf16", "--threads", JOBS];
+  const count = ["--warmup", "1", "--steps", "3", "--digests", "scratch/cuda/digests"];
+  await timeStep(
+    name,
+    node(`times of steps: ${name}`, ...TSX, "bench/lema-steps.ts", ...sizes, ...how, ...count),
   );
 }
 
-function check(): void {
-  step("doctor", "node", [...TSX, "cli/main.ts", "doctor", "--json"]);
-  step("conformance", "build/native/bin/lema_native_tests", []);
-  step("op suite on the device", "build/cuda/bin/lema_op_suite_cuda", []);
-  step("steps: streamed as resident, cpu's numbers", "node", [
-    "node_modules/vitest/vitest.mjs",
-    "run",
-    "test/end-to-end/cuda.test.ts",
-  ]);
-  if (!has("compute-sanitizer")) return;
+async function time(): Promise<void> {
+  await steps.run({ name: "times of kernels", command: ["build/cuda/bin/lema_op_bench_cuda"] });
+  await steps.run(python("times of PyTorch's kernels and of copies", "bench/cuda/yardsticks.py"));
+  if (!existsSync(`${MODEL}/config.json`)) return;
+  for (const batch of BATCHES.toReversed()) {
+    await peft(`PEFT resident, ${batch} × 512`, batch);
+    await lema(`lema 3 GiB, ${batch} × 512`, batch, 3 * GIB);
+    await lema(`lema resident, ${batch} × 512`, batch, 60 * GIB);
+  }
+  for (const batch of BATCHES)
+    await peft(`PEFT with accelerate's offload, ${batch} × 512`, batch, "--offload", String(3 * GIB));
+}
+
+/** Tokens a second and shares of PEFT resident, of what was timed in this run. */
+function summary(): unknown {
+  return Object.fromEntries(
+    [...timed].map(([name, facts]) => {
+      const resident = timed.get(`PEFT resident, ${name.split(", ").at(-1)}`);
+      const speed = facts.tokens_per_second ?? null;
+      const measured = facts.seconds?.toSorted((a, b) => a - b)[facts.seconds.length >> 1];
+      return [
+        name,
+        {
+          tokens_per_second: speed,
+          of_peft_resident: speed && resident?.tokens_per_second ? speed / resident.tokens_per_second : null,
+          predicted_of_measured:
+            measured && facts.predicted_seconds ? facts.predicted_seconds / measured : null,
+          device_bytes: facts.device ? facts.device.peak : (facts.device_peak_bytes ?? null),
+          planned_device_bytes: facts.vram_arena_bytes ?? null,
+        },
+      ];
+    }),
+  );
+}
+
+/** The P100's PTX, compiled by the driver for this device: kernels and whole steps. */
+async function p100(): Promise<void> {
+  const env = { CUDA_FORCE_PTX_JIT: "1" };
+  const suite = `${P100}/bin/lema_op_suite_cuda`;
+  if (!existsSync(suite)) return;
+  await steps.run({ name: "compute_60: op suite", command: [suite], env });
+  const own = `${OBJECT}.own`;
+  copyFileSync(OBJECT, own);
+  copyFileSync(`${P100}/Release/lema_cuda.so`, OBJECT);
+  await steps.run({ ...stepTest("compute_60: steps, streamed as resident"), env });
+  copyFileSync(own, OBJECT);
+}
+
+async function sanitize(): Promise<void> {
+  if (spawnSync("compute-sanitizer", ["--version"]).status !== 0) return;
+  const ops = ["attention", "linear", "cross_entropy_tile", "rms_norm", "square_sum"];
   for (const tool of ["memcheck", "racecheck"]) {
-    for (const op of [
-      "rms_norm",
-      "linear",
-      "attention",
-      "attention_backward",
-      "cross_entropy_tile",
-      "square_sum",
-    ]) {
-      const argv = ["--tool", tool, "--error-exitcode", "1", "build/cuda/bin/lema_op_suite_cuda", op];
-      step(`${tool}: ${op}`, "compute-sanitizer", argv);
+    for (const op of ops) {
+      const suite = ["build/cuda/bin/lema_op_suite_cuda", op];
+      await steps.run({
+        name: `${tool}: ${op}`,
+        command: ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", ...suite],
+      });
     }
   }
 }
 
-function time(): void {
-  step("times of kernels", "build/cuda/bin/lema_op_bench_cuda", []);
-  if (!existsSync(MODEL)) {
-    if (
-      !step("a random Llama-2 7B", "node", [
-        ...TSX,
-        "scripts/make-llama.ts",
-        "--out",
-        MODEL,
-        ...SHAPE.split(" "),
-      ])
-    )
-      return;
-  }
-  const ram = String(Math.floor(Math.min(totalmem() * 0.6, 40 * GIB)));
-  for (const [name, vram, batch] of [
-    ["resident, 8 × 512", 60 * GIB, 8],
-    ["resident, 32 × 512", 60 * GIB, 32],
-    ["3 GiB, 8 × 512", 3 * GIB, 8],
-    ["3 GiB, 32 × 512", 3 * GIB, 32],
-  ] as const) {
-    const sizes = ["--model", MODEL, "--arena", ram, "--vram", String(vram), "--batch", String(batch)];
-    const how = [
-      "--hardware",
-      "h200",
-      "--backend",
-      "cuda",
-      "--precision",
-      "bf16",
-      "--warmup",
-      "2",
-      "--steps",
-      "5",
-    ];
-    step(`times of steps: ${name}`, "node", [...TSX, "bench/lema-steps.ts", ...sizes, ...how]);
+await machine();
+if (await build()) {
+  for (const [name, part] of Object.entries({ check, time, p100, sanitize })) {
+    if (wanted.has(name)) await part();
   }
 }
-
-machine();
-if (build()) {
-  check();
-  time();
-}
-save();
-process.exitCode = steps.every(({ ok }) => ok) ? 0 : 1;
+process.exitCode = steps.failed ? 1 : 0;
