@@ -90,6 +90,8 @@ export interface Engine {
   readTensor(place: Place, bytes: number): Uint8Array;
   writeTensor(place: Place, bytes: Uint8Array): void;
   trace(): readonly InstructionSpan[];
+  /** Bytes in use on the device now, by whomever; 0: no device. */
+  deviceBytes(): number;
   /** Stops the run under way, if there is one: its promise rejects with `run.cancelled`. */
   cancel(): void;
   close(): void;
@@ -154,6 +156,10 @@ class LoadedEngine implements Engine {
       const [start = 0, end = 0, waited = 0] = times.subarray(3 * index, 3 * index + 3);
       return { id, lane, start, end: end === 0 ? null : end, waited };
     });
+  }
+
+  deviceBytes(): number {
+    return this.#tell((native) => native.deviceBytes());
   }
 
   cancel(): void {

@@ -17,7 +17,7 @@ import { restoreTensors } from "./resume.ts";
 import { asUnwritable, claimDirectory } from "./run-directory.ts";
 import { lockRun } from "./run-lock.ts";
 import { RunOutput } from "./run-output.ts";
-import { PlanSession } from "./session.ts";
+import { type DeviceMemory, PlanSession } from "./session.ts";
 import { Training, type TrainingEnd, type TrainingHooks } from "./training.ts";
 import { TrainingState } from "./training-state.ts";
 
@@ -69,9 +69,17 @@ export interface RunResult extends TrainingEnd {
   readonly tokens: number;
   /** Of the first and the last step. */
   readonly loss: RunRecord["loss"];
-  /** Bytes of ram: arenas + reserve, and the peak of the process. */
-  readonly memory: { readonly planned: number; readonly measured: number | null };
+  readonly memory: RunMemory;
   readonly output: string | null;
+}
+
+/** In bytes. */
+export interface RunMemory {
+  /** Of ram: arenas + reserve, and the peak of the process. */
+  readonly planned: number;
+  readonly measured: number | null;
+  /** Null where no device computed; `planned`: its arena + reserve. */
+  readonly device: (DeviceMemory & { readonly planned: number }) | null;
 }
 
 const MEMORY_SAMPLE_MILLISECONDS = 50;
@@ -148,7 +156,8 @@ async function train(
   try {
     const end = await new Training(parts).run();
     const measured = memory.sample();
-    await output?.end(end.status, state, measured);
+    const device = session.deviceMemory;
+    await output?.end(end.status, state, { process: measured, device });
     return {
       ...end,
       steps: state.step,
@@ -156,13 +165,18 @@ async function train(
       totalSteps: plan.training.steps,
       tokens: state.tokens,
       loss: state.losses,
-      memory: { planned: processBytes(plan.budgets, options.engine.backend), measured },
+      memory: {
+        planned: processBytes(plan.budgets, options.engine.backend),
+        measured,
+        device: device && { ...device, planned: plan.budgets.vram?.total ?? 0 },
+      },
       output: options.output,
     };
   } catch (error) {
     const status = isCancelled(error) ? "stopped" : "failed";
     // Where the disk is full this fails as well, and the first error is the one to tell.
-    await output?.end(status, state, memory.sample()).catch(() => undefined);
+    const measured = { process: memory.sample(), device: session.deviceMemory };
+    await output?.end(status, state, measured).catch(() => undefined);
     throw asUnwritable(error, options.output);
   }
 }

@@ -17,6 +17,7 @@ export interface NativeEngine {
   readTensor(buffer: number, offset: number, bytes: number): Uint8Array;
   writeTensor(buffer: number, offset: number, bytes: Uint8Array): void;
   trace(): Float64Array;
+  deviceBytes(): number;
   cancel(): void;
   close(): void;
 }
@@ -50,6 +51,9 @@ export interface LoadedInfo {
   readonly vramBytes: number;
   /** Every weight file is read past the page cache. */
   readonly directIo: boolean;
+  /** In use on the device, by whomever: with the context and its kernels alone, and with all that a run needs; 0: no device. */
+  readonly deviceBytesBefore: number;
+  readonly deviceBytesAfter: number;
 }
 
 /** Counts of one run. */

@@ -16,6 +16,7 @@ import { jsonText, replaceFile } from "./files.ts";
 import { MetricsFile } from "./metrics.ts";
 import { processBytes } from "./preflight.ts";
 import { PLAN_FILE, TRACE_FILE, writeRecord } from "./run-directory.ts";
+import type { DeviceMemory } from "./session.ts";
 import { EventFile } from "./tensorboard.ts";
 import type { TrainingState } from "./training-state.ts";
 
@@ -32,6 +33,13 @@ export interface RunOrigin {
 }
 
 type WriteTensors = (sinks: readonly SinkFile[]) => Promise<void>;
+
+/** Bytes at the peak. */
+export interface MeasuredMemory {
+  /** Null where the system does not tell. */
+  readonly process: number | null;
+  readonly device: DeviceMemory | null;
+}
 
 export class RunOutput {
   readonly #directory: string;
@@ -74,6 +82,7 @@ export class RunOutput {
       memory: {
         ram: { planned: processBytes(plan.budgets, origin.backend), measured: null },
         vram: vram === null ? null : { planned: vram.total, measured: null },
+        device: null,
       },
       adapter: null,
     };
@@ -118,8 +127,8 @@ export class RunOutput {
   }
 
   /** Closes the record. */
-  async end(status: RunRecord["status"], state: TrainingState, peakBytes: number | null): Promise<void> {
-    const { memory } = this.#record;
+  async end(status: RunRecord["status"], state: TrainingState, measured: MeasuredMemory): Promise<void> {
+    const { ram, vram } = this.#record.memory;
     this.#record = {
       ...this.#record,
       status,
@@ -127,7 +136,11 @@ export class RunOutput {
       steps: state.step,
       tokens: state.tokens,
       loss: state.losses,
-      memory: { ...memory, ram: { ...memory.ram, measured: peakBytes } },
+      memory: {
+        ram: { ...ram, measured: measured.process },
+        vram: vram === null ? null : { ...vram, measured: measured.device?.peak ?? null },
+        device: measured.device,
+      },
     };
     await writeRecord(this.#directory, this.#record);
   }

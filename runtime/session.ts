@@ -25,6 +25,16 @@ export interface StepResult {
   readonly stats: RunStats;
 }
 
+/** Bytes in use on the device, by whomever: what lema did not take shows in all three. */
+export interface DeviceMemory {
+  /** Before the arena: the context, the kernels, and other programs. */
+  readonly before: number;
+  /** With the arena, streams and events: all that a run needs. */
+  readonly loaded: number;
+  /** The most after any step. */
+  readonly peak: number;
+}
+
 type RowInput = keyof typeof rowArrays;
 
 /** Step inputs of [batch_size, sequence_length] and the arrays they come from. */
@@ -38,10 +48,12 @@ const rowArrays = {
 export class PlanSession {
   readonly plan: Plan;
   readonly #engine: Engine;
+  #device: DeviceMemory | null;
 
-  private constructor(plan: Plan, engine: Engine) {
+  private constructor(plan: Plan, engine: Engine, device: DeviceMemory | null) {
     this.plan = plan;
     this.#engine = engine;
+    this.#device = device;
   }
 
   /** Loads the plan: arenas are allocated and constants written. `paths`: file id → path. */
@@ -52,8 +64,8 @@ export class PlanSession {
   ): Promise<PlanSession> {
     const engine = openEngine(options);
     try {
-      await engine.load(plan, paths);
-      return new PlanSession(plan, engine);
+      const { deviceBytesBefore: before, deviceBytesAfter: loaded } = await engine.load(plan, paths);
+      return new PlanSession(plan, engine, loaded === 0 ? null : { before, loaded, peak: loaded });
     } catch (error) {
       engine.close();
       throw error;
@@ -76,6 +88,7 @@ export class PlanSession {
       part: "steady",
       inputs: [...rowValues(inputs), ...values],
     });
+    this.#watchDevice();
     return {
       loss: await this.#output("loss"),
       gradNorm: await this.#output("grad_norm"),
@@ -115,6 +128,17 @@ export class PlanSession {
   ): Promise<Float32Array> {
     const bytes = await this.read(parameter[what], 4 * elements(parameter.shape));
     return new Float32Array(new Uint8Array(bytes).buffer);
+  }
+
+  /** Null where the backend computes in host memory. */
+  get deviceMemory(): DeviceMemory | null {
+    return this.#device;
+  }
+
+  #watchDevice(): void {
+    if (this.#device === null) return;
+    const peak = Math.max(this.#device.peak, this.#engine.deviceBytes());
+    this.#device = { ...this.#device, peak };
   }
 
   /** When each instruction of the last run began and ended. */

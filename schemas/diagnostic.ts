@@ -640,7 +640,7 @@ export const diagnosticCodes = declared({
   "run.over-budget": {
     kind: "environment",
     exit: 1,
-    doc: "The process took more memory than the plan's arena and reserve.",
+    doc: "The process took more memory than the plan's arena and reserve, or a device more after the plan was loaded.",
   },
   "run.cancelled": { kind: "user", exit: 1, doc: "The run was stopped before its step ended." },
   "run.engine": {

@@ -26,6 +26,13 @@ const peak = z.strictObject({
   measured: count.nullable().describe("Peak bytes of the process; null until it has run."),
 });
 
+/** Bytes in use on the device, by whatever program: what others use shows in all of them. */
+const device = z.strictObject({
+  before: count.describe("Before the arena: the context, the kernels, and other programs."),
+  loaded: count.describe("With all that a run needs."),
+  peak: count.describe("The most after any step; more than `loaded` was taken since."),
+});
+
 /** run.json: the record that makes a run comparable and replayable. */
 export const runSchema = z
   .strictObject({
@@ -54,7 +61,10 @@ export const runSchema = z
     memory: z
       .strictObject({
         ram: peak.describe("Arena + reserve (and an emulated vram arena), against peak RssAnon + RssShmem."),
-        vram: peak.nullable().describe("Null in a two-tier run."),
+        vram: peak
+          .nullable()
+          .describe("Null in a two-tier run; measured is what the device had in use at its peak."),
+        device: device.nullable().default(null).describe("Null where no device computed."),
       })
       .describe("Peak bytes, planned and measured."),
     adapter: digest

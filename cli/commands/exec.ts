@@ -8,7 +8,7 @@ import { openPlan } from "../../runtime/open-plan.ts";
 import { checkExecutable, processBytes } from "../../runtime/preflight.ts";
 import { checkSameMachine, checkSameTraining } from "../../runtime/resume.ts";
 import { claimDirectory, readRecord, reopenDirectory } from "../../runtime/run-directory.ts";
-import { type Diagnostic, DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
+import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
@@ -17,6 +17,7 @@ import { type CommandContext, positive } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
+import { formatDeviceUse, overBudget } from "../render/run-memory.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
 import { checkRecipe } from "../stale-recipe.ts";
@@ -154,19 +155,6 @@ async function openRun(
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);
 }
 
-/** The arena is exactly what was planned, so that only the reserve can have been too small. */
-function overBudget({ planned, measured }: RunResult["memory"], reserve: number): Diagnostic[] {
-  if (measured === null || measured <= planned) return [];
-  const wanted = Math.ceil((reserve + measured - planned) / 2 ** 20);
-  return [
-    diagnostic("run.over-budget", {
-      severity: "warning",
-      summary: `the process took ${formatBytes(measured)} at its peak, and ${formatBytes(planned)} were planned`,
-      hint: `plan with a larger part for the process: \`memory.reserve.ram: ${wanted} MiB\``,
-    }),
-  ];
-}
-
 function formatResult(result: RunResult, cwd: string): string {
   const { status, steps, totalSteps, skippedSteps, loss, evalLoss, memory, checkpoint } = result;
   const count = status === "finished" ? `${steps} steps` : `${steps} of ${totalSteps} steps`;
@@ -177,6 +165,7 @@ function formatResult(result: RunResult, cwd: string): string {
   const lines = [
     `${status}: ${count}${skipped}${losses}${validation}`,
     `memory: planned ${formatBytes(memory.planned)}, ${measured}`,
+    ...(memory.device === null ? [] : [`device: ${formatDeviceUse(memory.device)}`]),
     ...(checkpoint === null
       ? []
       : [`${status === "finished" ? "adapter" : "checkpoint"}: ${relative(cwd, checkpoint)}`]),

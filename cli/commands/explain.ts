@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
-import { PLAN_FILE, readTrace } from "../../runtime/run-directory.ts";
+import { PLAN_FILE, readRecord, readTrace } from "../../runtime/run-directory.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { type CommandContext, positive } from "../context.ts";
 import { calibrate, opTotals } from "../explain/calibrate.ts";
@@ -38,6 +38,7 @@ async function explain(
   const plan = await openPlan(resolve(directory, PLAN_FILE));
   const explanation = compareTimes(plan, await readTrace(directory), await readMetrics(directory));
   const ops = opTotals(plan, explanation);
+  const memory = (await readRecord(directory))?.memory ?? null;
   if (options.json) {
     const instructions = explanation.instructions.map(({ instruction: { id, lane }, ...times }) => ({
       id,
@@ -45,9 +46,9 @@ async function explain(
       ...times,
     }));
     const worst = worstOf(explanation, options.worst).map(({ instruction }) => instruction.id);
-    io.stdout.write(jsonText({ plan_id: plan.plan_id, ...explanation, instructions, ops, worst }));
+    io.stdout.write(jsonText({ plan_id: plan.plan_id, ...explanation, instructions, ops, worst, memory }));
   } else {
-    io.stdout.write(renderExplanation(explanation, ops, options.worst));
+    io.stdout.write(renderExplanation(explanation, ops, memory, options.worst));
   }
   if (options.profile !== undefined) {
     const file = resolve(io.cwd, options.profile);

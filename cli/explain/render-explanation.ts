@@ -1,10 +1,17 @@
 /** An explanation as tables for people. */
-import { formatNanoseconds } from "../../schemas/units.ts";
+import type { RunRecord } from "../../schemas/run.ts";
+import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import { formatDeviceUse } from "../render/run-memory.ts";
 import { formatTable } from "../render/table.ts";
 import type { OpTotal } from "./calibrate.ts";
 import type { ComparedTime, Explanation } from "./compare-times.ts";
 
-export function renderExplanation(explanation: Explanation, ops: readonly OpTotal[], worst: number): string {
+export function renderExplanation(
+  explanation: Explanation,
+  ops: readonly OpTotal[],
+  memory: RunRecord["memory"] | null,
+  worst: number,
+): string {
   const { step, steps, lanes, groups, program } = explanation;
   const offenders = worstOf(explanation, worst);
   const sections = [
@@ -33,6 +40,7 @@ export function renderExplanation(explanation: Explanation, ops: readonly OpTota
       "Furthest from their prediction",
       ...table(offenders.map((one) => [one.instruction.id, one.instruction.lane, ...times(one)])),
     ],
+    ...(memory === null ? [] : [["Memory", ...memoryLines(memory)]]),
   ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
@@ -41,6 +49,16 @@ export function renderExplanation(explanation: Explanation, ops: readonly OpTota
 export function worstOf({ instructions }: Explanation, count: number): Explanation["instructions"] {
   const miss = ({ predicted_ns, measured_ns }: ComparedTime): number => Math.abs(measured_ns - predicted_ns);
   return instructions.toSorted((a, b) => miss(b) - miss(a)).slice(0, count);
+}
+
+function memoryLines({ ram, vram, device }: RunRecord["memory"]): string[] {
+  const measured = ram.measured === null ? "not measured" : `measured ${formatBytes(ram.measured)}`;
+  return [
+    `  process: planned ${formatBytes(ram.planned)}, ${measured}`,
+    ...(vram === null || device === null
+      ? []
+      : [`  device: ${formatDeviceUse({ ...device, planned: vram.planned })}`]),
+  ];
 }
 
 const HEADER = ["", "", "predicted", "measured", "measured is"];

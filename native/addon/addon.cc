@@ -7,6 +7,7 @@
 //     .run(request)               → Promise of statistics: one part of one program
 //     .readTensor / .writeTensor  bytes of a buffer, between runs
 //     .trace()                    times of the last run
+//     .deviceBytes()              in use on the device now
 //     .cancel() .close()          from any moment; close waits until nothing runs
 //
 // A failure becomes an Error with `code`, `instruction`, `op` and `where` (file:line of the native source).
@@ -138,7 +139,8 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
                        {InstanceMethod<&EngineObject::Load>("load"), InstanceMethod<&EngineObject::Run>("run"),
                         InstanceMethod<&EngineObject::ReadTensor>("readTensor"),
                         InstanceMethod<&EngineObject::WriteTensor>("writeTensor"),
-                        InstanceMethod<&EngineObject::Trace>("trace"), InstanceMethod<&EngineObject::Cancel>("cancel"),
+                        InstanceMethod<&EngineObject::Trace>("trace"),
+                        InstanceMethod<&EngineObject::DeviceBytes>("deviceBytes"), InstanceMethod<&EngineObject::Cancel>("cancel"),
                         InstanceMethod<&EngineObject::Close>("close")});
   }
 
@@ -176,6 +178,8 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
           result.Set("ramBytes", static_cast<double>(found->ram_bytes));
           result.Set("vramBytes", static_cast<double>(found->vram_bytes));
           result.Set("directIo", found->direct_io);
+          result.Set("deviceBytesBefore", static_cast<double>(found->device_bytes_before));
+          result.Set("deviceBytesAfter", static_cast<double>(found->device_bytes_after));
           return result;
         });
   }
@@ -231,6 +235,12 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
       result[3 * i + 2] = static_cast<double>(spans[i].waited);
     }
     return result;
+  }
+
+  Napi::Value DeviceBytes(const Napi::CallbackInfo& info) {
+    uint64_t in_use = 0;
+    ThrowIfFailed(info.Env(), Idle(info).DeviceBytes(&in_use));
+    return Napi::Number::New(info.Env(), static_cast<double>(in_use));
   }
 
   void Cancel(const Napi::CallbackInfo&) {

@@ -76,6 +76,11 @@ class Backend {
   // Host ↔ arena, outside of any run; returns when done. The caller has checked the range.
   virtual Status Upload(std::byte* to, const void* from, uint64_t bytes) = 0;
   virtual Status Download(void* to, const std::byte* from, uint64_t bytes) = 0;
+  // Bytes in use on the device that holds the `vram` arena, by whomever; 0 where that is host memory.
+  virtual Status DeviceBytes(uint64_t* in_use) const {
+    *in_use = 0;
+    return Status::Ok();
+  }
   // For one of the lanes that compute. kInvalidArgument when the kernel needs more workspace than the call grants.
   virtual Status Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) = 0;
   virtual Status MakeLane(LaneId lane, std::unique_ptr<Lane>* made) = 0;

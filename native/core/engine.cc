@@ -38,6 +38,8 @@ Failure Engine::Load(std::span<const std::byte> encoded, std::span<const std::st
   std::unique_ptr<Backend> backend;
   const BackendOptions backend_options{options_.backend, static_cast<int>(plan->threads)};
   if (Status s = MakeBackend(backend_options, &backend); !s.ok()) return without_place(s);
+  EngineInfo info{plan->arena_bytes[0], plan->arena_bytes[1]};
+  if (Status s = backend->DeviceBytes(&info.device_bytes_before); !s.ok()) return without_place(s);
   auto disk = std::make_unique<Disk>(*plan, options_.disk);
   if (Status s = disk->Open(paths); !s.ok()) return without_place(s);
   for (int arena = 0; arena < kArenaCount; ++arena) {
@@ -55,16 +57,14 @@ Failure Engine::Load(std::span<const std::byte> encoded, std::span<const std::st
     if (!s.ok()) return without_place(s);
   }
   executor_ = std::move(executor);
+  info.direct_io = disk_->direct();
+  if (Status s = backend_->DeviceBytes(&info.device_bytes_after); !s.ok()) return without_place(s);
+  info_ = info;
   loaded_.store(true, std::memory_order_release);
   return {};
 }
 
 std::byte* Engine::At(const Place& place) const { return backend_->Address(plan_->ArenaOf(place)) + plan_->Address(place); }
-
-EngineInfo Engine::info() const {
-  if (!loaded()) return {};
-  return {plan_->arena_bytes[0], plan_->arena_bytes[1], disk_->direct()};
-}
 
 Failure Engine::Run(const RunRequest& request, RunStats* stats) {
   const auto without_place = [](Status status) { return Failure{std::move(status), "", ""}; };
@@ -133,6 +133,11 @@ Status Engine::OpenSinks(std::span<const SinkPath> sinks) {
     target.open = true;
   }
   return Status::Ok();
+}
+
+Status Engine::DeviceBytes(uint64_t* in_use) const {
+  if (!loaded()) return Status(StatusCode::kInvalidArgument, "no plan is loaded");
+  return backend_->DeviceBytes(in_use);
 }
 
 Status Engine::CheckRange(uint32_t buffer, uint64_t offset, uint64_t bytes) const {

@@ -55,6 +55,9 @@ struct EngineInfo {
   uint64_t ram_bytes = 0;
   uint64_t vram_bytes = 0;
   bool direct_io = false;  // every weight file is read past the page cache
+  // In use on the device, by whomever: when the context and its kernels were there, and with all that a run needs.
+  uint64_t device_bytes_before = 0;
+  uint64_t device_bytes_after = 0;
 };
 
 class Engine {
@@ -73,7 +76,9 @@ class Engine {
   Status Write(uint32_t buffer, uint64_t offset, std::span<const std::byte> from);
 
   bool loaded() const { return loaded_.load(std::memory_order_acquire); }
-  EngineInfo info() const;
+  const EngineInfo& info() const { return info_; }
+  // In use on the device now, by whomever; 0 on a host.
+  Status DeviceBytes(uint64_t* in_use) const;
   const Plan& plan() const { return *plan_; }
   std::span<const TraceSpan> trace() const { return executor_->trace(); }
 
@@ -88,6 +93,7 @@ class Engine {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Disk> disk_;
   std::unique_ptr<Executor> executor_;
+  EngineInfo info_;
   std::vector<Executor::OpenSink> sinks_;  // of the last run; one for each of the plan's sinks
   std::atomic<bool> loaded_{false};  // Cancel may look while Load is under way
   bool torn_ = false;                // the last part did not end well

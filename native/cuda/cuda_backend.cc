@@ -64,6 +64,13 @@ Status CudaBackend::Download(void* to, const std::byte* from, uint64_t bytes) {
   return FromCuda(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "a download");
 }
 
+Status CudaBackend::DeviceBytes(uint64_t* in_use) const {
+  size_t free = 0, total = 0;
+  LEMA_CUDA(cudaMemGetInfo(&free, &total));
+  *in_use = total - free;
+  return Status::Ok();
+}
+
 Status CudaBackend::Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) {
   if (!OnDevice(lane)) return host_->Prepare(call, lane, prepared);
   auto made = std::make_unique<DeviceCall>(call);

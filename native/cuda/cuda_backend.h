@@ -20,6 +20,7 @@ class CudaBackend final : public Backend {
   std::byte* Address(ArenaId arena) const override { return arena == ArenaId::kVram ? vram_ : host_->Address(arena); }
   Status Upload(std::byte* to, const void* from, uint64_t bytes) override;
   Status Download(void* to, const std::byte* from, uint64_t bytes) override;
+  Status DeviceBytes(uint64_t* in_use) const override;
   Status Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) override;
   Status MakeLane(LaneId lane, std::unique_ptr<Lane>* made) override;
 

@@ -21,7 +21,7 @@ struct CudaFactoryRequest {
   Backend* host;
 };
 
-inline constexpr uint32_t kCudaInterfaceVersion = 1;
+inline constexpr uint32_t kCudaInterfaceVersion = 2;
 
 // What a look at the machine found; plain, since it crosses the door.
 struct CudaDevice {

@@ -10,7 +10,7 @@ import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { jsonText } from "../../runtime/files.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
 import type { Instruction, Plan } from "../../schemas/plan.ts";
-import type { Metric, RunTrace } from "../../schemas/run.ts";
+import type { Metric, RunRecord, RunTrace } from "../../schemas/run.ts";
 import { makeFiles, makePlan } from "../runtime/small-run.ts";
 import { lema } from "./run-in-process.ts";
 
@@ -124,6 +124,44 @@ it("prints tables, or JSON, and writes a profile to plan from", async () => {
   expect(facts.plan_id).toBe(plan.plan_id);
   expect(facts.instructions).toHaveLength(plan.programs["train-step"].steady.length);
   expect(facts.worst).toHaveLength(10);
+});
+
+it("says what the process and the device had in use, where the run recorded it", async () => {
+  const run = join(cwd, "on-a-device");
+  recordRun(run);
+  const digest = `sha256:${"0".repeat(64)}`;
+  const GIB = 2 ** 30;
+  const record: RunRecord = {
+    format_version: 1,
+    lema_version: "0.1.0",
+    plan_id: digest,
+    status: "finished",
+    backend: "cuda",
+    device: "a device",
+    build: digest,
+    threads: 2,
+    started_at: "2025-01-01T00:00:00.000Z",
+    finished_at: "2025-01-01T00:00:09.000Z",
+    resumed_from: null,
+    steps: 9,
+    total_steps: 9,
+    tokens: 9,
+    loss: null,
+    memory: {
+      ram: { planned: 2 * GIB, measured: GIB },
+      vram: { planned: 4 * GIB, measured: 5 * GIB },
+      device: { before: GIB, loaded: 4 * GIB, peak: 5 * GIB },
+    },
+    adapter: null,
+  };
+  writeFileSync(join(run, "run.json"), jsonText(record));
+  const { stdout } = await lema(["explain", "on-a-device"], { cwd });
+  expect(stdout.split("Memory\n")[1]!.trimEnd().split("\n")).toEqual([
+    "  process: planned 2.00 GiB, measured 1.00 GiB",
+    "  device: planned 4.00 GiB; in use 1.00 GiB before (context, kernels, other programs), 4.00 GiB with the plan, 1.00 GiB more at the peak",
+  ]);
+  const json = await lema(["explain", "on-a-device", "--json"], { cwd });
+  expect(JSON.parse(json.stdout).memory).toEqual(record.memory);
 });
 
 it("says what is missing where a run was not traced", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { makeLlama } from "../../models/make-llama.ts";
 import { compile } from "../../planner/compile.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
+import type { Backend } from "../../runtime/addon.ts";
 import { findCheckpoint } from "../../runtime/checkpoint.ts";
 import { type ExecuteHooks, type ExecuteOptions, execute, type RunResult } from "../../runtime/execute.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
@@ -92,6 +93,7 @@ output: ${change.output ?? "run"}
 }
 
 export interface RunChange extends Partial<Pick<ExecuteOptions, "stopAfter" | "stop" | "cancel" | "trace">> {
+  readonly backend?: Backend;
   readonly threads?: number;
   /** Name of a checkpoint, or `latest`. */
   readonly resume?: string;
@@ -106,7 +108,7 @@ export async function run(
   hooks: ExecuteHooks = {},
 ): Promise<RunResult> {
   const output = join(directory, name);
-  const { resume, threads, ...rest } = change;
+  const { resume, threads, backend = "cpu", ...rest } = change;
   const inputs = await openInputs(plan, { cwd: directory, cacheDirectory: null });
   return execute(
     plan,
@@ -118,7 +120,7 @@ export async function run(
       stop: null,
       cancel: null,
       trace: false,
-      engine: { backend: "cpu", threads: threads ?? null, serialLanes: false, diskThrottle: null },
+      engine: { backend, threads: threads ?? null, serialLanes: false, diskThrottle: null },
       lemaVersion: "0.0.0",
       ...rest,
     },

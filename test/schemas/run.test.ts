@@ -26,7 +26,7 @@ const RECORD: RunRecord = {
   total_steps: 40,
   tokens: 0,
   loss: null,
-  memory: { ram: { planned: 1, measured: null }, vram: null },
+  memory: { ram: { planned: 1, measured: null }, vram: null, device: null },
   adapter: null,
 };
 
