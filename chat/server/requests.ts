@@ -4,7 +4,7 @@
  */
 import { randomInt } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import type { Message } from "../../data/formats/format.ts";
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { CompletionOptions } from "../complete.ts";

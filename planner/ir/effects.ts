@@ -11,14 +11,16 @@ import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall, PlanProcedure, Range } from "../../schemas/plan.ts";
 import type { Task } from "./schedule.ts";
 
-/** Takes bytes [start, end) of a buffer, and the call of the procedure that touches them; 0 for other tasks. */
-export type AccessVisitor = (
-  buffer: string,
-  start: number,
-  end: number,
-  write: boolean,
-  call: number,
-) => void;
+/** Bytes [start, end) of what they are relative to, and the call of the procedure that touches them; 0 for other tasks. */
+export interface Access {
+  readonly start: number;
+  readonly end: number;
+  readonly write: boolean;
+  readonly call: number;
+}
+
+/** Takes accesses relative to byte `offset` of a buffer. Of runs of the same procedure a formal's are the same array. */
+export type AccessVisitor = (buffer: string, offset: number, accesses: readonly Access[]) => void;
 
 export interface EffectContext {
   readonly procedures: ReadonlyMap<string, PlanProcedure>;
@@ -37,12 +39,12 @@ export interface EffectContext {
  */
 export function forEachAccess(task: Task, context: EffectContext, visit: AccessVisitor): void {
   const touch = (buffer: string, offset: number, bytes: number, write: boolean) =>
-    visit(buffer, offset, offset + bytes, write, 0);
+    visit(buffer, offset, [{ start: 0, end: bytes, write, call: 0 }]);
   switch (task.kind) {
     case "run":
-      for (const { formal, start, end, write, call } of footprintOf(task.procedure, context).accesses) {
+      for (const { formal, accesses } of footprintOf(task.procedure, context).formals) {
         const { buffer, offset } = task.bind[formal]!;
-        visit(buffer, offset + start, offset + end, write, call);
+        visit(buffer, offset, accesses);
       }
       return;
     case "read":
@@ -106,8 +108,10 @@ export function effectsOf(task: Task, context: EffectContext): Effects {
     for (const range of footprint.reads) reads.push(boundTo(task.bind, range));
     for (const range of footprint.writes) writes.push(boundTo(task.bind, range));
   } else {
-    forEachAccess(task, context, (buffer, start, end, write) => {
-      (write ? writes : reads).push({ buffer, offset: start, bytes: end - start });
+    forEachAccess(task, context, (buffer, offset, accesses) => {
+      for (const { start, end, write } of accesses) {
+        (write ? writes : reads).push({ buffer, offset: offset + start, bytes: end - start });
+      }
     });
   }
   return { reads: merged(reads), writes: merged(writes) };
@@ -117,8 +121,8 @@ type Bind = Extract<Task, { kind: "run" }>["bind"];
 
 /** What a procedure's calls touch, relative to its formals. */
 export interface Footprint {
-  /** In the order in which `forEachAccess` visits them. */
-  readonly accesses: readonly FormalAccess[];
+  /** Of each formal that is touched, in the order of calls. */
+  readonly formals: readonly { readonly formal: string; readonly accesses: readonly Access[] }[];
   /** Bytes that are read before any call wrote them. */
   readonly reads: readonly FormalRange[];
   readonly writes: readonly FormalRange[];
@@ -130,11 +134,6 @@ interface FormalRange {
   readonly end: number;
 }
 
-interface FormalAccess extends FormalRange {
-  readonly write: boolean;
-  readonly call: number;
-}
-
 function footprintOf(id: string, { procedures, known }: EffectContext): Footprint {
   const procedure = procedures.get(id);
   invariant(procedure, `procedure ${id} does not exist`);
@@ -143,18 +142,22 @@ function footprintOf(id: string, { procedures, known }: EffectContext): Footprin
   const segments = segmentsOf(procedure);
   const reads = segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite);
   const writes = segments.filter(({ firstWrite }) => firstWrite < NEVER);
-  const accesses = [
-    ...reads.map(({ firstRead: call, ...range }) => accessAt(range, call, false)),
-    ...writes.map(({ firstWrite: call, ...range }) => accessAt(range, call, true)),
-  ];
-  accesses.sort((a, b) => a.call - b.call);
-  const footprint: Footprint = { accesses, reads, writes };
+  const formals = [...new Set(segments.map(({ formal }) => formal))].map((formal) => {
+    return { formal, accesses: accessesOf(segments.filter((segment) => segment.formal === formal)) };
+  });
+  const footprint: Footprint = { formals, reads, writes };
   known.set(procedure, footprint);
   return footprint;
 }
 
-function accessAt({ formal, start, end }: FormalRange, call: number, write: boolean): FormalAccess {
-  return { formal, start, end, call, write };
+function accessesOf(segments: readonly Segment[]): readonly Access[] {
+  const accesses = segments.flatMap(({ start, end, firstRead, firstWrite }): Access[] => {
+    const write = { start, end, write: true, call: firstWrite };
+    if (firstRead > firstWrite) return [write];
+    const read = { start, end, write: false, call: firstRead };
+    return firstWrite === NEVER ? [read] : [read, write];
+  });
+  return accesses.sort((a, b) => a.call - b.call);
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -197,8 +200,10 @@ function segmentsOf({ calls }: PlanProcedure): Segment[] {
   });
 }
 
-interface Touch extends FormalAccess {
+interface Touch extends FormalRange {
+  readonly call: number;
   readonly read: boolean;
+  readonly write: boolean;
 }
 
 /** Operands and workspace of one call. */

@@ -1,14 +1,18 @@
 /**
  * sync: the waits between lanes.
  *
- * Requires: addresses.
+ * Requires: addresses; buffers that share bytes are alive at different times.
  * Guarantees: whenever two tasks on different lanes touch a common byte and one of them writes it, the later one (in
  * serial order) waits for the earlier one, before the first op call that needs it. Works on arena bytes, so it also
  * covers buffers that share bytes at different times. Waits that others imply are left out (vector clocks, Mattern
  * 1989). Parts are separate runs of the engine: lanes are empty in between.
+ *
+ * Most touches need no look at bytes: while a buffer is alive nothing else touches its bytes, so that a task which is
+ * known to come after all that other lanes did with the buffer has nothing more to wait for there. And of many runs of
+ * the same procedure at the same place only the last can matter to others.
  */
 import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
-import { type EffectContext, forEachAccess } from "../ir/effects.ts";
+import { type Access, type EffectContext, forEachAccess } from "../ir/effects.ts";
 import type { LaidOut, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
 
@@ -35,8 +39,7 @@ export function sync(laidOut: LaidOut, context: EffectContext): Synced {
 /** Tasks are their indices here, lanes their indices in `LANES`. */
 class Synchronizer {
   readonly #tasks: readonly Task[];
-  readonly #accesses: Accesses;
-  readonly #ledgers: Readonly<Record<ArenaName, Ledger>>;
+  readonly #uses: readonly (readonly Use[])[];
   /** Lane of each task, and its position there, from 1. */
   readonly #lanes: Int32Array;
   readonly #positions: Int32Array;
@@ -48,11 +51,7 @@ class Synchronizer {
     this.#lanes = Int32Array.from(tasks, ({ lane }) => LANES.indexOf(lane));
     const counts = LANES.map(() => 0);
     this.#positions = this.#lanes.map((lane) => ++counts[lane]!);
-    this.#accesses = accessesOf(tasks, buffers, context);
-    this.#ledgers = {
-      ram: new Ledger(this.#accesses, "ram", this.#lanes),
-      vram: new Ledger(this.#accesses, "vram", this.#lanes),
-    };
+    this.#uses = usesOf(tasks, this.#lanes, buffers, context);
   }
 
   run(): readonly SyncedTask[] {
@@ -64,22 +63,27 @@ class Synchronizer {
       clock[lane] = this.#positions[index]!;
       this.#finished[index] = clock;
       latest[lane] = clock;
+      this.#note(index);
       return { task, waits };
     });
   }
 
   /** The waits of a task; `clock` takes in what they imply. */
   #synchronize(index: number, clock: Clock): readonly Wait[] {
-    const { first, arena, call: calls } = this.#accesses;
-    const waits: Wait[] = [];
     const own = this.#lanes[index]!;
+    const open = this.#uses[index]!.filter(({ buffer }) => !isSettled(buffer, own, clock));
+    if (open.length === 0) return [];
+    for (const { buffer } of open) buffer.settle();
+    const accesses = open.flatMap((use) => use.accesses.map((access) => ({ access, use })));
+    accesses.sort((a, b) => a.access.call - b.access.call);
+    const waits: Wait[] = [];
     const needed = LANES.map(() => NOBODY);
-    const end = first[index + 1]!;
-    for (let access = first[index]!; access < end; ) {
-      const call = calls[access]!;
+    for (let next = 0; next < accesses.length; ) {
+      const { call } = accesses[next]!.access;
       needed.fill(NOBODY);
-      for (; access < end && calls[access] === call; access++) {
-        this.#ledgers[arena[access]!].record(access, index, needed);
+      for (; accesses[next]?.access.call === call; next++) {
+        const { access, use } = accesses[next]!;
+        use.buffer.ledger.raise(needed, use.offset, access);
       }
       const others = needed.filter((other, lane) => other !== NOBODY && lane !== own);
       // The latest task first: what it implies need not be waited for again.
@@ -91,80 +95,156 @@ class Synchronizer {
     }
     return waits;
   }
+
+  #note(index: number): void {
+    const own = this.#lanes[index]!;
+    for (const use of this.#uses[index]!) {
+      use.buffer.latest[own] = this.#positions[index]!;
+      use.buffer.begun = true;
+      if (use.latest === NOBODY) use.buffer.unsettled.push(use);
+      use.latest = index;
+    }
+    for (const { buffer } of this.#uses[index]!) if (buffer.last === index) buffer.settle();
+  }
 }
 
-/** All accesses in serial order, one array a property: no object for each of some ten thousand. */
-interface Accesses {
-  /** Where the accesses of each task begin; one more than tasks. */
-  readonly first: number[];
-  readonly arena: ArenaName[];
-  /** Arena bytes [start, end). */
-  readonly start: number[];
-  readonly end: number[];
-  readonly write: boolean[];
-  readonly call: number[];
+/** Whether all that other lanes did with a buffer is finished by `clock`, and nothing else can be in its bytes. */
+function isSettled({ begun, latest }: Shared, own: number, clock: Clock): boolean {
+  if (!begun) return false;
+  for (let lane = 0; lane < LANES.length; lane++) {
+    if (lane !== own && latest[lane]! > clock[lane]!) return false;
+  }
+  return true;
 }
 
-function accessesOf(
+/** A buffer as tasks share it. */
+class Shared {
+  readonly ledger: Ledger;
+  /** Byte of the arena at which it begins. */
+  readonly offset: number;
+  /** The task that touches it last. */
+  last = NOBODY;
+  /** Whether a task has touched it yet. */
+  begun = false;
+  /** Per lane, the position of the task that touched it last. */
+  readonly latest: number[] = LANES.map(() => 0);
+  /** What its bytes' ledger does not know yet. */
+  readonly unsettled: Use[] = [];
+  /** By lane, what the accesses are relative to, and the accesses. */
+  readonly uses: Map<number, Map<readonly Access[], Use>>[] = LANES.map(() => new Map());
+
+  constructor(ledger: Ledger, offset: number) {
+    this.ledger = ledger;
+    this.offset = offset;
+  }
+
+  settle(): void {
+    for (const use of this.unsettled) {
+      for (const access of use.accesses) this.ledger.note(use.latest, use.offset, access);
+      use.latest = NOBODY;
+    }
+    this.unsettled.length = 0;
+  }
+}
+
+/** Accesses of one buffer by any number of tasks of a lane. */
+interface Use {
+  readonly buffer: Shared;
+  /** Byte of the arena that the accesses are relative to. */
+  readonly offset: number;
+  readonly accesses: readonly Access[];
+  /** The last task that made them, of those that the ledger does not know yet. */
+  latest: number;
+}
+
+/** What each task touches. */
+function usesOf(
   tasks: readonly Task[],
+  lanes: Int32Array,
   buffers: ReadonlyMap<string, PlanBuffer>,
   context: EffectContext,
-): Accesses {
-  const all: Accesses = { first: [0], arena: [], start: [], end: [], write: [], call: [] };
-  for (const task of tasks) {
-    forEachAccess(task, context, (buffer, start, end, write, call) => {
-      const { arena, offset } = buffers.get(buffer)!;
-      all.arena.push(arena);
-      all.start.push(offset + start);
-      all.end.push(offset + end);
-      all.write.push(write);
-      all.call.push(call);
+): readonly (readonly Use[])[] {
+  const ledgers = { ram: new Ledger(lanes), vram: new Ledger(lanes) };
+  const shared = new Map<string, Shared>();
+  const uses = tasks.map((task, index) => {
+    const own: Use[] = [];
+    forEachAccess(task, context, (id, place, accesses) => {
+      const buffer = shared.get(id) ?? sharedOf(buffers.get(id)!, ledgers);
+      shared.set(id, buffer);
+      buffer.last = index;
+      own.push(useOf(buffer, lanes[index]!, place, accesses));
     });
-    all.first.push(all.start.length);
+    return own;
+  });
+  ledgers.ram.cut();
+  ledgers.vram.cut();
+  return uses;
+}
+
+function sharedOf({ arena, offset }: PlanBuffer, ledgers: Readonly<Record<ArenaName, Ledger>>): Shared {
+  return new Shared(ledgers[arena], offset);
+}
+
+function useOf(buffer: Shared, lane: number, place: number, accesses: readonly Access[]): Use {
+  const here = buffer.uses[lane]!;
+  let known = here.get(place);
+  if (!known) here.set(place, (known = new Map()));
+  let use = known.get(accesses);
+  if (!use) {
+    use = { buffer, offset: buffer.offset + place, accesses, latest: NOBODY };
+    for (const access of accesses) buffer.ledger.expect(use.offset, access);
+    known.set(accesses, use);
   }
-  return all;
+  return use;
 }
 
 /** Who touched each byte of an arena last, its bytes cut into cells at every boundary of any access. */
 class Ledger {
-  readonly #accesses: Accesses;
   readonly #lanes: Int32Array;
+  readonly #bounds: number[] = [];
   /** Where each cell starts; it ends where the next one does. */
-  readonly #cuts: Float64Array;
-  readonly #writer: Int32Array;
+  #cuts = new Float64Array();
+  #writer = new Int32Array();
   /** Per cell and lane, the last reader. One before the last write changes nothing: the writer waited for it. */
-  readonly #readers: Int32Array;
+  #readers = new Int32Array();
 
-  constructor(accesses: Accesses, arena: ArenaName, lanes: Int32Array) {
-    const cuts = new Set<number>();
-    accesses.start.forEach((start, access) => {
-      if (accesses.arena[access] === arena) cuts.add(start).add(accesses.end[access]!);
-    });
-    this.#accesses = accesses;
+  /** `lanes`: of each task. */
+  constructor(lanes: Int32Array) {
     this.#lanes = lanes;
-    this.#cuts = Float64Array.from(cuts).sort();
-    this.#writer = new Int32Array(cuts.size).fill(NOBODY);
-    this.#readers = new Int32Array(cuts.size * LANES.length).fill(NOBODY);
   }
 
-  /** Notes a task's access, and raises `needed`, per lane, to the last task that it must come after. */
-  record(access: number, task: number, needed: number[]): void {
-    const { start, end, write } = this.#accesses;
-    const to = end[access]!;
-    const writes = write[access]!;
-    for (let cell = this.#find(start[access]!); this.#cuts[cell]! < to; cell++) {
-      const readers = cell * LANES.length;
+  expect(offset: number, { start, end }: Access): void {
+    this.#bounds.push(offset + start, offset + end);
+  }
+
+  /** Makes cells of what is expected. */
+  cut(): void {
+    const sorted = Float64Array.from(this.#bounds).sort();
+    this.#cuts = sorted.filter((bound, index) => bound !== sorted[index - 1]);
+    this.#writer = new Int32Array(this.#cuts.length).fill(NOBODY);
+    this.#readers = new Int32Array(this.#cuts.length * LANES.length).fill(NOBODY);
+  }
+
+  /** Raises `needed`, per lane, to the last task that an access must come after. */
+  raise(needed: number[], offset: number, { start, end, write }: Access): void {
+    for (let cell = this.#find(offset + start); this.#cuts[cell]! < offset + end; cell++) {
       const writer = this.#writer[cell]!;
       if (writer !== NOBODY) {
         const lane = this.#lanes[writer]!;
         needed[lane] = Math.max(needed[lane]!, writer);
       }
-      if (writes) {
-        for (let lane = 0; lane < LANES.length; lane++) {
-          needed[lane] = Math.max(needed[lane]!, this.#readers[readers + lane]!);
-        }
-        this.#writer[cell] = task;
-      } else this.#readers[readers + this.#lanes[task]!] = task;
+      for (let lane = 0; write && lane < LANES.length; lane++) {
+        needed[lane] = Math.max(needed[lane]!, this.#readers[cell * LANES.length + lane]!);
+      }
+    }
+  }
+
+  note(task: number, offset: number, { start, end, write }: Access): void {
+    const own = this.#lanes[task]!;
+    for (let cell = this.#find(offset + start); this.#cuts[cell]! < offset + end; cell++) {
+      const reader = cell * LANES.length + own;
+      if (write) this.#writer[cell] = Math.max(this.#writer[cell]!, task);
+      else this.#readers[reader] = Math.max(this.#readers[reader]!, task);
     }
   }
 
