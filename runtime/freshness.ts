@@ -4,9 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import canonicalize from "canonicalize";
 import { digestCheckpoint } from "../models/digest.ts";
 import { unreadable } from "../models/safetensors.ts";
+import { canonicalJson } from "../schemas/canonical-json.ts";
 import { type Diagnostic, diagnostic } from "../schemas/diagnostic.ts";
 import type { Plan } from "../schemas/plan.ts";
 
@@ -61,9 +61,7 @@ export async function digestWeights(
 }
 
 function digestOf(value: object): string {
-  return `sha256:${createHash("sha256")
-    .update(canonicalize(value) ?? "")
-    .digest("hex")}`;
+  return `sha256:${createHash("sha256").update(canonicalJson(value)).digest("hex")}`;
 }
 
 function stale({ what, expected, actual }: Comparison): Diagnostic {

@@ -5,8 +5,8 @@
  */
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import canonicalize from "canonicalize";
 import { readExactly, readSafetensorsHeader } from "../models/safetensors.ts";
+import { canonicalJson } from "../schemas/canonical-json.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, invariant } from "../schemas/diagnostic.ts";
 import type { Place, Plan, PlanSink } from "../schemas/plan.ts";
 import type { Machine } from "./addon.ts";
@@ -39,7 +39,7 @@ function identityOf({ inputs, numerics, training, adapter, shape, op_table }: Pl
 export function checkSameTraining(saved: Plan, plan: Plan, run: string): Diagnostic[] {
   const before = identityOf(saved);
   return Object.entries(identityOf(plan))
-    .filter(([what, value]) => canonicalize(value) !== canonicalize(before[what]))
+    .filter(([what, value]) => canonicalJson(value) !== canonicalJson(before[what]))
     .map(([what]) =>
       diagnostic("checkpoint.mismatch", {
         summary: `${what} of the plan and of the run in ${run} differ`,

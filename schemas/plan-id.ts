@@ -2,9 +2,8 @@
  * The two names of a plan. `plan_id` covers everything that decides what a run does; `estimate_id` covers what was
  * believed about the machine when the plan was made. Paths and wall-clock time (`meta`) are in neither.
  */
-import { createHash, type Hash } from "node:crypto";
-import canonicalize from "canonicalize";
-import { invariant } from "./diagnostic.ts";
+import { createHash } from "node:crypto";
+import { forEachPiece } from "./canonical-json.ts";
 
 type PlanFields = Readonly<Record<string, unknown>>;
 
@@ -31,34 +30,6 @@ export function estimateId(plan: object): string {
 
 function digestOf(value: PlanFields): string {
   const hash = createHash("sha256");
-  hashCanonical(hash, value);
+  forEachPiece(value, (text) => hash.update(text));
   return `sha256:${hash.digest("hex")}`;
-}
-
-/**
- * Hashes the canonical JSON of a value. Objects are walked down to their arrays, and those item by item, so that the
- * text of a whole plan never exists.
- */
-function hashCanonical(hash: Hash, value: unknown): void {
-  if (Array.isArray(value)) {
-    value.forEach((item, index) => {
-      hash.update(`${index === 0 ? "[" : ","}${canonicalText(item)}`);
-    });
-    hash.update(value.length === 0 ? "[]" : "]");
-  } else if (typeof value === "object" && value !== null) {
-    const fields = value as PlanFields;
-    const keys = Object.keys(fields).filter((key) => fields[key] !== undefined);
-    hash.update("{");
-    for (const [index, key] of keys.sort().entries()) {
-      hash.update(`${index === 0 ? "" : ","}${canonicalText(key)}:`);
-      hashCanonical(hash, fields[key]);
-    }
-    hash.update("}");
-  } else hash.update(canonicalText(value));
-}
-
-function canonicalText(value: unknown): string {
-  const text = canonicalize(value);
-  invariant(text !== undefined, "a plan is always serializable");
-  return text;
 }

@@ -7,6 +7,7 @@
  * and their order per lane stay the same. Loads into slots that live only while the head runs stay behind the
  * runs before it, whose memory they take: prefetch never raises a peak.
  */
+import type { LaneName } from "../../schemas/plan.ts";
 import type { Resident, Task } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
@@ -29,26 +30,44 @@ function moveLoadsUp(
   passing: ReadonlySet<string>,
   head: ReadonlySet<string>,
 ): readonly Task[] {
-  const result: Task[] = [];
+  const others: Task[] = [];
+  /** The loads behind each of the others; first those before all of them. */
+  const behind: Task[][] = [[]];
+  /** How many others stand before the last task that touches a place of weights, and before the last load of a lane. */
+  const touched = new Map<string, number>();
+  const loaded = new Map<LaneName, number>();
+  const touch = (place: string, after: number) =>
+    touched.set(place, Math.max(after, touched.get(place) ?? 0));
+  let blocks = 0;
   for (const task of tasks) {
     const load = loadOf(task);
     if (load === null) {
-      result.push(task);
+      others.push(task);
+      behind.push([]);
+      const weights = task.kind === "run" ? task.bind.weights : undefined;
+      if (weights) touch(weights.buffer, others.length);
+      if (task.kind === "run" && task.unit !== null && !head.has(task.unit)) blocks = others.length;
       continue;
     }
-    const passes = passing.has(load.to) || (load.from !== null && passing.has(load.from));
-    const stops = (earlier: Task) =>
-      (earlier.lane === task.lane && loadOf(earlier) !== null) ||
-      touchesWeights(earlier, load) ||
-      (passes && earlier.kind === "run" && earlier.unit !== null && !head.has(earlier.unit));
-    let position = result.length;
-    while (position > 0 && !stops(result[position - 1]!)) position--;
-    result.splice(position, 0, task);
+    const { from, to } = load;
+    const passes = passing.has(to) || (from !== null && passing.has(from));
+    const after = Math.max(
+      loaded.get(task.lane) ?? 0,
+      touched.get(to) ?? 0,
+      from === null ? 0 : (touched.get(from) ?? 0),
+      passes ? blocks : 0,
+    );
+    const here = behind[after]!;
+    const last = here.findLastIndex((earlier) => earlier.lane === task.lane || sharesPlace(earlier, load));
+    here.splice(last + 1, 0, task);
+    loaded.set(task.lane, after);
+    touch(to, after);
+    if (from !== null) touch(from, after);
   }
-  return result;
+  return behind.flatMap((loads, before) => (before === 0 ? loads : [others[before - 1]!, ...loads]));
 }
 
-/** The places of weights that a load fills, and takes from where it is a copy. */
+/** The places of weights that a load fills, and takes from where it is a copy. Others touch them by running on them. */
 interface Load {
   readonly from: string | null;
   readonly to: string;
@@ -61,10 +80,10 @@ function loadOf(task: Task): Load | null {
   return null;
 }
 
-/** Whether a task touches a place of the load. Runs touch places of weights by their formal `weights` alone. */
-function touchesWeights(task: Task, { from, to }: Load): boolean {
-  const touches = (place: string | undefined) => place !== undefined && (place === from || place === to);
-  if (task.kind === "run") return touches(task.bind.weights?.buffer);
-  if (task.kind === "read") return touches(task.to);
-  return task.kind === "copy" && (touches(task.from.buffer) || touches(task.to.buffer));
+function sharesPlace(earlier: Task, { from, to }: Load): boolean {
+  const places = loadOf(earlier);
+  return (
+    places !== null &&
+    [places.from, places.to].some((place) => place === to || (place !== null && place === from))
+  );
 }

@@ -71,8 +71,9 @@ class Synchronizer {
   /** The waits of a task; `clock` takes in what they imply. */
   #synchronize(index: number, clock: Clock): readonly Wait[] {
     const own = this.#lanes[index]!;
-    const open = this.#uses[index]!.filter(({ buffer }) => !isSettled(buffer, own, clock));
-    if (open.length === 0) return [];
+    const isOpen = ({ buffer }: Use) => !isSettled(buffer, own, clock);
+    if (!this.#uses[index]!.some(isOpen)) return [];
+    const open = this.#uses[index]!.filter(isOpen);
     for (const { buffer } of open) buffer.settle();
     const accesses = open.flatMap((use) => use.accesses.map((access) => ({ access, use })));
     accesses.sort((a, b) => a.access.call - b.access.call);
@@ -130,8 +131,8 @@ class Shared {
   readonly latest: number[] = LANES.map(() => 0);
   /** What its bytes' ledger does not know yet. */
   readonly unsettled: Use[] = [];
-  /** By lane, what the accesses are relative to, and the accesses. */
-  readonly uses: Map<number, Map<readonly Access[], Use>>[] = LANES.map(() => new Map());
+  /** By their accesses: runs that come after one another mostly make the same. */
+  readonly uses = new Map<readonly Access[], Use[]>();
 
   constructor(ledger: Ledger, offset: number) {
     this.ledger = ledger;
@@ -150,6 +151,7 @@ class Shared {
 /** Accesses of one buffer by any number of tasks of a lane. */
 interface Use {
   readonly buffer: Shared;
+  readonly lane: number;
   /** Byte of the arena that the accesses are relative to. */
   readonly offset: number;
   readonly accesses: readonly Access[];
@@ -186,15 +188,14 @@ function sharedOf({ arena, offset }: PlanBuffer, ledgers: Readonly<Record<ArenaN
 }
 
 function useOf(buffer: Shared, lane: number, place: number, accesses: readonly Access[]): Use {
-  const here = buffer.uses[lane]!;
-  let known = here.get(place);
-  if (!known) here.set(place, (known = new Map()));
-  let use = known.get(accesses);
-  if (!use) {
-    use = { buffer, offset: buffer.offset + place, accesses, latest: NOBODY };
-    for (const access of accesses) buffer.ledger.expect(use.offset, access);
-    known.set(accesses, use);
-  }
+  const offset = buffer.offset + place;
+  const known = buffer.uses.get(accesses);
+  const same = known?.findLast((use) => use.offset === offset && use.lane === lane);
+  if (same) return same;
+  const use = { buffer, lane, offset, accesses, latest: NOBODY };
+  if (known) known.push(use);
+  else buffer.uses.set(accesses, [use]);
+  for (const access of accesses) buffer.ledger.expect(offset, access);
   return use;
 }
 
