@@ -60,6 +60,7 @@ export async function runCli(
 /** The command that is asked for; all of them for help, and for suggestions where no name is right. */
 function load(argv: readonly string[], registry: CommandRegistry): Promise<readonly CommandModule[]> {
   const name = argv.find((argument) => argument !== "--debug");
+  if (name === "--version" || name === "-V") return Promise.resolve([]);
   const known = name !== undefined && Object.hasOwn(registry, name) ? [name] : Object.keys(registry);
   return Promise.all(known.map((one) => registry[one]!()));
 }
