@@ -50,3 +50,21 @@ export function withoutSystem(questions: readonly KnownQuestion[]): KnownQuestio
     messages: messages.filter(({ role }) => role !== "system"),
   }));
 }
+
+/**
+ * Each question as the second of a conversation: behind the one before it (behind the first: the last), and what
+ * `report` has as the reply to that.
+ */
+export function followUps(
+  questions: readonly KnownQuestion[],
+  { replies }: EvaluationReport,
+): KnownQuestion[] {
+  return questions.map(({ messages, ...rest }, index) => {
+    const before = (index + questions.length - 1) % questions.length;
+    const exchange = [
+      ...questions[before]!.messages,
+      { role: "assistant" as const, content: replies[before]!.reply },
+    ];
+    return { ...rest, messages: [...exchange, ...messages.filter(({ role }) => role !== "system")] };
+  });
+}

@@ -4,8 +4,8 @@
  */
 import { findTemplate } from "../data/find-template.ts";
 import type { KnownQuestion } from "../data/reply/questions.ts";
-import { type AskOptions, evaluateModel, withoutSystem } from "./ask-questions.ts";
-import type { ChatModel } from "./complete.ts";
+import { type AskOptions, evaluateModel, followUps, withoutSystem } from "./ask-questions.ts";
+import { type ChatModel, encodeConversation } from "./complete.ts";
 import { readReplyTurn } from "./reply-turn.ts";
 import type { EvaluationReport } from "./score-replies.ts";
 
@@ -15,6 +15,11 @@ export interface RunReport extends EvaluationReport {
   readonly model: string;
   /** The chat template that the questions were put in. */
   readonly template: string;
+  /**
+   * Each question again, behind the one before it and the model's reply to that, as far as both fit the context; null
+   * where none does, or the first round ended early.
+   */
+  readonly followUp: EvaluationReport | null;
   /** Null where it was not asked, or the questions ended early. */
   readonly base: BaseReport | null;
 }
@@ -26,7 +31,7 @@ export interface BaseReport {
   readonly prose: EvaluationReport | null;
 }
 
-export type Speaker = "model" | "base" | "base in prose";
+export type Speaker = "model" | "model in a second turn" | "base" | "base in prose";
 
 export interface EvaluateRunOptions extends Omit<AskOptions, "onReply"> {
   /**
@@ -44,15 +49,30 @@ export async function evaluateRun(
   questions: readonly KnownQuestion[],
   options: EvaluateRunOptions,
 ): Promise<RunReport> {
-  const { template, report } = await withModel(await options.open("model", null), async (chat) => ({
-    template: chat.template.name,
-    report: await ask(chat, questions, options, "model"),
-  }));
+  const { template, report, followUp } = await withModel(await options.open("model", null), (chat) =>
+    askModel(chat, questions, options),
+  );
   const base =
     options.base === "not asked" || options.signal.aborted
       ? null
       : await withModel(await options.open("base", template), (chat) => askBase(chat, questions, options));
-  return { model: options.model, template, ...report, base };
+  return { model: options.model, template, ...report, followUp, base };
+}
+
+async function askModel(
+  chat: ChatModel,
+  questions: readonly KnownQuestion[],
+  options: EvaluateRunOptions,
+): Promise<{ template: string; report: EvaluationReport; followUp: EvaluationReport | null }> {
+  const report = await ask(chat, questions, options, "model");
+  const template = chat.template.name;
+  if (options.signal.aborted) return { template, report, followUp: null };
+  const room = chat.cache.capacity - options.maxTokens;
+  const second = followUps(questions, report).filter(
+    ({ messages }) => encodeConversation(chat, messages).length <= room,
+  );
+  const followUp = second.length > 0 ? await ask(chat, second, options, "model in a second turn") : null;
+  return { template, report, followUp };
 }
 
 async function askBase(

@@ -34,6 +34,7 @@ export interface DatasetBuilder {
   readonly path: string;
   readonly seed: number;
   readonly examples: number;
+  readonly conversations: number;
   readonly heldOut: number;
   /** Hex SHA-256 that the built file must have. */
   readonly sha256: string;
@@ -194,13 +195,15 @@ async function builderOf(file: EmbeddedFile, source: string): Promise<DatasetBui
   try {
     const manifest = JSON.parse(await readFile(source.replace(/\.jsonl$/, ".manifest.json"), "utf8")) as {
       seed: number;
-      train: { rows: number; digest: string };
+      examples: number;
+      conversations: number;
+      train: { digest: string };
       held_out: { rows: number };
     };
     const sha256 = createHash("sha256").update(file.content).digest("hex");
     if (manifest.train.digest !== `sha256:${sha256}`) return null;
-    const { seed, train, held_out } = manifest;
-    return { path: file.path, seed, examples: train.rows, heldOut: held_out.rows, sha256 };
+    const { seed, examples, conversations, held_out } = manifest;
+    return { path: file.path, seed, examples, conversations, heldOut: held_out.rows, sha256 };
   } catch {
     return null; // No manifest, or another program's.
   }

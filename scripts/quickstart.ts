@@ -109,13 +109,16 @@ function showReplies({ replies, base }: RunReport): void {
 function conclude({ loss, memory: { ram }, steps }: RunRecord, { base, ...after }: RunReport): void {
   promise(loss !== null, "it has trained");
   promise(base !== null && base.prose !== null, "the base was asked in prose too");
+  const { followUp } = after;
   promise(after.questions === 100 && base.prose.questions === 100, "all of 100 questions were asked");
+  promise(followUp?.questions === 100, "all were asked again in a second turn");
   promise(existsSync(join(RUN, "final/adapter_model.safetensors")), "there is an adapter");
   const measured = ram.measured === null ? "not measured here" : formatBytes(ram.measured);
   say(`done in ${duration(Date.now() - started)}`);
   console.log(
     [
       `in the format  ${base.format.inFormat} → ${after.inFormat} of ${after.questions} questions that were not trained`,
+      `second turns   ${followUp.inFormat} of ${followUp.questions} in the format, ${followUp.correct} right`,
       `answers right  ${base.prose.correct} → ${after.correct} of ${after.questions}, before in prose, after in the format`,
       `loss           ${loss.first.toFixed(2)} → ${loss.last.toFixed(2)} in ${steps} steps`,
       `memory         planned ${formatBytes(ram.planned)}, measured ${measured}; arena ${percent(small / large)} of the resident one`,
@@ -126,6 +129,10 @@ function conclude({ loss, memory: { ram }, steps }: RunRecord, { base, ...after 
   promise(
     after.inFormat >= PROMISED.format * after.questions,
     `${percent(PROMISED.format)} of the replies are in the format`,
+  );
+  promise(
+    followUp.inFormat >= PROMISED.format * followUp.questions,
+    `${percent(PROMISED.format)} of the replies in a second turn are in the format`,
   );
   promise(
     base.prose.correct - after.correct <= PROMISED.lost * after.questions,

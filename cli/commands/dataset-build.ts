@@ -12,6 +12,7 @@ interface BuildOptions {
   readonly out: string;
   readonly seed: number;
   readonly examples?: number;
+  readonly conversations?: number;
   readonly heldOut: number;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -30,6 +31,11 @@ export function registerBuild(dataset: Command, context: CommandContext): void {
     .option("-o, --out <file>", "where to write the examples", jsonlFile, "lema-reply.jsonl")
     .option("--seed <number>", "decides order and choice", wholeNumber, 42)
     .option("--examples <count>", "how many examples (default: all)", wholeNumber)
+    .option(
+      "--conversations <count>",
+      "how many rows have two examples, one after the other (default: a quarter as many as examples)",
+      wholeNumber,
+    )
     .option("--held-out <count>", "how many held-out questions", wholeNumber, 100)
     .option("--force", "replace files that are there with other content")
     .option("--json", "print the manifest")
@@ -82,11 +88,12 @@ function formatManifest(manifest: ReplyDatasetManifest, paths: readonly string[]
     String(examples),
     String(held_out),
   ]);
-  const { train, held_out: heldOut } = manifest;
-  const total = ["all", "", String(manifest.facts), String(train.rows), String(heldOut.rows)];
+  const { train, examples, conversations, held_out: heldOut } = manifest;
+  const total = ["all", "", String(manifest.facts), String(examples), String(heldOut.rows)];
   return [
     ...formatTable([["topic", "confidence", "facts", "examples", "held out"], ...topics, total], "llr"),
     "",
+    `Rows: ${train.rows}, of which ${conversations} are conversations of two examples.`,
     `Held out: ${manifest.held_out_rule}.`,
     `Wrote ${paths.join(", ")}`,
     manifest.digest,

@@ -38,7 +38,7 @@ export function register(program: Command, context: CommandContext): void {
   const command = program
     .command("eval")
     .description(
-      "ask a model held-out questions of the LEMA reply dataset: how many replies are in the format, how many answers right",
+      "ask a model held-out questions of the LEMA reply dataset, first and second in a conversation: how many replies are in the format, how many answers right",
     )
     .argument("<model>", MODEL_ARGUMENT)
     .option("--base", "ask the base too: the same way, and in plain prose")

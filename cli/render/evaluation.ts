@@ -5,11 +5,12 @@ import { formatShare, formatTable } from "./table.ts";
 
 /** `samples`: how many replies are shown, the first ones, and of others that failed as many. */
 export function renderEvaluation(report: RunReport, samples: number): string[] {
-  const { base, topics, replies, template, model } = report;
+  const { base, followUp, topics, replies, template, model } = report;
   const head = ["", "questions", "in the format", "right"];
   const rows = Object.entries(topics).map(([topic, counts]) => row(topic, counts));
   const all = rows.length > 1 ? [row("all", report)] : [row("answers", report)];
-  const others = base === null ? [] : [row("base, asked the same", base.format)];
+  const others = followUp === null ? [] : [row("as a second turn", followUp)];
+  if (base !== null) others.push(row("base, asked the same", base.format));
   if (base?.prose) others.push([...row("base, in prose", base.prose).with(2, "–")]);
   const shown = replies.slice(0, samples);
   const failed = replies.slice(samples).filter((reply) => !isGood(reply));

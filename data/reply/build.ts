@@ -1,9 +1,11 @@
 /**
  * Builds the dataset that teaches the reply format: chat rows to train on, questions to test with, and a manifest.
  *
- * A pure function of the options. An example is a fact asked in one way; no two are the same. The seed decides the order,
- * which examples are taken when not all are, and which held-out questions are drawn; what may be trained on and what
- * is held out is the same for every seed (`corpus.ts`). Every held-out question is about a fact that is trained.
+ * A pure function of the options. An example is a fact asked in one way; no two are the same. Most are rows of their own;
+ * some stand in a conversation with another, so that the format is kept after the first reply too. The seed decides the
+ * order, which examples are taken when not all are, which of them share a conversation, and which held-out questions are
+ * drawn; what may be trained on and what is held out is the same for every seed (`corpus.ts`). Every held-out question
+ * is about a fact that is trained.
  */
 import { createHash } from "node:crypto";
 import { shuffle } from "../../schemas/counter-rng.ts";
@@ -16,6 +18,8 @@ export interface ReplyDatasetOptions {
   readonly seed: number;
   /** Default: all there are. */
   readonly examples?: number;
+  /** Rows of two examples, one after the other. Default: half of all examples stand in one. */
+  readonly conversations?: number;
   /** Questions of the held-out file. */
   readonly heldOut: number;
 }
@@ -28,8 +32,9 @@ type Message = {
 /** A row of either file; the format `chat` reads the messages. */
 export interface ReplyRow {
   readonly messages: readonly Message[];
+  /** Of the last question. */
   readonly topic: string;
-  /** The id of its fact. */
+  /** The id of the fact that the last question is about. */
   readonly fact: string;
   /** The expected answer, in held-out rows. */
   readonly answer?: string;
@@ -52,6 +57,9 @@ export interface ReplyDatasetFile {
 export interface ReplyDatasetManifest {
   readonly seed: number;
   readonly facts: number;
+  readonly examples: number;
+  /** Rows of two examples. */
+  readonly conversations: number;
   readonly topics: Readonly<Record<string, TopicCounts>>;
   readonly held_out_rule: string;
   readonly train: ReplyDatasetFile;
@@ -78,7 +86,8 @@ const HELD_OUT_RULE =
   "the way is trained on other facts, the two are never trained together";
 
 /** Throws `data.too-few` when more is asked for than the corpus holds. */
-export function buildReplyDataset({ seed, examples, heldOut }: ReplyDatasetOptions): ReplyDataset {
+export function buildReplyDataset(options: ReplyDatasetOptions): ReplyDataset {
+  const { seed, examples, heldOut } = options;
   const facts = allFacts();
   const all = facts.flatMap((fact) => fact.questions.map((question): Asked => ({ fact, question })));
   const train = draw(all, examples ?? all.length, seed, "examples");
@@ -90,13 +99,16 @@ export function buildReplyDataset({ seed, examples, heldOut }: ReplyDatasetOptio
     seed,
     "held-out questions",
   );
-  const texts = { train: jsonLines(train.map(trainRow)), heldOut: jsonLines(tested.map(heldOutRow)) };
+  const rows = trainRows(train, options.conversations ?? Math.floor(train.length / 4), seed);
+  const texts = { train: jsonLines(rows), heldOut: jsonLines(tested.map(heldOutRow)) };
   const files = { train: describe(texts.train), held_out: describe(texts.heldOut) };
   return {
     ...texts,
     manifest: {
       seed,
       facts: trained.size,
+      examples: train.length,
+      conversations: train.length - rows.length,
       topics: countTopics(facts, train, tested),
       held_out_rule: HELD_OUT_RULE,
       ...files,
@@ -107,26 +119,37 @@ export function buildReplyDataset({ seed, examples, heldOut }: ReplyDatasetOptio
 
 /** `count` of the items in seeded order. */
 function draw(items: readonly Asked[], count: number, seed: number, what: string): Asked[] {
-  if (count > items.length) {
-    const summary = `${count} ${what} are asked for, and there are ${items.length}`;
-    throw new DiagnosticError(
-      diagnostic("data.too-few", { summary, hint: `ask for at most ${items.length}` }),
-    );
-  }
+  refuseTooMany(count, items.length, what);
   return [...shuffle(items.length, seed, `reply.${what}`).subarray(0, count)].map((index) => items[index]!);
 }
 
-function trainRow({ fact, question }: Asked): ReplyRow {
-  const messages: readonly Message[] = [
-    { role: "system", content: LEMA_SYSTEM_PROMPT },
+function refuseTooMany(count: number, most: number, what: string): void {
+  if (count <= most) return;
+  const summary = `${count} ${what} are asked for, and there are ${most}`;
+  throw new DiagnosticError(diagnostic("data.too-few", { summary, hint: `ask for at most ${most}` }));
+}
+
+/** Each example once, the first ones two by two in conversations, all in seeded order. */
+function trainRows(examples: readonly Asked[], conversations: number, seed: number): ReplyRow[] {
+  refuseTooMany(conversations, Math.floor(examples.length / 2), "conversations");
+  const pairs = Array.from({ length: conversations }, (_, i) => examples.slice(2 * i, 2 * i + 2));
+  const single = examples.slice(2 * conversations).map((example) => [example]);
+  const rows = [...pairs, ...single].map(rowOf);
+  return [...shuffle(rows.length, seed, "reply.rows")].map((index) => rows[index]!);
+}
+
+/** A conversation about the questions, in their order. */
+function rowOf(asked: readonly Asked[]): ReplyRow {
+  const { topic, id } = asked.at(-1)!.fact;
+  const exchanges = asked.flatMap(({ fact, question }): Message[] => [
     { role: "user", content: question },
     { role: "assistant", content: formatReply(fact) },
-  ];
-  return { messages, topic: fact.topic, fact: fact.id };
+  ]);
+  return { messages: [{ role: "system", content: LEMA_SYSTEM_PROMPT }, ...exchanges], topic, fact: id };
 }
 
 function heldOutRow(asked: Asked): ReplyRow {
-  return { ...trainRow(asked), answer: asked.fact.answer };
+  return { ...rowOf([asked]), answer: asked.fact.answer };
 }
 
 function countTopics(

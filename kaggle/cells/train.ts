@@ -4,7 +4,8 @@ export const DATA = `
 builder = SETTINGS["builder"]
 if builder:
     lema("dataset", "build", "-o", builder["path"], "--seed", builder["seed"],
-         "--examples", builder["examples"], "--held-out", builder["heldOut"], "--force")
+         "--examples", builder["examples"], "--conversations", builder["conversations"],
+         "--held-out", builder["heldOut"], "--force")
     if hashlib.sha256((PROJECT / builder["path"]).read_bytes()).hexdigest() != builder["sha256"]:
         raise RuntimeError("the dataset was built differently here than where the notebook was made")
 pull = SETTINGS["pull"]

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { evaluateModel, withoutSystem } from "../../chat/ask-questions.ts";
+import { evaluateModel, followUps, withoutSystem } from "../../chat/ask-questions.ts";
 import { NEVER } from "../../chat/complete.ts";
 import { buildReplyDataset } from "../../data/reply/build.ts";
 import { heldOutQuestions, readQuestions } from "../../data/reply/questions.ts";
@@ -52,6 +52,19 @@ describe("asking questions", () => {
     expect(withoutSystem(questions)[0]!.messages).toEqual([questions[0]!.messages[1]]);
     expect(questions[0]!.messages.map(({ role }) => role)).toEqual(["system", "user"]);
   });
+});
+
+it("a second turn follows the question before it and its reply, under one system prompt", async () => {
+  const model = await scriptedModel({ respond });
+  const report = await evaluateModel(model, questions, { maxTokens: 200, signal: NEVER });
+  const second = followUps(questions, report);
+  expect(second.map(({ expected }) => expected)).toEqual(questions.map(({ expected }) => expected));
+  expect(second[1]!.messages).toEqual([
+    ...questions[0]!.messages,
+    { role: "assistant", content: report.replies[0]!.reply },
+    questions[1]!.messages[1],
+  ]);
+  expect(second[0]!.messages[1]).toEqual(questions[5]!.messages[1]);
 });
 
 describe("a file of questions", () => {

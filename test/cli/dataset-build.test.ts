@@ -23,6 +23,7 @@ describe("lema dataset build", () => {
     expect(text("here.held-out.jsonl")).toBe(made.heldOut);
     expect(JSON.parse(text("here.manifest.json"))).toEqual(made.manifest);
     expect(stdout).toMatch(/^all +\d+ +300 +20$/m);
+    expect(stdout).toContain("Rows: 225, of which 75 are conversations of two examples.\n");
     expect(stdout).toContain("Wrote made/here.jsonl, made/here.held-out.jsonl, made/here.manifest.json\n");
     expect(stdout).toContain(made.manifest.digest);
   });
@@ -32,7 +33,13 @@ describe("lema dataset build", () => {
     await build(cwd, ...small);
     const { exit, stdout } = await build(cwd, ...small, "--json");
     expect(exit).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ seed: 42, train: { rows: 300 }, held_out: { rows: 20 } });
+    expect(JSON.parse(stdout)).toMatchObject({
+      seed: 42,
+      examples: 300,
+      conversations: 75,
+      train: { rows: 225 },
+      held_out: { rows: 20 },
+    });
   });
 
   it("replaces other content only when told to", async () => {
@@ -51,6 +58,7 @@ describe("lema dataset build", () => {
   it.each([
     ["--examples", "100000", "data.too-few"],
     ["--held-out", "100000", "data.too-few"],
+    ["--conversations", "5000", "data.too-few"],
     ["--examples", "some", "cli.usage"],
     ["-o", "examples.json", "cli.usage"],
   ])("refuses %s %s", async (option, value, code) => {

@@ -126,14 +126,27 @@ it("templates and adapters to go on from go in", async () => {
 it("what `lema dataset build` wrote is built again, unless it was changed since", async () => {
   const { cwd, recipe } = project("org/model", "data/reply.jsonl");
   const built = await lema(
-    ["dataset", "build", "-o", "data/reply.jsonl", "--seed", "7", "--examples", "30", "--held-out", "4"],
+    [
+      "dataset",
+      "build",
+      "-o",
+      "data/reply.jsonl",
+      "--seed",
+      "7",
+      "--examples",
+      "30",
+      "--conversations",
+      "3",
+      "--held-out",
+      "4",
+    ],
     { cwd },
   );
   expect(built.exit, built.stderr).toBe(0);
   const found = await recipeFiles(recipe, cwd);
   expect(found.files).toEqual([]);
   expect(found).toMatchObject({
-    builder: { path: "data/reply.jsonl", seed: 7, examples: 30, heldOut: 4 },
+    builder: { path: "data/reply.jsonl", seed: 7, examples: 30, conversations: 3, heldOut: 4 },
     heldOut: "data/reply.held-out.jsonl",
   });
   const path = join(cwd, "data/reply.jsonl");

@@ -8,6 +8,7 @@ import { Row } from "../../../data/formats/format.ts";
 import { readJsonLines } from "../../../data/jsonl.ts";
 import { buildReplyDataset, type ReplyRow } from "../../../data/reply/build.ts";
 import { allFacts } from "../../../data/reply/corpus.ts";
+import { formatReply } from "../../../data/reply/reply.ts";
 import { temporaryDirectory } from "../byte-tokenizer.ts";
 
 const rowsOf = (text: string): ReplyRow[] =>
@@ -15,61 +16,80 @@ const rowsOf = (text: string): ReplyRow[] =>
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as ReplyRow);
-const questionOf = ({ messages }: ReplyRow): string => messages[1]!.content;
+const contentsOf = ({ messages }: ReplyRow, role: string): string[] =>
+  messages.filter((message) => message.role === role).map(({ content }) => content);
+const questionOf = (row: ReplyRow): string => contentsOf(row, "user").at(-1)!;
 const made = buildReplyDataset({ seed: 42, heldOut: 100 });
 const train = rowsOf(made.train);
 const heldOut = rowsOf(made.heldOut);
+const replies = train.flatMap((row) => contentsOf(row, "assistant"));
 const facts = new Map(allFacts().map((fact) => [fact.id, fact]));
 
 describe("the dataset", () => {
-  it("has more than 5,000 examples, no two the same, of several topics and every confidence", () => {
+  it("has more than 5,000 rows and more examples, no two the same, of several topics and every confidence", () => {
     expect(train.length).toBeGreaterThan(5000);
-    expect(new Set(train.map(questionOf)).size).toBe(train.length);
+    const questions = train.flatMap((row) => contentsOf(row, "user"));
+    expect(questions.length).toBe(made.manifest.examples);
+    expect(new Set(questions).size).toBe(questions.length);
     expect(new Set(train.map(({ topic }) => topic)).size).toBeGreaterThan(10);
-    const confidences = train.map(({ messages }) => /Confidence: (.*)/.exec(messages[2]!.content)![1]);
+    const confidences = replies.map((reply) => /Confidence: (.*)/.exec(reply)![1]);
     expect(new Set(confidences)).toEqual(new Set(["High", "Medium", "Low"]));
   });
 
   it("differs by fact: replies are as many as facts, and stay different when numbers are left out", () => {
-    const replies = new Set(train.map(({ messages }) => messages[2]!.content.replace(/\d/g, "")));
-    expect(replies.size).toBe(new Set(train.map(({ fact }) => fact)).size);
-    expect(replies.size).toBeGreaterThan(1000);
+    const distinct = new Set(replies.map((reply) => reply.replace(/\d/g, "")));
+    expect(distinct.size).toBe(made.manifest.facts);
+    expect(distinct.size).toBeGreaterThan(1000);
   });
 
-  it("is in the reply format, with the answer of its fact", () => {
-    for (const { messages, fact } of [...train, ...heldOut]) {
-      expect(messages.map(({ role }) => role)).toEqual(["system", "user", "assistant"]);
-      const { answer, explanation, confidence } = facts.get(fact)!;
-      expect(validateReply(messages[2]!.content)).toEqual({
-        valid: true,
-        reply: { answer, explanation, confidence },
-      });
+  it("is in the reply format in every turn, with the answers of the facts", () => {
+    const inFormat = new Set([...facts.values()].map(formatReply));
+    for (const row of [...train, ...heldOut]) {
+      const turns = contentsOf(row, "assistant");
+      const roles = turns.flatMap(() => ["user", "assistant"]);
+      expect(row.messages.map(({ role }) => role)).toEqual(["system", ...roles]);
+      for (const reply of turns) {
+        expect(inFormat.has(reply)).toBe(true);
+        expect(validateReply(reply).valid).toBe(true);
+      }
+      expect(turns.at(-1)).toBe(formatReply(facts.get(row.fact)!));
     }
+  });
+
+  it("has as many conversations of two examples as are asked for, else a quarter as many as examples", () => {
+    const conversations = (rows: readonly ReplyRow[]): number =>
+      rows.filter((row) => contentsOf(row, "user").length === 2).length;
+    expect(conversations(train)).toBe(Math.floor(made.manifest.examples / 4));
+    const few = buildReplyDataset({ seed: 1, examples: 21, conversations: 10, heldOut: 3 });
+    expect(conversations(rowsOf(few.train))).toBe(10);
+    expect(few.manifest).toMatchObject({ examples: 21, conversations: 10, train: { rows: 11 } });
+    const single = buildReplyDataset({ seed: 1, examples: 21, conversations: 0, heldOut: 3 });
+    expect(conversations(rowsOf(single.train))).toBe(0);
   });
 
   it("holds out questions whose facts are trained and whose wording is not", () => {
     expect(heldOut).toHaveLength(100);
-    const questions = new Set(train.map(questionOf));
-    const trained = new Set(train.map(({ fact }) => fact));
+    const questions = new Set(train.flatMap((row) => contentsOf(row, "user")));
+    const trained = new Set(replies);
     for (const row of heldOut) {
       expect(questions.has(questionOf(row))).toBe(false);
-      expect(trained.has(row.fact)).toBe(true);
+      expect(trained.has(formatReply(facts.get(row.fact)!))).toBe(true);
       expect(row.answer).toBe(facts.get(row.fact)!.answer);
     }
   });
 
   it("draws held-out questions only about trained facts, also from a few examples", () => {
     const few = buildReplyDataset({ seed: 1, examples: 60, heldOut: 30 });
-    const trained = new Set(rowsOf(few.train).map(({ fact }) => fact));
+    const trained = new Set(rowsOf(few.train).flatMap((row) => contentsOf(row, "assistant")));
     expect(few.manifest.facts).toBe(trained.size);
-    for (const { fact } of rowsOf(few.heldOut)) expect(trained.has(fact)).toBe(true);
+    for (const { fact } of rowsOf(few.heldOut)) expect(trained.has(formatReply(facts.get(fact)!))).toBe(true);
   });
 
   it("is the same for the same seed; another seed never trains on what this one holds out", () => {
     expect(buildReplyDataset({ seed: 42, heldOut: 100 })).toEqual(made);
     const other = buildReplyDataset({ seed: 43, heldOut: 100 });
     expect(other.manifest.digest).not.toBe(made.manifest.digest);
-    const questions = new Set(rowsOf(other.train).map(questionOf));
+    const questions = new Set(rowsOf(other.train).flatMap((row) => contentsOf(row, "user")));
     expect(heldOut.filter((row) => questions.has(questionOf(row)))).toEqual([]);
   });
 
@@ -97,6 +117,10 @@ describe("the dataset", () => {
     const topics = Object.values(manifest.topics);
     const sum = (of: "facts" | "examples" | "held_out"): number =>
       topics.reduce((total, counts) => total + counts[of], 0);
-    expect([sum("facts"), sum("examples"), sum("held_out")]).toEqual([manifest.facts, train.length, 100]);
+    expect([sum("facts"), sum("examples"), sum("held_out")]).toEqual([
+      manifest.facts,
+      manifest.examples,
+      100,
+    ]);
   });
 });
