@@ -1,25 +1,41 @@
-/** The machine that generates: this one, as `lema probe` measured it or as a shipped profile describes its kind. */
+/** The machine that generates: a processor as `lema probe` measured it or as a shipped profile describes its kind, or a device. */
 import { compileGeneration } from "../planner/compile.ts";
+import { nativeDevice } from "../runtime/addon.ts";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
+import type { HardwareProfile } from "../schemas/hardware.ts";
 import type { GenerationMachine } from "../workflow/open-generation.ts";
 import type { CommandContext } from "./context.ts";
-import { ownHardware } from "./load-recipe.ts";
+import { deviceHardware, namedHardware, ownHardware } from "./load-recipe.ts";
 
-/** Throws where a vram budget is given, and the machine has no such tier. */
+export interface MachineRequest {
+  /** Default: cpu. */
+  readonly backend?: "cpu" | "cuda";
+  /** A shipped profile's name, or the path of one; default: this machine's. */
+  readonly hardware?: string;
+}
+
+/** Throws where a vram budget is given and the machine has no such tier, and `run.no-device` where a device is asked for. */
 export function generationMachine(
-  { memory }: { readonly memory: { readonly vram: number | null } },
+  vram: number | null,
+  { backend = "cpu", hardware }: MachineRequest,
   { io, version }: CommandContext,
 ): GenerationMachine {
-  const profile = ownHardware(memory.vram === null ? "ram" : "ram and vram", io);
-  if (memory.vram !== null && profile.links === undefined) {
+  const device = backend === "cuda" ? nativeDevice(backend) : null;
+  const own = (): HardwareProfile =>
+    device === null
+      ? ownHardware(vram === null ? "ram" : "ram and vram", io)
+      : deviceHardware(device.name, io);
+  const profile = hardware === undefined ? own() : namedHardware(hardware, io);
+  if ((vram !== null || device !== null) && profile.links === undefined) {
     const summary = `${profile.name} has no vram tier`;
-    const hint = "leave vram out of `--memory`, or write `links` into the profile that `lema probe` made";
+    const hint = "leave vram out of `--memory`, or name a profile with `links`: `--hardware NAME`";
     throw new DiagnosticError(diagnostic("hardware.no-vram-tier", { summary, hint }));
   }
   return {
     hardware: profile,
     lemaVersion: version,
     compile: compileGeneration,
-    engine: { backend: "cpu", serialLanes: false, diskThrottle: null },
+    engine: { backend, serialLanes: false, diskThrottle: null },
+    ...(device !== null && { freeVram: device.freeBytes }),
   };
 }

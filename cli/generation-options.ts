@@ -1,4 +1,4 @@
-/** What `generate`, `chat`, `serve` and `eval` are told in the same words: which model, in how much memory, and how to sample. */
+/** What `generate`, `chat`, `serve` and `eval` are told in the same words: which model, on what and in how much memory, and how to sample. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Sampling } from "../chat/sampling.ts";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
@@ -6,16 +6,17 @@ import { parseBytes } from "../schemas/units.ts";
 import type { GenerationRequest } from "../workflow/open-generation.ts";
 import { type BudgetText, splitBudgets } from "./budgets.ts";
 import { type CommandContext, collect, positive, wholeNumber } from "./context.ts";
+import type { MachineRequest } from "./generation-machine.ts";
 import { cacheDirectory } from "./paths.ts";
 
 export const MODEL_ARGUMENT = "model directory, run, checkpoint of a run, or PEFT adapter";
 
-export interface MemoryOptions {
+export interface MachineOptions extends MachineRequest {
   readonly context?: number;
   readonly memory?: readonly BudgetText[];
 }
 
-export interface ModelOptions extends MemoryOptions {
+export interface ModelOptions extends MachineOptions {
   readonly base?: string;
   /** False by `--no-adapter`. */
   readonly adapter: boolean;
@@ -27,17 +28,22 @@ export function addModelOptions(command: Command): Command {
   const adapter = command
     .option("--base <directory>", BASE_DIRECTORY)
     .option("--no-adapter", "leave the adapter out: the base alone");
-  return addMemoryOptions(adapter);
+  return addMachineOptions(adapter);
 }
 
-export function addMemoryOptions(command: Command): Command {
+export function addMachineOptions(command: Command): Command {
   return command
     .option(
       "--context <tokens>",
       "tokens that the context holds (default: 2048, or what the model allows)",
       positive,
     )
-    .option("--memory <budgets>", "memory limits such as ram=2GiB (default: what is free)", splitBudgets);
+    .option("--memory <budgets>", "memory limits such as ram=2GiB (default: what is free)", splitBudgets)
+    .addOption(new Option("--backend <backend>", "kernels to run on (default: cpu)").choices(["cpu", "cuda"]))
+    .option(
+      "--hardware <profile>",
+      "plan by this shipped profile, or by a file (default: what `lema probe` measured, or the device's)",
+    );
 }
 
 /** Throws `cli.usage` for a size that is none. */

@@ -64,25 +64,53 @@ function findHardware(
   machine: Machine,
 ): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } | { diagnostics: readonly Diagnostic[] } {
   const name = recipe.hardware;
-  if (name === "auto") return findOwnHardware(recipe, placeOf, machine);
+  return name === "auto"
+    ? findOwnHardware(recipe, placeOf, machine)
+    : findNamedHardware(name, placeOf("hardware"), machine);
+}
+
+function findNamedHardware(name: string, where: Diagnostic["where"], machine: Machine) {
   if (/[/\\]|\.ya?ml$/.test(name)) return readProfile(name, machine);
   if (shippedProfiles().includes(name)) return readProfile(shippedPath(name), machine);
   return {
     diagnostics: [
       diagnostic("hardware.not-found", {
         summary: `there is no hardware profile \`${name}\``,
-        where: placeOf("hardware"),
+        ...(where && { where }),
         hint: `shipped are ${shippedProfiles().join(", ")}; or give a path to a profile`,
       }),
     ],
   };
 }
 
+/** A shipped profile by its name, or one by its path. Throws what is wrong with it. */
+export function namedHardware(name: string, machine: Machine): HardwareProfile {
+  return orThrow(findNamedHardware(name, undefined, machine));
+}
+
+/** The shipped profile of a CUDA device, such as `Tesla T4`. Throws `hardware.not-found` where there is none. */
+export function deviceHardware(device: string, machine: Machine): HardwareProfile {
+  const plain = device.toLowerCase().replaceAll(" ", "");
+  const profiles = shippedProfiles()
+    .map((name) => namedHardware(name, machine))
+    .filter(({ compute }) => compute.kind === "cuda");
+  const found = profiles.find(({ name }) => plain.includes(name));
+  if (found !== undefined) return found;
+  throw new DiagnosticError(
+    diagnostic("hardware.not-found", {
+      summary: `no profile ships for ${device}`,
+      hint: `name the nearest with \`--hardware\`: ${profiles.map(({ name }) => name).join(", ")}, or the path of one`,
+    }),
+  );
+}
+
 /** The probed profile, else a shipped one, with or without a vram tier. Throws what is wrong with it. */
 export function ownHardware(tiers: "ram" | "ram and vram", machine: Machine): HardwareProfile {
   const probed = probedProfilePath(machine.env);
-  const file = existsSync(probed) ? probed : shippedPath(SHIPPED_FOR[tiers]);
-  const found = readProfile(file, machine);
+  return orThrow(readProfile(existsSync(probed) ? probed : shippedPath(SHIPPED_FOR[tiers]), machine));
+}
+
+function orThrow(found: ReturnType<typeof readProfile>): HardwareProfile {
   if (!("profile" in found)) throw new DiagnosticError(found.diagnostics);
   return found.profile;
 }
@@ -105,7 +133,10 @@ function findOwnHardware(recipe: Recipe, placeOf: ParsedRecipe["placeOf"], machi
   return { ...found, diagnostics: [...found.diagnostics, warning] };
 }
 
-function readProfile(file: string, machine: Machine) {
+function readProfile(
+  file: string,
+  machine: Machine,
+): { profile: HardwareProfile; diagnostics: readonly Diagnostic[] } | { diagnostics: readonly Diagnostic[] } {
   const content = readText(file, machine);
   if (typeof content !== "string") return { diagnostics: [content] };
   const { profile, diagnostics } = parseHardware(content, { file });

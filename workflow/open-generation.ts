@@ -35,7 +35,7 @@ export interface GenerationRequest {
   readonly base: string | null;
   /** Positions that the cache has room for; null: the usual number, or less where the model has fewer. */
   readonly context: number | null;
-  /** Totals in bytes. `ram` null: what is free, of which a plan takes what it needs; `vram` null: no such tier. */
+  /** Totals in bytes; null: what is free, of which a plan takes what it needs. No `vram` on a processor: no such tier. */
   readonly memory: { readonly ram: number | null; readonly vram: number | null };
   readonly cwd: string;
   /** Where digests are kept; null: nowhere. */
@@ -52,6 +52,8 @@ export interface GenerationMachine {
     readonly diagnostics: readonly Diagnostic[];
   };
   readonly engine: EngineOptions;
+  /** Bytes that are free on the device that computes; absent where a processor does. */
+  readonly freeVram?: number;
 }
 
 /** Beside the session: what spells its tokens. */
@@ -86,8 +88,9 @@ const SHARE_OF_FREE = 0.8;
 /** Throws `plan.does-not-fit`, and what is wrong with the files. */
 export async function planGeneration(
   request: GenerationRequest,
-  { hardware, lemaVersion, compile }: GenerationMachine,
+  machine: GenerationMachine,
 ): Promise<PlannedGeneration> {
+  const { hardware, lemaVersion, compile } = machine;
   const { cacheDirectory } = request;
   const found = await findFiles(request);
   const { checkpoint, run, adapterDirectory } = found;
@@ -110,7 +113,7 @@ export async function planGeneration(
   const lora = adapter ?? unadapted(config);
   request.onProgress?.("planning");
   const { plan, diagnostics } = compile({
-    recipe: recipeOf(request, found, capacity, hardware),
+    recipe: recipeOf(request, found, capacity, machine),
     hardware,
     model: describeLlamaGeneration({
       config,
@@ -193,17 +196,18 @@ function recipeOf(
   { memory }: GenerationRequest,
   { checkpoint, adapterDirectory }: Found,
   capacity: number,
-  hardware: HardwareProfile,
+  { hardware, freeVram }: GenerationMachine,
 ): GenerationRecipe {
-  const free = availableBytes();
-  const usual = free === null ? hardware.memory.ram : Math.floor(SHARE_OF_FREE * free);
+  const usual = (free: number): number => Math.floor(SHARE_OF_FREE * free);
+  const freeRam = availableBytes();
+  const vram = memory.vram ?? (freeVram === undefined ? null : usual(freeVram));
   return {
     model: checkpoint.directory,
     adapter: { from: adapterDirectory },
     sequence: { length: capacity },
     memory: {
-      ram: bytes(memory.ram ?? usual),
-      vram: memory.vram === null ? null : bytes(memory.vram),
+      ram: bytes(memory.ram ?? (freeRam === null ? hardware.memory.ram : usual(freeRam))),
+      vram: vram === null ? null : bytes(vram),
       reserve: { ram: null, vram: null },
     },
     hardware: hardware.name,

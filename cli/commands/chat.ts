@@ -46,7 +46,12 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 async function chat(argument: string, options: ChatOptions, context: CommandContext): Promise<ExitCode> {
-  const model = await openModel(modelRequest(argument, options, context), options.template ?? null, context);
+  const model = await openModel(
+    modelRequest(argument, options, context),
+    options,
+    options.template ?? null,
+    context,
+  );
   const lines = openLines(context.io);
   const completion = {
     maxTokens: options.maxTokens ?? null,

@@ -7,9 +7,9 @@ import { jsonText } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { type CommandContext, positive, wholeNumber } from "../context.ts";
 import {
-  addMemoryOptions,
+  addMachineOptions,
   BASE_DIRECTORY,
-  type MemoryOptions,
+  type MachineOptions,
   MODEL_ARGUMENT,
   modelRequest,
 } from "../generation-options.ts";
@@ -18,7 +18,7 @@ import { renderEvaluation } from "../render/evaluation.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
 
-interface EvalOptions extends MemoryOptions {
+interface EvalOptions extends MachineOptions {
   readonly base?: boolean;
   readonly baseModel?: string;
   readonly questions?: string;
@@ -52,7 +52,7 @@ export function register(program: Command, context: CommandContext): void {
     .option("--max-tokens <count>", "of one reply", positive, MAX_TOKENS)
     .option("--samples <count>", "how many replies to show, and of those that failed", wholeNumber, 2)
     .option("--json", "print the report as JSON, with all replies");
-  addMemoryOptions(command).action(
+  addMachineOptions(command).action(
     context.action((model: string, options: EvalOptions) => evaluate(model, options, context)),
   );
 }
@@ -68,7 +68,7 @@ async function evaluate(argument: string, options: EvalOptions, context: Command
       const adapter = which === "model";
       const asked = { ...(tokens && { context: tokens }), ...(memory && { memory }), adapter };
       const request = modelRequest(argument, { ...asked, ...(baseModel && { base: baseModel }) }, context);
-      return openModel(request, template ?? options.template ?? null, context);
+      return openModel(request, options, template ?? options.template ?? null, context);
     },
     model: relative(io.cwd, resolve(io.cwd, argument)) || ".",
     base: options.base === true ? "asked" : "not asked",

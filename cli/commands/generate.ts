@@ -65,7 +65,7 @@ async function generate(
   }
   const status = new StatusLine(io.stderr);
   const request = modelRequest(argument, options, context);
-  const machine = generationMachine(request, context);
+  const machine = generationMachine(request.memory.vram, options, context);
   try {
     const planned = await planGeneration({ ...request, onProgress: (text) => status.show(text) }, machine);
     status.clear();

@@ -87,7 +87,7 @@ async function verifyMerged(
 ): Promise<Omit<MergeCheck, "diagnostics">> {
   const { io } = context;
   const status = new StatusLine(io.stderr);
-  const machine = generationMachine({ memory: { vram: null } }, context);
+  const machine = generationMachine(null, {}, context);
   const { diagnostics, ...check } = await verifyMerge(async (side) => {
     const source =
       side === "merged"

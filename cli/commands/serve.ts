@@ -55,7 +55,12 @@ async function serve(argument: string, options: ServeOptions, context: CommandCo
   const { host, port } = options;
   const token = options.token || io.env.LEMA_TOKEN || null;
   if (token === null && !isLoopback(host)) throw openToAll(host);
-  const model = await openModel(modelRequest(argument, options, context), options.template ?? null, context);
+  const model = await openModel(
+    modelRequest(argument, options, context),
+    options,
+    options.template ?? null,
+    context,
+  );
   const note = (text: string): unknown => io.stderr.write(`${text}\n`);
   const signals = listenForStop(() => note("finishing what is being answered; again to stop at once"));
   try {

@@ -2,6 +2,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { hasBackend } from "../end-to-end/has-backend.ts";
 import { directoryWith, lema } from "./run-in-process.ts";
 import { makeSmallTraining } from "./small-training.ts";
 
@@ -61,7 +62,7 @@ describe("lema generate", () => {
   it("plans without running; its plans are shown and verified, and not executed", async () => {
     const dry = await generate("--dry-run", "--context", "128", "--plan", "plan.json");
     expect(dry.exit, dry.stderr).toBe(0);
-    expect(dry.stdout).toMatch(/^Generation\n {2}model .*lema-mini: 10 blocks/);
+    expect(dry.stdout).toMatch(/^Generation\n {2}model .*lema-mini: 10 layers/);
     expect(dry.stdout).toContain("128 positions");
     // All stays in ram, a second copy of the tied embedding too.
     expect(dry.stdout).toMatch(/disk reads {2}0 B {2}at least 0 B {2}optimal/);
@@ -85,6 +86,23 @@ describe("lema generate", () => {
     expect(executed.stderr).toContain("plan.json is a plan to generate, not to train [plan.other-purpose]");
     const other = await lema(["show", "plan.json", "--program", "evaluate", "--instructions"], { cwd });
     expect(other.stderr).toContain("it has decode, prefill");
+  });
+
+  it("plans by the profile that it is told", async () => {
+    const plan = (...argv: string[]) => generate("--dry-run", ...argv);
+    expect((await plan("--hardware", "t4", "--memory", "vram=1GiB,ram=2GiB")).stdout).toContain(
+      "t4: disk → ram → vram",
+    );
+    expect((await plan("--hardware", "laptop")).stderr).toContain("[hardware.not-found]");
+    expect((await plan("--hardware", "cpu-2core", "--memory", "vram=64MiB")).stderr).toContain(
+      "[hardware.no-vram-tier]",
+    );
+  });
+
+  it.skipIf(hasBackend("cuda"))("says that there is no device to compute on", async () => {
+    const { exit, stderr } = await generate("--backend", "cuda", "--prompt", "a");
+    expect(exit).toBe(1);
+    expect(stderr).toContain("[run.no-device]");
   });
 
   it("asks for a prompt", async () => {

@@ -1,7 +1,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadRecipe, probedProfilePath, shippedProfiles, tryLoadRecipe } from "../../cli/load-recipe.ts";
+import {
+  deviceHardware,
+  loadRecipe,
+  probedProfilePath,
+  shippedProfiles,
+  tryLoadRecipe,
+} from "../../cli/load-recipe.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
 import { MINIMAL } from "../schemas/recipe-fixtures.ts";
 import { directoryWith } from "./run-in-process.ts";
@@ -48,6 +54,18 @@ it("resolves a shipped profile by name", () => {
   for (const name of shippedProfiles()) {
     expect(loadRecipe("recipe.yaml", [`hardware=${name}`], { cwd, env: {} }).hardware.name).toBe(name);
   }
+});
+
+it("knows a device by the name that its driver gives, and no other", () => {
+  const machine = { cwd: "/", env: {} };
+  const names = {
+    "Tesla T4": "t4",
+    "Tesla P100-PCIE-16GB": "p100",
+    "NVIDIA GeForce RTX 4090": "rtx4090",
+    "NVIDIA H200": "h200",
+  };
+  for (const [device, name] of Object.entries(names)) expect(deviceHardware(device, machine).name).toBe(name);
+  expect(() => deviceHardware("NVIDIA A100", machine)).toThrow("no profile ships for NVIDIA A100");
 });
 
 it("refuses a file that is not UTF-8, such as Windows' UTF-16", () => {

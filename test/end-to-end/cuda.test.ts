@@ -5,22 +5,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
-import { nativeDevice } from "../../runtime/addon.ts";
-import { DiagnosticError } from "../../schemas/diagnostic.ts";
 import { caseInputs, type MachineOptions, readCase } from "./case.ts";
+import { hasBackend } from "./has-backend.ts";
 import { bitsOf, type CaseRun, relativeError, runCase } from "./run-case.ts";
 
 const STEPS = 2;
-
-function present(backend: "cuda" | "cuda-emulated"): boolean {
-  try {
-    nativeDevice(backend);
-    return true;
-  } catch (error) {
-    if (error instanceof DiagnosticError && error.diagnostics[0]?.code === "run.no-device") return false;
-    throw error;
-  }
-}
 
 function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly string[] {
   return [JSON.stringify([losses, gradNorms]), ...gradients.map(bitsOf), bitsOf(parameters)];
@@ -31,7 +20,7 @@ const cases = ["accumulation", "bf16_shards"].flatMap((name) =>
 );
 
 describe.each(cases)("$name on $backend", ({ name, backend }) => {
-  it.skipIf(!present(backend))(
+  it.skipIf(!hasBackend(backend))(
     "gives the same bits from the smallest vram to everything resident, and the cpu's numbers",
     async () => {
       const parity = await readCase(name);

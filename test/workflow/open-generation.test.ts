@@ -12,14 +12,18 @@ import {
   planGeneration,
 } from "../../workflow/open-generation.ts";
 import { greedy } from "../end-to-end/greedy.ts";
+import { hasBackend } from "../end-to-end/has-backend.ts";
 
 const golden = join(import.meta.dirname, "../golden");
 const directory = join(golden, "parity/rslora");
 const { rslora } = JSON.parse(readFileSync(join(golden, "generation.json"), "utf8"));
-const profile = readFileSync(join(import.meta.dirname, "../../recipes/hardware/cpu-2core.yaml"), "utf8");
+function profile(name: string) {
+  const file = join(import.meta.dirname, `../../recipes/hardware/${name}.yaml`);
+  return parseHardware(readFileSync(file, "utf8"), { file }).profile!;
+}
 
 const machine: GenerationMachine = {
-  hardware: parseHardware(profile, { file: "cpu-2core.yaml" }).profile!,
+  hardware: profile("cpu-2core"),
   lemaVersion: "0.0.0",
   compile: compileGeneration,
   engine: { backend: "cpu", serialLanes: false, diskThrottle: null },
@@ -38,14 +42,45 @@ function request(change: Partial<GenerationRequest>): GenerationRequest {
   };
 }
 
-async function tokens(change: Partial<GenerationRequest>, prompt: readonly number[]) {
-  const { session } = await openGeneration(request(change), machine);
+async function tokens(
+  change: Partial<GenerationRequest>,
+  prompt: readonly number[],
+  { on = machine, count = 200 } = {},
+) {
+  const { session } = await openGeneration(request(change), on);
   try {
-    return await greedy(session, prompt, 200);
+    return await greedy(session, prompt, count);
   } finally {
     await session.close();
   }
 }
+
+describe("on a device", () => {
+  const device: GenerationMachine = {
+    ...machine,
+    hardware: profile("t4"),
+    engine: { ...machine.engine, backend: "cuda-emulated" },
+    freeVram: 2 ** 30,
+  };
+
+  it("plans for the memory that is free there, of which as much as is given", async () => {
+    const budgetOf = async (vram: number | null) =>
+      (await planGeneration(request({ memory: { ram: null, vram } }), device)).plan.budgets.vram!.budget;
+    expect(await budgetOf(null)).toBe(Math.floor(0.8 * 2 ** 30));
+    expect(await budgetOf(2 ** 29 + 2 ** 20)).toBe(2 ** 29 + 2 ** 20);
+  });
+
+  it.skipIf(!hasBackend("cuda-emulated"))("says what the processor says, streamed too", async () => {
+    const { prompt, tokens: expected } = rslora.adapter[0];
+    const few = { on: device, count: 12 };
+    expect(await tokens({}, prompt, few)).toEqual(expected.slice(0, 12));
+    const refused = await planGeneration(request({ memory: { ram: null, vram: 1 } }), device).catch(
+      (error: DiagnosticError) => error.diagnostics[0]!.summary,
+    );
+    const least = Number(/at least (\d+) bytes/.exec(String(refused))![1]);
+    expect(await tokens({ memory: { ram: null, vram: least } }, prompt, few)).toEqual(expected.slice(0, 12));
+  });
+});
 
 describe("openGeneration", () => {
   it("applies an adapter to its base, unmerged", async () => {
