@@ -9,7 +9,7 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall, PlanProcedure, Range } from "../../schemas/plan.ts";
-import type { Task } from "./schedule.ts";
+import type { Task, ValuePlace } from "./schedule.ts";
 
 /** Bytes [start, end) of what they are relative to, and the call of the procedure that touches them; 0 for other tasks. */
 export interface Access {
@@ -91,6 +91,39 @@ export function forEachBuffer(task: Task, visit: (buffer: string) => void): void
   }
 }
 
+/** A buffer that a task touches; parts of one that lie apart, such as a block's adapter, have names of their own. */
+export interface Use {
+  readonly buffer: string;
+  readonly writes: boolean;
+}
+
+/** What a task touches beside the disk lane's staging, which only that lane knows. */
+export function usesOf(task: Task, context: EffectContext): readonly Use[] {
+  switch (task.kind) {
+    case "run": {
+      const { formals } = footprintOf(task.procedure, context);
+      return formals.map(({ formal, writes }) => ({ buffer: partOf(task.bind[formal]!), writes }));
+    }
+    case "read":
+      return [{ buffer: task.to, writes: true }];
+    case "gather":
+      return [
+        { buffer: partOf(task.indices), writes: false },
+        { buffer: partOf(task.to), writes: true },
+      ];
+    case "copy":
+      return [task.from, task.to].map((place, end) => {
+        return { buffer: task.unit === null ? partOf(place) : place.buffer, writes: end === 1 };
+      });
+    case "write":
+      return [{ buffer: partOf(task.from), writes: false }];
+  }
+}
+
+function partOf({ buffer, offset }: ValuePlace): string {
+  return offset === 0 ? buffer : `${buffer}+${offset}`;
+}
+
 /**
  * What a task reads from outside and what it writes: sorted, merged ranges. A byte that one call writes and a later
  * call of the same task reads was not read from outside.
@@ -122,10 +155,16 @@ type Bind = Extract<Task, { kind: "run" }>["bind"];
 /** What a procedure's calls touch, relative to its formals. */
 export interface Footprint {
   /** Of each formal that is touched, in the order of calls. */
-  readonly formals: readonly { readonly formal: string; readonly accesses: readonly Access[] }[];
+  readonly formals: readonly FormalAccesses[];
   /** Bytes that are read before any call wrote them. */
   readonly reads: readonly FormalRange[];
   readonly writes: readonly FormalRange[];
+}
+
+interface FormalAccesses {
+  readonly formal: string;
+  readonly accesses: readonly Access[];
+  readonly writes: boolean;
 }
 
 interface FormalRange {
@@ -143,7 +182,8 @@ function footprintOf(id: string, { procedures, known }: EffectContext): Footprin
   const reads = segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite);
   const writes = segments.filter(({ firstWrite }) => firstWrite < NEVER);
   const formals = [...new Set(segments.map(({ formal }) => formal))].map((formal) => {
-    return { formal, accesses: accessesOf(segments.filter((segment) => segment.formal === formal)) };
+    const accesses = accessesOf(segments.filter((segment) => segment.formal === formal));
+    return { formal, accesses, writes: accesses.some(({ write }) => write) };
   });
   const footprint: Footprint = { formals, reads, writes };
   known.set(procedure, footprint);

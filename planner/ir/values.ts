@@ -10,7 +10,7 @@ import { type ArenaName, type ProgramName, stepScalars } from "../../schemas/pla
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
 import type { Shape, Value, ValuePlace } from "./schedule.ts";
-import { byName, type Units } from "./units.ts";
+import { byName, HEAD_CLASS, largestTransfer, type Units } from "./units.ts";
 
 /** Direct reads need pages; staging is a ring of chunks of at most this many bytes. */
 export const PAGE = 4096;
@@ -97,6 +97,21 @@ export function stagingBytes(largestTransfer: number): number {
 export function slotBytes(units: Units, unitClass: string): number {
   const members = units.classes.get(unitClass)!;
   return alignUp(Math.max(...members.map((id) => units.byId.get(id)!.bytes)), ALIGNMENT);
+}
+
+/** Bytes of the slots of all classes of blocks; fewer where fewer units take turns in them. */
+export function ringBytes(units: Units, ring: number): number {
+  const blocks = [...units.classes].filter(([unitClass]) => unitClass !== HEAD_CLASS);
+  return blocks.reduce(
+    (sum, [unitClass, { length }]) => sum + Math.min(ring, length) * slotBytes(units, unitClass),
+    0,
+  );
+}
+
+/** Bytes of each of the places of ram that units pass through tensor by tensor, when those that `stays` tells do not. */
+export function passingBytes(units: Units, stays: ReadonlySet<string> = new Set()): number {
+  const passing = units.all.filter(({ id, kind }) => kind !== "embedding" && !stays.has(id));
+  return Math.max(0, ...passing.map((unit) => alignUp(largestTransfer(unit), ALIGNMENT)));
 }
 
 /** Which arena kernels compute in. */

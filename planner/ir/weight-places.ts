@@ -4,20 +4,27 @@
  * through.
  */
 import type { ArenaName, ProgramName, Residency } from "../../schemas/plan.ts";
-import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
 import { type Route, ringsOf, ringValues } from "./ram-rings.ts";
 import type { Programs, Shape, Task, Value } from "./schedule.ts";
 import {
   halfTransfers,
-  largestTransfer,
   rangeTransfer,
   type Transfer,
   tensorTransfers,
   type Units,
   wholeTransfer,
 } from "./units.ts";
-import { at, computeArena, passingSlot, pinnedSlot, ramPinnedSlot, ringSlot, slotBytes } from "./values.ts";
+import {
+  at,
+  computeArena,
+  passingBytes,
+  passingSlot,
+  pinnedSlot,
+  ramPinnedSlot,
+  ringSlot,
+  slotBytes,
+} from "./values.ts";
 
 export interface Bringing {
   /** What the loads' ids end with. */
@@ -46,8 +53,7 @@ export class WeightPlaces {
     this.#shape = shape;
     this.#units = units;
     this.#inRam = new Set(shape.ramPinned);
-    const passing = units.all.filter(({ id, kind }) => kind !== "embedding" && !this.#inRam.has(id));
-    this.#passingBytes = Math.max(0, ...passing.map((unit) => alignUp(largestTransfer(unit), ALIGNMENT)));
+    this.#passingBytes = passingBytes(units, this.#inRam);
     for (const unit of shape.pinned)
       this.#declare(pinnedSlot(unit), computeArena(shape), this.#bytes(unit), null);
     for (const unit of shape.ramPinned) this.#declare(ramPinnedSlot(unit), "ram", this.#bytes(unit), null);

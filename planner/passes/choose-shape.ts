@@ -1,7 +1,8 @@
 /**
  * choose-shape: searches micro-batch × unit size × ring depth × what is put aside × how the adapter stays × pinned
- * units × kept activations. The closed form (shape/estimate.ts) ranks the candidates, the simulator decides among the
- * best; what was rejected is kept with its reason. Bounded by the number of floors, never by time.
+ * units × kept activations. The closed form (shape/estimate.ts) ranks the candidates, the time of their schedules
+ * (shape/time-schedule.ts) those that promise most, and the simulator decides; the best of what was rejected is kept.
+ * Bounded by the number of schedules, never by time.
  *
  * Requires: some floor fits. Guarantees: the chosen shape fits, measured on its exact layout.
  */
@@ -14,8 +15,9 @@ import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates } from "../shape/candidates.ts";
 import { type Choice, choiceOf } from "../shape/choice.ts";
 import { simulateCandidate } from "../shape/simulate-candidate.ts";
+import { timeSchedule } from "../shape/time-schedule.ts";
 import { arenaBudget, fits } from "./feasible.ts";
-import { realizeWork } from "./realize.ts";
+import { realizeWork, scheduleWork } from "./realize.ts";
 
 export interface ChosenShape<Work extends Variant> {
   readonly variant: Work;
@@ -29,44 +31,109 @@ const AS_FAST = 1.002;
 const CORRECTIONS = 4;
 
 export function chooseShape<Work extends Variant>(variants: readonly Work[]): ChosenShape<Work> {
-  const all = candidates(variants);
-  const ranked = all.toSorted(
+  const ranked = candidates(variants).toSorted(
     ({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved,
   );
-  const finalists = bestOfEachKind(ranked).flatMap((candidate) => {
-    const laidOut = laidOutWithin(candidate);
-    if (!laidOut) return [];
-    // The layout is not kept: those of all finalists together would fill the memory.
-    return [{ candidate: laidOut.candidate, time: simulateCandidate(candidate.variant, laidOut.laidOut) }];
-  });
-  invariant(finalists.length > 0, "no candidate fits, although a floor does");
-  const fastest = Math.min(...finalists.map(({ time }) => time));
-  const { candidate: best } = finalists
-    .filter(({ time }) => time <= fastest * AS_FAST)
-    .reduce((a, b) => (b.candidate.estimate.moved < a.candidate.estimate.moved ? b : a));
-  const variant = variants.find((one) => one === best.variant)!;
-  const simulated = new Map(finalists.map(({ candidate, time }) => [candidate, time]));
-  return { variant, shape: best.shape, choice: choiceOf(best, ranked, simulated) };
+  const ordered = timed(ranked);
+  const best = decide(ordered);
+  const variant = variants.find((one) => one === best.candidate.variant)!;
+  const shown = [best, ...ordered.slice(0, TIMES_SHOWN)];
+  const times = new Map(shown.toReversed().map(({ candidate, time }) => [candidate, time]));
+  return { variant, shape: best.candidate.shape, choice: choiceOf(best.candidate, ranked, times) };
+}
+
+/** Of the candidates that lost by the time of their schedules, so many are listed. */
+const TIMES_SHOWN = 5;
+
+interface Timed {
+  readonly candidate: Candidate;
+  /** Nanoseconds a step. */
+  readonly time: number;
 }
 
 /**
- * Who goes to the simulator: the best of each kind. The closed form takes lanes as independent; kinds differ in how far
- * that holds, candidates of a kind hardly do.
+ * Candidates by the time of their schedules, those that promise most first, until the rest promises less than the fastest
+ * has. What a candidate would be with less memory is a candidate too, as it was under the smaller budget, so that more
+ * memory is not slower; its closed form is taken to be as far off as that of the one that it comes from.
  */
-function bestOfEachKind(ranked: readonly Candidate[]): readonly Candidate[] {
-  const kinds = new Map<string, Candidate>();
-  for (const candidate of ranked) {
-    const { variant, shape, ramChoice } = candidate;
-    const ring = variant.order === "round" ? shape.ring : "";
-    const kind = `${shape.unitSize} ${shape.offload > 0} ${ramChoice} ${ring}`;
-    if (!kinds.has(kind)) kinds.set(kind, candidate);
+function timed(ranked: readonly Candidate[]): readonly Timed[] {
+  const known = new Map<string, Timed>();
+  const queue = ranked.map((candidate): Promising => {
+    const { step_ns } = candidate.estimate;
+    return { ns: CLOSED_FORM_MARGIN * step_ns, off: CLOSED_FORM_MARGIN, candidateOf: () => candidate };
+  });
+  let fastest = Number.POSITIVE_INFINITY;
+  while (queue.length > 0 && known.size < MOST_TIMED) {
+    const { ns, off, candidateOf } = queue.shift()!;
+    if (ns > fastest * WORTH_TIMING) break;
+    const candidate = candidateOf();
+    const promised = candidate.estimate.step_ns * off;
+    if (promised > ns) {
+      enqueue(queue, { ns: promised, off, candidateOf: () => candidate });
+      continue;
+    }
+    const { variant, shape, estimate } = candidate;
+    const key = `${variant.unitSize} ${JSON.stringify(shape)}`;
+    if (known.has(key)) continue;
+    const time = timeSchedule(variant, scheduleWork(variant, shape));
+    fastest = Math.min(fastest, time);
+    known.set(key, { candidate, time });
+    const lessersOff = Math.max(1, time / estimate.step_ns);
+    for (const lesser of candidate.lesser) {
+      enqueue(queue, { ns: estimate.step_ns * lessersOff, off: lessersOff, candidateOf: lesser });
+    }
   }
-  const limit = WORTH_SIMULATING * ranked[0]!.estimate.step_ns;
-  return [...kinds.values()].filter(({ estimate }) => estimate.step_ns <= limit);
+  return [...known.values()].toSorted((a, b) => a.time - b.time);
 }
 
-/** A kind whose best estimate is further than this from the best of all is not simulated. */
-const WORTH_SIMULATING = 1.1;
+/** A candidate that may not be made yet. */
+interface Promising {
+  /** Nanoseconds a step by the closed form, times how far that is off. */
+  readonly ns: number;
+  readonly off: number;
+  readonly candidateOf: () => Candidate;
+}
+
+function enqueue(queue: Promising[], one: Promising): void {
+  const behind = queue.findIndex(({ ns }) => ns > one.ns);
+  queue.splice(behind < 0 ? queue.length : behind, 0, one);
+}
+
+/** The closed form is hardly further above the time of a schedule than this. */
+const CLOSED_FORM_MARGIN = 0.985;
+/** A candidate that promises a step this much slower than the fastest may still be faster. */
+const WORTH_TIMING = 1.005;
+/** Schedules that are looked at. */
+const MOST_TIMED = 24;
+
+/**
+ * The first that is as fast on its layout as the fastest schedule, those that move least first: a layout adds waits and
+ * takes none away. Where each adds more, the fastest of some.
+ */
+function decide(ordered: readonly Timed[]): Timed {
+  invariant(ordered.length > 0, "no candidate, although a floor fits");
+  const limit = ordered[0]!.time * AS_FAST;
+  const asFast = ordered.filter(({ time }) => time <= limit);
+  const others = ordered.slice(asFast.length);
+  const known: Timed[] = [];
+  for (const { candidate } of [...asFast.toSorted(byMoved), ...others]) {
+    if (known.length >= MOST_SIMULATED) break;
+    const laidOut = laidOutWithin(candidate);
+    if (!laidOut) continue;
+    // The layout is not kept: those of all together would fill the memory.
+    const one = { candidate: laidOut.candidate, time: simulateCandidate(candidate.variant, laidOut.laidOut) };
+    if (one.time <= limit) return one;
+    known.push(one);
+  }
+  invariant(known.length > 0, "no candidate fits, although a floor does");
+  return known.reduce((a, b) => (b.time < a.time ? b : a));
+}
+
+function byMoved({ candidate: a }: Timed, { candidate: b }: Timed): number {
+  return a.estimate.moved - b.estimate.moved;
+}
+
+const MOST_SIMULATED = 4;
 
 /** The candidate on its exact layout; smaller where fragments make it larger than its fullest moment. */
 function laidOutWithin(candidate: Candidate): { candidate: Candidate; laidOut: LaidOut } | undefined {

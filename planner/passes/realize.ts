@@ -30,8 +30,13 @@ export interface Measured {
 
 /** What most candidates need to be weighed: quicker than their layout, and equal to it where no fragment is wasted. */
 export function measure(variant: Variant, shape: Shape): Measured {
-  const rolled = scheduled(variant, variant.expandWork(shape));
+  const rolled = scheduleWork(variant, shape);
   return { rolled, bytes: fullest(rolled) };
+}
+
+/** The schedule of the work alone. */
+export function scheduleWork(variant: Variant, shape: Shape): Rolled {
+  return scheduled(variant, variant.expandWork(shape));
 }
 
 function scheduled({ units }: Variant, expanded: Expanded): Rolled {

@@ -4,14 +4,14 @@
  */
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { Shape } from "../ir/schedule.ts";
-import { computeArena } from "../ir/values.ts";
+import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blocksWithin } from "./fill-memory.ts";
 import { type RamChoice, ramWithin } from "./fill-ram.ts";
-import { ringChoices, ringDepths, widestFloor, widestPlacements } from "./floors.ts";
+import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
 
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
@@ -23,6 +23,8 @@ export interface Candidate {
   readonly estimate: Estimate;
   /** The same candidate in less room, for when its layout turns out to need more than its fullest moment. */
   readonly within: (lost: Room) => Candidate;
+  /** What the same floor becomes with a block less kept, and in the next smaller round budget of each tier. */
+  readonly lesser: readonly (() => Candidate)[];
 }
 
 /** How many of what may move together are tried, from the largest down. */
@@ -34,39 +36,21 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
     const all = variant.portions;
     const tried = [...all.slice(0, PORTIONS_TRIED - 1), ...all.slice(PORTIONS_TRIED - 1).slice(-1)];
     return tried.flatMap((portion) =>
-      widestPlacements(variant).flatMap((placements) =>
-        ringChoices(variant).flatMap((rings) => {
-          for (const shape of shapesFrom(widestFloor(variant, portion), placements, rings)) {
-            if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
-            const measured = measure(variant, shape);
-            if (hasRoom(variant, measured)) return grow(variant, measured);
-          }
-          return [];
-        }),
-      ),
+      widestPlacements(variant).flatMap((placements) => {
+        for (const placement of placements) {
+          const shape = { ...narrowestFloor(variant, portion), ...placement };
+          if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
+          const measured = measure(variant, shape);
+          if (hasRoom(variant, measured.rolled.shape, measured.bytes)) return grow(variant, measured);
+        }
+        return [];
+      }),
     );
   });
 }
 
-type Placement = Pick<Shape, "offload" | "adapter">;
-
-/** Floors from the one that takes most memory down. */
-function* shapesFrom(
-  widest: Shape,
-  placements: readonly Placement[],
-  rings: readonly number[],
-): Generator<Shape> {
-  for (const placement of placements) {
-    for (const ring of rings) {
-      for (const passing of widest.passing > 1 ? [widest.passing, 1] : [widest.passing]) {
-        yield { ...widest, ...placement, ring, passing };
-      }
-    }
-  }
-}
-
-function hasRoom(variant: Variant, { rolled, bytes }: Measured): boolean {
-  return tiersOf(rolled.shape).every((tier) => bytes[tier] <= arenaBudget(variant.inputs, tier).arena);
+function hasRoom(variant: Variant, shape: Shape, bytes: Measured["bytes"]): boolean {
+  return tiersOf(shape).every((tier) => bytes[tier] <= arenaBudget(variant.inputs, tier).arena);
 }
 
 /** What is remembered of a floor; its schedule, which takes megabytes, is not. */
@@ -82,34 +66,51 @@ function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
 
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
   const ground = groundOf(variant, floor);
-  const first = grownFrom(variant, ground, variant.order === "round" ? "evenly" : "in turn");
   const wider = widerFloors(variant, floor)
     .map((shape) => measure(variant, shape))
-    .filter((measured) => hasRoom(variant, measured))
-    .map((measured) => grownFrom(variant, groundOf(variant, measured), first.ramChoice));
-  return [...(readsWeights(variant, first.shape) ? waysThroughRam(variant, ground) : [first]), ...wider];
+    .filter(({ rolled, bytes }) => hasRoom(variant, rolled.shape, bytes))
+    .map((measured) => grownFrom(variant, groundOf(variant, measured), "evenly"));
+  if (ground.shape.tiers === "disk-ram-vram") return [...waysThroughRam(variant, ground), ...wider];
+  const deeper = ringDepths(variant).flatMap((ring) => widened(variant, ground, { ring }));
+  return [...deeper.map((one) => grownFrom(variant, one, "evenly")), ...wider];
 }
 
 /**
- * Where the disk feeds vram. Places of ram that units take turns in go with the fewest slots in vram, since what these
- * hold at a turn has to come from disk in a hurry; where a step goes round there is no turn. Block inputs in ram leave
- * the disk too little slack for units that stay there evenly.
+ * Where vram streams: places of ram that units take turns in, units that stay there evenly, and all that vram streams.
+ * Places go with the fewest slots in vram, since what these hold at a turn has to come from disk in a hurry; where a step
+ * goes round there is no turn. Block inputs in ram leave the disk too little slack for units that stay there evenly.
  */
-function waysThroughRam(variant: Variant, ground: Ground): readonly Candidate[] {
-  const { shape } = ground;
+function waysThroughRam(variant: Variant, narrowest: Ground): readonly Candidate[] {
   const round = variant.order === "round";
-  const all = grownFrom(variant, ground, "all");
-  return [
-    ...(round ? [] : [grownFrom(variant, narrowest(variant, ground), "in turn")]),
-    ...(round || shape.offload === 0 ? [grownFrom(variant, ground, "evenly")] : []),
-    ...(readsWeights(variant, all.shape) ? [] : [all]),
-  ];
+  const wide = passingSlots(variant.inputs);
+  const [ground = narrowest] = wide > 1 ? widened(variant, narrowest, { passing: wide }) : [];
+  const deeper = ringDepths(variant).flatMap((ring) => widened(variant, ground, { ring }));
+  const inTurn = round ? [] : [grownFrom(variant, ground, "in turn")];
+  const staying = deeper.flatMap((one): readonly Candidate[] => {
+    const evenly = grownFrom(variant, one, "evenly");
+    if (!readsWeights(variant, evenly.shape)) return [evenly];
+    const all = grownFrom(variant, one, "all");
+    return [
+      ...(round || one.shape.offload === 0 ? [evenly] : []),
+      ...(readsWeights(variant, all.shape) ? [] : [all]),
+    ];
+  });
+  return [...inTurn, ...staying];
 }
 
-function narrowest(variant: Variant, ground: Ground): Ground {
-  const ring = ringDepths(variant).at(-1)!;
-  if (ground.shape.ring === ring) return ground;
-  return groundOf(variant, measure(variant, { ...ground.shape, ring }));
+/** The same floor with more slots, where there is room for them: they stand beside all else. */
+function widened(
+  variant: Variant,
+  { shape, bytes, estimator }: Ground,
+  more: Partial<Pick<Shape, "ring" | "passing">>,
+): readonly Ground[] {
+  const wider = { ...shape, ...more };
+  const tier = computeArena(shape);
+  const slots = ringBytes(variant.units, wider.ring) - ringBytes(variant.units, shape.ring);
+  const places = (wider.passing - shape.passing) * passingBytes(variant.units);
+  const taken = { ...bytes, [tier]: bytes[tier] + slots };
+  const all = { ...taken, ram: taken.ram + places };
+  return hasRoom(variant, wider, all) ? [{ shape: wider, bytes: all, estimator }] : [];
 }
 
 /** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
@@ -139,31 +140,59 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
 
 function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Candidate {
   const { estimator } = ground;
-  const candidateIn = (lost: Room): Candidate => {
-    const left = (tier: ArenaName) => {
-      return Math.max(0, arenaBudget(variant.inputs, tier).arena - ground.bytes[tier] - lost[tier]);
-    };
+  const budgets = { ram: arenaBudget(variant.inputs, "ram"), vram: arenaBudget(variant.inputs, "vram") };
+  const candidateIn = (arenas: Room, mostKept: number): Candidate => {
+    const left = (tier: ArenaName) => Math.max(0, arenas[tier] - ground.bytes[tier]);
     const room = { ram: left("ram"), vram: left("vram") };
-    const shape = divide(variant, estimator, ground.shape, room, ramChoice);
-    const within = (more: Room) => candidateIn({ ram: lost.ram + more.ram, vram: lost.vram + more.vram });
-    return { variant, shape, ramChoice, estimate: estimator.estimate(shape), within };
+    const shape = divide(variant, estimator, { floor: ground.shape, room, mostKept, ramChoice });
+    const smaller = tiersOf(shape).flatMap((tier) => {
+      const { reserve } = budgets[tier];
+      const bytes = roundBelow(arenas[tier] + reserve) - reserve;
+      return bytes < ground.bytes[tier] ? [] : [{ ...arenas, [tier]: bytes }];
+    });
+    return {
+      variant,
+      shape,
+      ramChoice,
+      estimate: estimator.estimate(shape),
+      within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, mostKept),
+      lesser: [
+        ...(shape.keep > 0 ? [() => candidateIn(arenas, shape.keep - 1)] : []),
+        ...smaller.map((less) => () => candidateIn(less, mostKept)),
+      ],
+    };
   };
-  return candidateIn({ ram: 0, vram: 0 });
+  return candidateIn({ ram: budgets.ram.arena, vram: budgets.vram.arena }, Number.POSITIVE_INFINITY);
+}
+
+/** The largest round size below a number of bytes: four to each doubling, such as 8, 10, 12 and 14 GiB. */
+export function roundBelow(bytes: number): number {
+  if (bytes <= ROUND_SIZES) return 0;
+  const step = 2 ** (Math.floor(Math.log2(bytes - 1)) - Math.log2(ROUND_SIZES));
+  return Math.floor((bytes - 1) / step) * step;
+}
+
+const ROUND_SIZES = 4;
+
+interface Division {
+  readonly floor: Shape;
+  readonly room: Room;
+  /** Blocks that may keep their activations. */
+  readonly mostKept: number;
+  readonly ramChoice: RamChoice;
 }
 
 /** The best division of the room between pins and kept activations. */
 function divide(
   variant: Variant,
   estimator: Estimator,
-  floor: Shape,
-  room: Room,
-  ramChoice: RamChoice,
+  { floor, room, mostKept, ramChoice }: Division,
 ): Shape {
   const saved = variant.savedBytes(floor);
   const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
   let best: { shape: Shape; estimate: Estimate } | undefined;
   let kept = 0;
-  for (let keep = 0; kept <= bytes && keep <= saved.length; keep++) {
+  for (let keep = 0; kept <= bytes && keep <= Math.min(saved.length, mostKept); keep++) {
     const shape = pin(variant, { ...floor, keep }, bytes - kept, room.ram, ramChoice);
     const estimate = estimator.estimate(shape);
     const allowed = ramChoice !== "all" || !readsWeights(variant, shape);

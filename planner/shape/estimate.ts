@@ -1,16 +1,15 @@
 /**
- * The closed form of a step's time: every lane works without a pause, and the longest decides, because all of them run
- * side by side; before them the first embedding rows, and behind them the host's optimizer, which nothing can overlap.
- * It ranks candidates; the simulator decides.
+ * The closed form of a step's time. A step is a few phases, one after the other: the way up through the blocks, the head,
+ * the way back down; a step of a generation is one. In each every lane works without a pause, and the longest decides,
+ * because all of them run side by side; before them the first embedding rows, and behind them the host's optimizer, which
+ * nothing can overlap. It ranks candidates; the simulator decides.
  */
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import { gatherNs, linkNs } from "../cost/duration.ts";
 import type { Rolled, Shape, Task } from "../ir/schedule.ts";
 import { HEAD_CLASS, tensorByName } from "../ir/units.ts";
+import { passingBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
-
-/** Streaming is hidden in practice only when its lane has this much time to spare. */
-const MARGIN = 1.1;
 
 export interface Estimate {
   readonly step_ns: number;
@@ -18,10 +17,23 @@ export interface Estimate {
   readonly moved: number;
 }
 
+const PHASES = ["up", "head", "down"] as const;
+type Phase = (typeof PHASES)[number];
+type Bytes = Record<"disk" | "h2d" | "d2h", number>;
+
+/** What a phase does whatever stays in memory. */
+interface Work {
+  /** Nanoseconds. */
+  compute: number;
+  readonly bytes: Bytes;
+}
+
 /** Estimates shapes that grow from one floor by pins and kept activations. */
 export class Estimator {
   readonly #variant: Variant;
-  readonly #fixed: { readonly compute: number; readonly ends: number; readonly bytes: Bytes };
+  readonly #fixed: Readonly<Record<Phase, Work>>;
+  /** Nanoseconds before and behind all phases. */
+  readonly #ends: number;
   /** Runs of the work's programs in a step. */
   readonly #rounds: number;
   /** Nanoseconds that keeping a block's activations saves, by graph. */
@@ -34,24 +46,30 @@ export class Estimator {
     const { shape } = floor;
     const procedures = variant.procedures({ ...shape, keep: 1 }).all;
     const cost = variant.costs(procedures);
-    let compute = 0;
+    const head = new Set([units.norm, ...units.head.map(({ unit }) => unit)]);
+    const work = (): Work => ({ compute: 0, bytes: { disk: 0, h2d: 0, d2h: 0 } });
+    const fixed = { up: work(), head: work(), down: work() };
     let ends = 0;
-    const bytes: Bytes = { disk: 0, h2d: 0, d2h: 0 };
     for (const { program, times } of variant.work(shape)) {
       let rows = 0;
-      for (const task of floor.parts[program]!.steady) {
+      const tasks = floor.parts[program]!.steady;
+      const inHead = (task: Task) => task.kind === "run" && task.unit !== null && head.has(task.unit);
+      const [first, last] = [tasks.findIndex(inHead), tasks.findLastIndex(inHead)];
+      tasks.forEach((task, index) => {
+        const { [index < first ? "up" : index <= last ? "head" : "down"]: phase } = fixed;
         if (task.kind === "run") {
           if (task.lane === "host") ends += times * cost.run(task.procedure, "host");
-          else compute += times * cost.run(task.procedure, "compute");
+          else phase.compute += times * cost.run(task.procedure, "compute");
         } else if (task.kind === "gather") {
           rows ||= rowsNs(variant, task.indices.bytes / dtypeBytes.i32);
         } else if (!movesWeights(task)) {
-          bytes[task.lane] += times * bytesOf(task);
+          phase.bytes[task.lane] += times * bytesOf(task);
         }
-      }
+      });
       ends += times * rows;
     }
-    this.#fixed = { compute, ends, bytes };
+    this.#fixed = fixed;
+    this.#ends = ends;
     this.#rounds = variant.work(shape).reduce((sum, { times }) => sum + times, 0);
     this.#saving = units.graphNames.map((name) => {
       const recomputation = variant.recomputation(name, shape);
@@ -63,24 +81,35 @@ export class Estimator {
   }
 
   estimate(shape: Shape): Estimate {
-    const { inputs } = this.#variant;
+    const { inputs, order } = this.#variant;
     const { blocks } = inputs.model;
     const kept = blocks.slice(blocks.length - shape.keep);
-    const compute = this.#fixed.compute - kept.reduce((sum, { graph }) => sum + this.#saving[graph]!, 0);
+    const spared = kept.reduce((sum, { graph }) => sum + this.#saving[graph]!, 0);
     const device = this.#streamed(new Set(shape.pinned), shape.ring);
     const twoTiers = shape.tiers === "disk-ram";
     const inMemory = new Set([...shape.pinned, ...shape.ramPinned]);
-    const disk = twoTiers ? device : this.#streamed(inMemory, shape.ring) - this.#heldInTurn(shape);
-    const bytes = {
-      disk: this.#fixed.bytes.disk + disk,
-      h2d: this.#fixed.bytes.h2d + (twoTiers ? 0 : device),
-      d2h: this.#fixed.bytes.d2h,
-    };
-    const links = (["disk", "h2d", "d2h"] as const).map((lane) => linkNs(lane, bytes[lane], inputs.hardware));
-    return {
-      step_ns: Math.round(Math.max(compute, MARGIN * Math.max(...links)) + this.#fixed.ends),
-      moved: bytes.disk + bytes.h2d + bytes.d2h,
-    };
+    const held = this.#heldInTurn(shape);
+    const read = twoTiers ? device : this.#streamed(inMemory, shape.ring);
+    let step = this.#ends;
+    let moved = 0;
+    for (const phase of PHASES) {
+      const { compute, bytes } = this.#fixed[phase];
+      const weights = (streamed: Streamed, less: number) => {
+        if (phase === "head") return streamed.head;
+        if (order === "round") return phase === "up" ? streamed.blocks - less : 0;
+        return (streamed.blocks - less) / 2;
+      };
+      const all = {
+        disk: bytes.disk + weights(read, held),
+        h2d: bytes.h2d + (twoTiers ? 0 : weights(device, 0)),
+        d2h: bytes.d2h,
+      };
+      const links = (["disk", "h2d", "d2h"] as const).map((lane) => linkNs(lane, all[lane], inputs.hardware));
+      const work = compute - (phase === "down" ? spared : 0);
+      step += Math.max(work + this.#hurried(phase, shape), ...links);
+      moved += all.disk + all.h2d + all.d2h;
+    }
+    return { step_ns: Math.round(step), moved };
   }
 
   /** Bytes that places of ram save in a step: two reads each, one for those at the ends of a chain. */
@@ -94,19 +123,47 @@ export class Estimator {
     }, 0);
   }
 
+  /**
+   * Nanoseconds that computing waits at the end of a way through the blocks, where units take turns in ram, for what
+   * vram's slots hold at the turn: it passes by ram, and comes in a hurry, while the other slots are computed on, unless
+   * it may wait there.
+   */
+  #hurried(phase: Phase, { pinned, ring, ramRings, passing }: Shape): number {
+    const { units, inputs } = this.#variant;
+    if (phase === "head" || ramRings.length === 0) return 0;
+    const resident = new Set(pinned);
+    let bytes = -passing * passingBytes(units);
+    let slots = 0;
+    for (const [unitClass, members] of units.classes) {
+      if (unitClass === HEAD_CLASS) continue;
+      const held = Math.min(ring, members.filter((unit) => !resident.has(unit)).length);
+      bytes += held * units.byId.get(members[0]!)!.bytes;
+      slots += held;
+    }
+    const meanwhile = ((slots - 1) / units.blocks.length) * this.#fixed[phase].compute;
+    return Math.max(0, linkNs("disk", Math.max(0, bytes), inputs.hardware) - meanwhile);
+  }
+
   /** Bytes of weights loaded in a step; the head's once a program. */
-  #streamed(pinned: ReadonlySet<string>, ring: number): number {
+  #streamed(pinned: ReadonlySet<string>, ring: number): Streamed {
     const { units } = this.#variant;
-    let bytes = 0;
+    const streamed = { blocks: 0, head: 0 };
     for (const [unitClass, members] of units.classes) {
       const streaming = members.filter((unit) => !pinned.has(unit));
       const size = (unit: string) => units.byId.get(unit)!.bytes;
-      if (unitClass === HEAD_CLASS) bytes += streaming.reduce((sum, unit) => sum + size(unit), 0);
+      if (unitClass === HEAD_CLASS)
+        streamed.head += this.#rounds * streaming.reduce((sum, unit) => sum + size(unit), 0);
       else if (streaming.length > 0)
-        bytes += this.#variant.loads(streaming.length, ring) * size(streaming[0]!);
+        streamed.blocks += this.#rounds * this.#variant.loads(streaming.length, ring) * size(streaming[0]!);
     }
-    return this.#rounds * bytes;
+    return streamed;
   }
+}
+
+/** Bytes of weights that a link brings in a step. */
+interface Streamed {
+  readonly blocks: number;
+  readonly head: number;
 }
 
 /** Nanoseconds that the first micro-batch waits for its embedding rows. */
@@ -114,8 +171,6 @@ function rowsNs({ inputs }: Variant, rows: number): number {
   const { bytes, shape } = tensorByName(inputs, inputs.model.embedding);
   return gatherNs({ rows, bytes: (rows * bytes) / shape[0]!, table: bytes }, inputs.hardware);
 }
-
-type Bytes = Record<"disk" | "h2d" | "d2h", number>;
 
 function movesWeights(task: Task): boolean {
   return task.kind === "read" || (task.kind === "copy" && task.unit !== null);

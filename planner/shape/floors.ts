@@ -17,15 +17,6 @@ export function ringDepths({ unitSize }: Variant): readonly number[] {
   return unitSize === "block" ? [3, 2] : [2, 1];
 }
 
-/**
- * Depths of rings in the order in which they are tried, in groups of which the first that fits is taken: where a step goes
- * round, each slot of a ring costs a load, and every depth is worth a try.
- */
-export function ringChoices(variant: Variant): readonly (readonly number[])[] {
-  const depths = ringDepths(variant);
-  return variant.order === "round" ? depths.map((depth) => [depth]) : [depths];
-}
-
 /** A floor with everything that costs memory, where it costs least time. */
 export function widestFloor(variant: Variant, portion: Portion): Shape {
   const { units, inputs } = variant;
@@ -46,11 +37,17 @@ export function widestFloor(variant: Variant, portion: Portion): Shape {
   };
 }
 
+/** The same with the fewest slots. */
+export function narrowestFloor(variant: Variant, portion: Portion): Shape {
+  const widest = widestFloor(variant, portion);
+  return { ...widest, ring: ringDepths(variant).at(-1)!, passing: Math.min(1, widest.passing) };
+}
+
 /**
  * Slots of ram that units pass through on their way from disk: a second one lets the disk go on while the first is
  * copied to vram, which matters only where that takes long beside the read.
  */
-function passingSlots({ hardware: { disk, links } }: CommonInputs): number {
+export function passingSlots({ hardware: { disk, links } }: CommonInputs): number {
   return links && disk.bandwidth * LINK_IS_QUICK < links.h2d_bandwidth ? 1 : 2;
 }
 
@@ -83,13 +80,7 @@ export function widestPlacements(
 /** The smallest floors: one of them needs least of each tier. */
 export function floors(variants: readonly Variant[]): readonly Floor[] {
   return variants.flatMap((variant) => {
-    const smallest = variant.portions.at(-1)!;
-    const ring = ringDepths(variant).at(-1)!;
-    const widest = widestFloor(variant, smallest);
-    const passing = Math.min(1, widest.passing);
-    return placements(variant).map((placement) => ({
-      variant,
-      shape: { ...widest, ring, passing, ...placement },
-    }));
+    const smallest = narrowestFloor(variant, variant.portions.at(-1)!);
+    return placements(variant).map((placement) => ({ variant, shape: { ...smallest, ...placement } }));
   });
 }
