@@ -8,12 +8,12 @@
  * The matrix-product bound is the time that the planned operations take at oneDNN's rate, measured in the same call.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
-import { makeLlama } from "../models/make-llama.ts";
 import { formatBytes } from "../schemas/units.ts";
+import { ensureBenchModel } from "./bench-model.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -54,18 +54,7 @@ const contenders: readonly Contender[] = [
   { name: "PEFT f32", run: peft("float32") },
 ];
 
-if (!existsSync(options.model)) {
-  await makeLlama({
-    directory: options.model,
-    hiddenSize: 1024,
-    intermediateSize: 2816,
-    layers: 12,
-    heads: 16,
-    vocabSize: 32000,
-    dtype: "bf16",
-    seed: 1,
-  });
-}
+await ensureBenchModel(options.model);
 execFileSync("bash", ["scripts/parity-venv.sh"], { stdio: ["ignore", "ignore", "inherit"] });
 
 const samples = new Map<string, Sample[]>(contenders.map(({ name }) => [name, []]));

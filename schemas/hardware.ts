@@ -54,6 +54,7 @@ const measuredCall = z.strictObject({
   flops: work.describe("Operations of the call."),
   read: work.describe("Bytes that it reads, every operand once."),
   written: work.describe("Bytes that it writes."),
+  width: count.optional().describe("Elements of a row of its first operand."),
   ns: count.describe("How long it took, in nanoseconds."),
 });
 

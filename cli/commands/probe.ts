@@ -6,7 +6,7 @@ import { compile } from "../../planner/compile.ts";
 import { replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
-import type { PlanCall } from "../../schemas/plan.ts";
+import type { Plan } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import { readInputs } from "../../workflow/read-inputs.ts";
 import { type CommandContext, positive } from "../context.ts";
@@ -14,7 +14,6 @@ import { loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
 import { defaultThreads, EFFORTS, measureMachine } from "../probe/measure-machine.ts";
 import { profileText } from "../probe/profile-text.ts";
-import { callsOf } from "../probe/sample-models.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { formatTable } from "../render/table.ts";
 
@@ -43,13 +42,13 @@ export function register(program: Command, context: CommandContext): void {
 async function probe(options: ProbeOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const status = new StatusLine(io.stderr);
-  const calls = options.recipe === undefined ? [] : await recipeCalls(options.recipe, context);
+  const plans = options.recipe === undefined ? [] : [await recipePlan(options.recipe, context)];
   try {
     const profile = await measureMachine({
       directory: resolve(io.cwd, options.directory),
       threads: options.threads ?? defaultThreads(),
       effort: EFFORTS[options.quick ? "quick" : "thorough"],
-      calls,
+      plans,
       onProgress: (text) => status.show(`measuring: ${text}`),
     });
     const path = options.out === undefined ? probedProfilePath(io.env) : resolve(io.cwd, options.out);
@@ -70,8 +69,8 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
   }
 }
 
-/** What a recipe's plan would call; neither its weights nor its dataset are opened. */
-async function recipeCalls(file: string, { io, version }: CommandContext): Promise<readonly PlanCall[]> {
+/** A recipe's plan; neither its weights nor its dataset are opened. */
+async function recipePlan(file: string, { io, version }: CommandContext): Promise<Plan> {
   const { recipe, hardware } = loadRecipe(file, [], io);
   const { inputs } = await readInputs({
     recipe,
@@ -83,7 +82,7 @@ async function recipeCalls(file: string, { io, version }: CommandContext): Promi
   });
   const { plan, diagnostics } = compile(inputs);
   if (plan === undefined) throw new DiagnosticError(diagnostics);
-  return callsOf(plan);
+  return plan;
 }
 
 function summary({ compute, disk, links, memory }: HardwareProfile): string {

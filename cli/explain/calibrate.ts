@@ -12,7 +12,7 @@ import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { LaneName, Plan, PlanCall } from "../../schemas/plan.ts";
 import { mergeAlike } from "../probe/measure-calls.ts";
 import { median } from "../probe/median.ts";
-import { callsOf } from "../probe/sample-models.ts";
+import { callsOf } from "../probe/step-calls.ts";
 import { type ComparedTime, type Explanation, hardwareOf } from "./compare-times.ts";
 
 /** Weighs a factor's distance from g against one procedure's relative error. */

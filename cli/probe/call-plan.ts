@@ -1,118 +1,108 @@
 /**
- * A plan that runs op calls one by one, so that the engine itself times them: each call is a procedure and an
- * instruction of its own, in the order given.
+ * A plan that runs the calls of another plan's step one by one, so that the engine itself times them: each call is an
+ * instruction of its own, with its operands where the step has them.
  *
- * Operands lie in regions of one dtype that all calls share: what one call leaves in the caches the next one finds, as
- * in a step, and no float is ever read as another dtype. What is only read stays as it was written at the start.
+ * Of runs that make the same calls the first is taken, in the order of the step. The whole arena stands in memory several times,
+ * and each run is done in all of them before the next one: as in a step of many layers, a call finds in the caches what
+ * the call before it has left there, and a procedure finds nothing there.
  */
 import type { EnginePlan } from "../../runtime/encode.ts";
-import { opTableHash } from "../../schemas/op-table.ts";
 import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
-import type { Instruction, Place, PlanBuffer, PlanCall, PlanProcedure } from "../../schemas/plan.ts";
-
-const ALIGNMENT = 4096;
-const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+import type { Instruction, Place, Plan, PlanCall, PlanOperand } from "../../schemas/plan.ts";
+import { signatureOf } from "./step-calls.ts";
 
 export interface CallPlan {
   readonly plan: EnginePlan;
-  /** Regions that calls only read. */
-  readonly sources: readonly { readonly buffer: string; readonly bytes: number; readonly dtype: DType }[];
+  /** The call of every instruction. */
+  readonly calls: readonly PlanCall[];
+  /** What calls read. */
+  readonly sources: readonly { readonly at: Place; readonly bytes: number; readonly dtype: DType }[];
 }
 
-export function callPlan(calls: readonly PlanCall[], threads: number): CallPlan {
-  const regions = new Regions();
-  const procedures: PlanProcedure[] = [];
-  const binds: Record<string, Place>[] = [];
-  calls.forEach((call, index) => {
-    regions.restart();
-    const bind: Record<string, Place> = {};
-    const formals: PlanProcedure["formals"] = [];
-    const operands: PlanCall["operands"] = {};
-    for (const [name, operand] of Object.entries(call.operands)) {
-      const declared = getOp(call.op as OpName).operands[name]!.access;
-      const access = operand.accumulate ? "update" : declared;
-      const bytes = tensorBytes(operand.shape, operand.dtype);
-      formals.push({ name, bytes, access });
-      operands[name] = { ...operand, formal: name, offset: 0 };
-      bind[name] = regions.take(access === "read" ? "read" : "written", operand.dtype, bytes);
-    }
-    if (call.workspace !== null) {
-      formals.push({ name: "scratch", bytes: call.workspace.bytes, access: "scratch" });
-      bind.scratch = regions.take("scratch", "f32", call.workspace.bytes);
-    }
-    const workspace = call.workspace && { ...call.workspace, offset: 0 };
-    procedures.push({ id: `call/${index}`, formals, calls: [{ ...call, operands, workspace }], flops: 0 });
-    binds.push(bind);
-  });
-  const steady = procedures.map(({ id }, index): Instruction => {
-    return {
-      kind: "run",
-      lane: "compute",
-      id,
-      waits: [],
-      reads: [],
-      writes: [],
-      bytes: 0,
-      procedure: id,
-      bind: binds[index]!,
-      unit: null,
-    };
-  });
-  const { buffers, end } = regions.layOut();
+type RunInstruction = Extract<Instruction, { kind: "run" }>;
+
+/** `footprint`: bytes that the copies of the arena take at least. */
+export function callPlan(step: Plan, threads: number, footprint: number): CallPlan {
+  const arena = step.shape.compute_arena;
+  const arenaBytes = step.budgets[arena]!.arena;
+  const copies = Array.from({ length: Math.max(1, Math.ceil(footprint / arenaBytes)) }, (_, copy) => copy);
+  const procedures = new Map(step.procedures.map((procedure) => [procedure.id, procedure]));
+  const runs = firstRuns(step);
+  const timed = runs.flatMap((run) =>
+    copies.flatMap((copy) => {
+      const bind = bindIn(copy, run.bind);
+      return procedures.get(run.procedure)!.calls.map((call, index) => {
+        return { call, bind, procedure: `${run.procedure}/${index}`, id: `${run.id}/${index}/${copy}` };
+      });
+    }),
+  );
   const none = { prologue: [], steady: [], epilogue: [] };
+  const steady = timed.map(({ id, procedure, bind }): Instruction => {
+    const moves = { waits: [], reads: [], writes: [], bytes: 0 };
+    return { ...moves, kind: "run", lane: "compute", id, procedure, bind, unit: null };
+  });
   return {
     plan: {
-      op_table: opTableHash(),
+      op_table: step.op_table,
       shape: { threads, compute_arena: "ram" },
-      budgets: { ram: { arena: end }, vram: null },
+      budgets: { ram: { arena: copies.length * arenaBytes }, vram: null },
       inputs: { files: [] },
       tensors: [],
-      buffers,
+      buffers: copies.flatMap((copy) =>
+        step.buffers
+          .filter((buffer) => buffer.arena === arena)
+          .map((buffer) => ({
+            ...buffer,
+            id: nameIn(copy, buffer.id),
+            arena: "ram" as const,
+            offset: copy * arenaBytes + buffer.offset,
+          })),
+      ),
       constants: [],
       step_inputs: [],
-      procedures,
+      procedures: runs.flatMap((run) => {
+        const { calls, ...procedure } = procedures.get(run.procedure)!;
+        return calls.map((call, index) => ({ ...procedure, id: `${run.procedure}/${index}`, calls: [call] }));
+      }),
       sinks: [],
       programs: { "train-step": { ...none, steady }, evaluate: none, checkpoint: none },
     },
-    sources: regions.sources(),
+    calls: timed.map(({ call }) => call),
+    sources: timed.flatMap(({ call, bind }) =>
+      Object.entries(call.operands)
+        .filter(([name, operand]) => isRead(call, name, operand))
+        .map(([, { formal, offset, shape, dtype }]) => {
+          const { buffer, offset: base } = bind[formal]!;
+          return { at: { buffer, offset: base + offset }, bytes: tensorBytes(shape, dtype), dtype };
+        }),
+    ),
   };
 }
 
-type Use = "read" | "written" | "scratch";
-
-/** Regions by use and dtype, each as large as the call that needs most of it. */
-class Regions {
-  readonly #most = new Map<string, { readonly use: Use; readonly dtype: DType; bytes: number }>();
-  readonly #taken = new Map<string, number>();
-
-  restart(): void {
-    this.#taken.clear();
+/** Of all runs of the compute lane in a training step that make the same calls, the first. */
+function firstRuns({ programs, procedures }: Plan): readonly RunInstruction[] {
+  const callsOf = new Map(procedures.map(({ id, calls }) => [id, calls.map(signatureOf).join("; ")]));
+  const first = new Map<string, RunInstruction>();
+  for (const instruction of programs["train-step"].steady) {
+    if (instruction.kind !== "run" || instruction.lane !== "compute") continue;
+    const calls = callsOf.get(instruction.procedure)!;
+    if (!first.has(calls)) first.set(calls, instruction);
   }
+  return [...first.values()];
+}
 
-  take(use: Use, dtype: DType, bytes: number): Place {
-    const buffer = `${use}/${dtype}`;
-    const offset = this.#taken.get(buffer) ?? 0;
-    this.#taken.set(buffer, offset + aligned(bytes));
-    const region = this.#most.get(buffer) ?? { use, dtype, bytes: 0 };
-    this.#most.set(buffer, { ...region, bytes: Math.max(region.bytes, offset + aligned(bytes)) });
-    return { buffer, offset };
-  }
+const nameIn = (copy: number, buffer: string): string => `${copy}/${buffer}`;
 
-  layOut(): { readonly buffers: PlanBuffer[]; readonly end: number } {
-    let end = 0;
-    const buffers = [...this.#most].map(([id, { use, bytes }]): PlanBuffer => {
-      const offset = end;
-      end += bytes;
-      const holds = use === "scratch" ? "scratch" : "activation";
-      return { id, arena: "ram", offset, bytes, alignment: ALIGNMENT, holds, lifetime: null };
-    });
-    return { buffers, end };
-  }
+function bindIn(copy: number, bind: RunInstruction["bind"]): RunInstruction["bind"] {
+  return Object.fromEntries(
+    Object.entries(bind).map(([formal, { buffer, offset }]) => [
+      formal,
+      { buffer: nameIn(copy, buffer), offset },
+    ]),
+  );
+}
 
-  sources(): CallPlan["sources"] {
-    return [...this.#most]
-      .filter(([, { use }]) => use === "read")
-      .map(([buffer, { bytes, dtype }]) => ({ buffer, bytes, dtype }));
-  }
+function isRead({ op }: PlanCall, name: string, { accumulate }: PlanOperand): boolean {
+  return accumulate === true || getOp(op as OpName).operands[name]!.access !== "write";
 }

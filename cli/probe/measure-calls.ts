@@ -7,7 +7,7 @@
 import { type CallWork, callWork } from "../../planner/cost/call-work.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { OpName } from "../../schemas/ops/index.ts";
-import type { PlanCall } from "../../schemas/plan.ts";
+import type { Plan, PlanCall } from "../../schemas/plan.ts";
 import { median } from "./median.ts";
 import { timeCalls } from "./time-calls.ts";
 
@@ -19,33 +19,30 @@ export interface Effort {
   readonly passes: number;
   /** How long the calls of one model are repeated in a pass. */
   readonly dwell: number;
+  /** Bytes of memory that the calls of one model go through: more than the caches hold. */
+  readonly footprint: number;
 }
 
-/** `groups`: calls that are timed together, small beside small, so that each finds the caches as a step of its size does. */
 export async function measureCalls(
-  groups: readonly (readonly PlanCall[])[],
+  plans: readonly Plan[],
   options: Effort & { readonly threads: number; readonly onProgress: (share: number) => void },
 ): Promise<readonly MeasuredCall[]> {
-  const { seconds, passes, dwell, threads, onProgress } = options;
-  const times = groups.map((calls) => calls.map((): number[] => []));
+  const { seconds, passes, dwell, footprint, threads, onProgress } = options;
+  const times = new Map<PlanCall, number[]>();
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
   for (let pass = 0; pass < passes || elapsed() < seconds; pass++) {
-    for (const [index, calls] of groups.entries()) {
-      const least = (pass + index / groups.length) / passes;
+    for (const [index, plan] of plans.entries()) {
+      const least = (pass + index / plans.length) / passes;
       onProgress(Math.min(least, elapsed() / seconds, 1));
-      const timed = await timeCalls(calls, { threads, seconds: dwell });
-      timed.forEach((own, call) => {
-        times[index]![call]!.push(...own);
-      });
+      for (const { call, times: own } of await timeCalls(plan, { threads, seconds: dwell, footprint })) {
+        times.set(call, [...(times.get(call) ?? []), ...own]);
+      }
     }
   }
-  const all = groups.flatMap((calls, index) =>
-    calls.map((call, at) => ({
-      work: callWork(call, "cpu"),
-      ns: Math.max(1, Math.round(median(times[index]![at]!))),
-    })),
-  );
+  const all = [...times].map(([call, own]) => {
+    return { work: callWork(call, "cpu"), ns: Math.max(1, Math.round(median(own))) };
+  });
   return mergeAlike(all);
 }
 
@@ -60,9 +57,9 @@ export function mergeAlike(
     entry.times.push(ns);
     byWork.set(key, entry);
   }
-  const merged = [...byWork.values()].map(({ work: { op, product, flops, read, written }, times }) => {
+  const merged = [...byWork.values()].map(({ work: { op, product, ...work }, times }) => {
     const ns = Math.round(times.reduce((sum, time) => sum + time, 0) / times.length);
-    return { op, ...(product === null ? {} : { product }), flops, read, written, ns };
+    return { op, ...(product === null ? {} : { product }), ...work, ns };
   });
   return merged.sort(
     (a, b) =>
@@ -70,7 +67,8 @@ export function mergeAlike(
       compare(a.product ?? "", b.product ?? "") ||
       a.flops - b.flops ||
       a.read - b.read ||
-      a.written - b.written,
+      a.written - b.written ||
+      (a.width ?? 0) - (b.width ?? 0),
   );
 }
 

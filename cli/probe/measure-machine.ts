@@ -3,11 +3,11 @@ import { availableParallelism, totalmem } from "node:os";
 import { moduleInfo } from "../../runtime/addon.ts";
 import { invariant } from "../../schemas/diagnostic.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
-import type { PlanCall } from "../../schemas/plan.ts";
+import type { Plan } from "../../schemas/plan.ts";
 import { bytes } from "../../schemas/units.ts";
 import { type Effort, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
 import { measureTransfers } from "./measure-transfers.ts";
-import { SAMPLE_SHAPES, type SampleShape, sampleGroups } from "./sample-models.ts";
+import { SAMPLE_SHAPES, type SampleShape, samplePlans } from "./sample-models.ts";
 import type { TransferSizes } from "./transfer-plan.ts";
 
 export interface ProbeEffort extends Effort {
@@ -20,8 +20,8 @@ export interface ProbeOptions {
   readonly directory: string;
   readonly threads: number;
   readonly effort: ProbeEffort;
-  /** Calls that are timed besides those of the made-up models. */
-  readonly calls: readonly PlanCall[];
+  /** Plans whose calls are timed besides those of the made-up models. */
+  readonly plans: readonly Plan[];
   readonly onProgress: (text: string) => void;
 }
 
@@ -34,13 +34,15 @@ export const EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
     seconds: 10,
     passes: 1,
     dwell: 0.4,
+    footprint: 128 * MEBIBYTE,
     shapes: SAMPLE_SHAPES.slice(0, -1),
     transfers: { count: 8, bytes: 16 * MEBIBYTE, rows: 256 },
   },
   thorough: {
-    seconds: 100,
+    seconds: 60,
     passes: 3,
     dwell: 0.4,
+    footprint: 128 * MEBIBYTE,
     shapes: SAMPLE_SHAPES,
     transfers: { count: 64, bytes: 16 * MEBIBYTE, rows: 2048 },
   },
@@ -49,13 +51,12 @@ export const EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
 export const defaultThreads = (): number => availableParallelism();
 
 export async function measureMachine(options: ProbeOptions): Promise<HardwareProfile> {
-  const { directory, threads, calls: own, effort, onProgress } = options;
+  const { directory, threads, plans, effort, onProgress } = options;
   onProgress("disk and copies");
   const { disk, h2d, d2h } = await measureTransfers(directory, effort.transfers);
   onProgress("compiling what is timed");
-  const samples = sampleGroups(effort.shapes, unmeasured(threads));
-  const groups = own.length === 0 ? samples : [...samples, own];
-  const calls = await measureCalls(groups, {
+  const samples = samplePlans(effort.shapes, unmeasured(threads));
+  const calls = await measureCalls([...samples, ...plans], {
     ...effort,
     threads,
     onProgress: (share) => onProgress(`timing ops ${Math.floor(100 * share)} %`),

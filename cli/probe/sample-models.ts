@@ -1,6 +1,6 @@
 /**
- * The op calls that `lema probe` times: those of small made-up Llamas, compiled as any other model is, so that every op
- * is timed with the dtypes and the neighbours that it has in a real step.
+ * The plans whose calls `lema probe` times: those of small made-up Llamas, compiled as any other model is, so that every
+ * op is timed with the dtypes and the neighbours that it has in a real step.
  */
 
 import { describeLlama } from "../../models/describe-llama.ts";
@@ -14,7 +14,7 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import { type Numerics, numericsFor } from "../../schemas/inputs.ts";
 import { opTableHash } from "../../schemas/op-table.ts";
-import type { Plan, PlanCall } from "../../schemas/plan.ts";
+import type { Plan } from "../../schemas/plan.ts";
 import { parseRecipe } from "../../schemas/recipe.ts";
 
 /** One made-up model and how it is trained. */
@@ -36,13 +36,13 @@ export interface SampleShape extends Omit<SampleModel, "storage" | "precision" |
   readonly batchSizes: readonly number[];
 }
 
-/** From what fits in the second cache to a layer of a model of a billion parameters, and short and long sequences. */
+/** From a tiny model to a layer of one of a billion parameters, short and long sequences, heads of 32, 64 and 128. */
 export const SAMPLE_SHAPES: readonly SampleShape[] = [
   {
     hidden: 256,
     inner: 704,
-    heads: 4,
-    keyValueHeads: 2,
+    heads: 8,
+    keyValueHeads: 4,
     vocabulary: 512,
     rank: 8,
     sequenceLength: 64,
@@ -61,8 +61,8 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
   {
     hidden: 768,
     inner: 2048,
-    heads: 12,
-    keyValueHeads: 4,
+    heads: 6,
+    keyValueHeads: 2,
     vocabulary: 8192,
     rank: 16,
     sequenceLength: 256,
@@ -81,7 +81,7 @@ export const SAMPLE_SHAPES: readonly SampleShape[] = [
   {
     hidden: 2048,
     inner: 5632,
-    heads: 32,
+    heads: 16,
     keyValueHeads: 4,
     vocabulary: 32000,
     rank: 64,
@@ -94,41 +94,19 @@ const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
   { storage: "BF16", precision: "bf16" },
 ];
 
-/** The calls of the made-up models, a group for each. */
-export function sampleGroups(
-  shapes: readonly SampleShape[],
-  hardware: HardwareProfile,
-): readonly (readonly PlanCall[])[] {
+/** A resident plan of one layer for each of the made-up models. */
+export function samplePlans(shapes: readonly SampleShape[], hardware: HardwareProfile): readonly Plan[] {
   return shapes.flatMap(({ batchSizes, ...shape }) =>
     batchSizes.flatMap((batchSize) =>
-      NUMBERS.map((numbers) => sampleCalls({ ...shape, ...numbers, batchSize }, hardware)),
+      NUMBERS.map((numbers) => samplePlan({ ...shape, ...numbers, batchSize }, hardware)),
     ),
   );
 }
 
-function sampleCalls(model: SampleModel, hardware: HardwareProfile): readonly PlanCall[] {
+function samplePlan(model: SampleModel, hardware: HardwareProfile): Plan {
   const { plan, diagnostics } = compile(inputsOf(model, hardware));
   invariant(plan, `a sample model does not compile: ${diagnostics.map(({ summary }) => summary).join("; ")}`);
-  return callsOf(plan);
-}
-
-/** Every different call of a training step, in the order of the step. */
-export function callsOf(plan: Plan): readonly PlanCall[] {
-  const procedures = new Map(plan.procedures.map((procedure) => [procedure.id, procedure]));
-  const calls = plan.programs["train-step"].steady.flatMap((instruction) =>
-    instruction.kind === "run" && instruction.lane === "compute"
-      ? procedures.get(instruction.procedure)!.calls
-      : [],
-  );
-  return [...new Map(calls.map((call) => [signatureOf(call), call])).values()];
-}
-
-/** What a call's time may depend on. */
-function signatureOf({ op, operands }: PlanCall): string {
-  const shapes = Object.entries(operands).map(([name, { shape, dtype, accumulate }]) => {
-    return `${name} ${dtype} ${shape.join("×")}${accumulate ? " +" : ""}`;
-  });
-  return [op, ...shapes].join(", ");
+  return plan;
 }
 
 function inputsOf(model: SampleModel, hardware: HardwareProfile): Parameters<typeof compile>[0] {

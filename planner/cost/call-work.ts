@@ -1,4 +1,4 @@
-/** What a call does, in numbers that its time follows from: operations, bytes read, bytes written. */
+/** What a call does, in numbers that its time follows from: operations, bytes read, bytes written, length of a row. */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
@@ -12,6 +12,8 @@ export interface CallWork {
   /** Every operand once; what is added to or updated counts as read and as written. */
   readonly read: number;
   readonly written: number;
+  /** Elements of a row of the first operand, such as a head of attention; undefined where a profile does not tell. */
+  readonly width?: number | undefined;
 }
 
 /** Requires a call that `bindDims` accepts. */
@@ -33,7 +35,8 @@ export function callWork(call: PlanCall, kind: HardwareProfile["compute"]["kind"
   }
   const flops = op.flops({ dims, dtypes, attributes: call.attributes as Record<string, number> });
   const product = op.productOperand === undefined ? null : productDType(kind, dtypes, op.productOperand);
-  return { op: op.name, product, flops, read, written };
+  const width = Object.values(call.operands)[0]!.shape.at(-1)!;
+  return { op: op.name, product, flops, read, written, width };
 }
 
 function productDType(

@@ -3,8 +3,8 @@
  *
  * How far a call stays behind its roofline changes slowly with its work. So the logarithm of measured ÷ roofline is
  * interpolated between the measured calls of the same op and product dtype, each weighted by the inverse cube of its
- * distance in the logarithms of operations, bytes read and bytes written (Shepard 1968). At a measured shape that is
- * the measured time; far from all of them it is the nearest ones' efficiency.
+ * distance in the logarithms of operations, bytes read, bytes written and row length (Shepard 1968). At a measured shape
+ * that is the measured time; far from all of them it is the nearest ones' efficiency.
  */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { CallWork } from "./call-work.ts";
@@ -19,7 +19,7 @@ export function measuredSlowdown(
   measured: readonly MeasuredCall[],
   rooflineOf: (work: CallWork) => number,
 ): (work: CallWork) => number | null {
-  const points = new Map<string, { readonly at: readonly number[]; readonly slowdown: number }[]>();
+  const points = new Map<string, { readonly at: readonly Coordinate[]; readonly slowdown: number }[]>();
   for (const call of measured) {
     const work = { ...call, product: call.product ?? null };
     const point = { at: coordinatesOf(work), slowdown: Math.log(call.ns / rooflineOf(work)) };
@@ -33,7 +33,7 @@ export function measuredSlowdown(
     let weights = 0;
     let sum = 0;
     for (const point of known) {
-      const squared = at.reduce((total, value, axis) => total + (value - point.at[axis]!) ** 2, NEARBY);
+      const squared = at.reduce<number>((total, own, axis) => total + gap(own, point.at[axis]!) ** 2, NEARBY);
       const weight = 1 / (squared * Math.sqrt(squared));
       weights += weight;
       sum += weight * point.slowdown;
@@ -44,6 +44,13 @@ export function measuredSlowdown(
 
 const keyOf = ({ op, product }: CallWork): string => `${op} ${product}`;
 
-function coordinatesOf({ flops, read, written }: CallWork): readonly number[] {
-  return [flops, read, written].map((value) => Math.log(Math.max(1, value)));
+/** A logarithm; undefined counts as any. */
+type Coordinate = number | undefined;
+
+function coordinatesOf({ flops, read, written, width }: CallWork): readonly Coordinate[] {
+  return [flops, read, written, width].map((value) =>
+    value === undefined ? undefined : Math.log(Math.max(1, value)),
+  );
 }
+
+const gap = (a: Coordinate, b: Coordinate): number => (a === undefined || b === undefined ? 0 : a - b);

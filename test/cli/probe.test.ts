@@ -4,22 +4,29 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { probedProfilePath } from "../../cli/load-recipe.ts";
+import { callPlan } from "../../cli/probe/call-plan.ts";
 import { type MeasuredCall, matrixRate, memoryBandwidth, mergeAlike } from "../../cli/probe/measure-calls.ts";
 import { measureMachine, type ProbeEffort } from "../../cli/probe/measure-machine.ts";
 import { median } from "../../cli/probe/median.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
-import { SAMPLE_SHAPES } from "../../cli/probe/sample-models.ts";
+import { SAMPLE_SHAPES, samplePlans } from "../../cli/probe/sample-models.ts";
+import { callsOf, signatureOf } from "../../cli/probe/step-calls.ts";
+import { writeFloats, writeIntegers } from "../../cli/probe/time-calls.ts";
 import { callWork } from "../../planner/cost/call-work.ts";
+import { openEngine } from "../../runtime/addon.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
 import { ops } from "../../schemas/ops/index.ts";
-import type { Plan } from "../../schemas/plan.ts";
+import type { Instruction, Plan } from "../../schemas/plan.ts";
 import { lema } from "./run-in-process.ts";
 import { makeSmallTraining, planText } from "./small-training.ts";
+
+type RunInstruction = Extract<Instruction, { kind: "run" }>;
 
 const LEAST: ProbeEffort = {
   seconds: 0,
   passes: 1,
   dwell: 0,
+  footprint: 0,
   shapes: SAMPLE_SHAPES.slice(0, 1),
   transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
 };
@@ -33,7 +40,7 @@ beforeAll(async () => {
     directory,
     threads: 2,
     effort: LEAST,
-    calls: [],
+    plans: [],
     onProgress: (text) => progress.push(text),
   });
 });
@@ -48,6 +55,55 @@ it("times every op of a training step, products in both dtypes", async () => {
   for (const { name, productOperand } of ops.filter((op) => used.has(op.name))) {
     const dtypes = new Set(calls.filter(({ op }) => op === name).map((call) => call.product));
     expect(dtypes).toEqual(new Set(productOperand === undefined ? [undefined] : ["f32", "bf16"]));
+  }
+});
+
+it("times the calls of a step where the step has them, in copies of its arena that share no byte", async () => {
+  const cwd = await makeSmallTraining();
+  await lema(["plan", "recipe.yaml"], { cwd });
+  const step = JSON.parse(planText(cwd)) as Plan;
+  const arena = step.budgets.ram.arena;
+  const { plan, calls, sources } = callPlan(step, 2, 2 * arena + 1);
+  expect(plan.budgets.ram.arena).toBe(3 * arena);
+  const { steady } = plan.programs["train-step"]!;
+  expect(new Set(calls.map(signatureOf))).toEqual(new Set(callsOf(step).map(signatureOf)));
+  expect(calls.length).toBe(steady.length);
+  const placed = new Map(plan.buffers.map((buffer) => [buffer.id, buffer]));
+  const original = new Map(step.buffers.map((buffer) => [buffer.id, buffer]));
+  for (const { id, offset, bytes } of plan.buffers) {
+    const [copy, name] = [Number(id.split("/")[0]), id.slice(id.indexOf("/") + 1)];
+    expect(offset).toBe(copy * arena + original.get(name)!.offset);
+    expect(bytes).toBe(original.get(name)!.bytes);
+  }
+  for (const { at, bytes } of sources) {
+    expect(at.offset + bytes).toBeLessThanOrEqual(placed.get(at.buffer)!.bytes);
+  }
+  // A run is done in all copies before the next one begins.
+  const runs = steady.map(({ id }) => id.split("/").slice(0, -2).join("/"));
+  expect(runs.filter((run, at) => run !== runs[at - 1])).toEqual([...new Set(runs)]);
+  const first = step.programs["train-step"].steady.find(({ lane }) => lane === "compute");
+  expect(steady[0]).toMatchObject({ id: `${first!.id}/0/0` });
+});
+
+it("repeats a step whose numbers stay finite, so that no update is skipped", async () => {
+  const [sample] = samplePlans(LEAST.shapes, profile);
+  const { plan, calls, sources } = callPlan(sample!, 2, 0);
+  const engine = openEngine({ backend: "cpu", serialLanes: false, diskThrottle: null });
+  try {
+    await engine.load(plan, new Map());
+    writeFloats(engine, sources);
+    for (let round = 0; round < 3; round++) {
+      writeIntegers(engine, sources);
+      await engine.run({ program: "train-step", part: "steady" });
+    }
+    const at = calls.findIndex(({ op }) => op === "grad_norm");
+    const run = plan.programs["train-step"]!.steady[at] as RunInstruction;
+    const { formal, offset } = calls[at]!.operands.norm!;
+    const { buffer, offset: base } = run.bind[formal]!;
+    const norm = new Float64Array(engine.readTensor({ buffer, offset: base + offset }, 8).slice().buffer)[0]!;
+    expect(Number.isFinite(norm) && norm > 0).toBe(true);
+  } finally {
+    engine.close();
   }
 });
 

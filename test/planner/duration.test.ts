@@ -60,6 +60,7 @@ it("counts what is added to as read and as written", () => {
     flops: 2 * 64 * 32 * 16,
     read: 4 * (64 * 32 + 16 * 32),
     written: 4 * 64 * 16,
+    width: 32,
   });
   const { y, ...rest } = call.operands;
   const added = callWork({ ...call, operands: { ...rest, y: { ...y!, accumulate: true } } }, "cpu");
@@ -79,6 +80,38 @@ it("a measured call takes what it took", () => {
   const profile = profileWith([measuredAs(call, 1_234_567), measuredAs(other, 9_876_543)]);
   expect(timeOf(call, profile) / 1_234_567).toBeCloseTo(1, 3);
   expect(timeOf(other, profile) / 9_876_543).toBeCloseTo(1, 3);
+});
+
+it("tells apart calls that differ in their row length alone, where the profile does", () => {
+  // Four heads of 32 and two heads of 64 are the same work by operations; what is written says nearly the same.
+  const heads = (count: number, size: number): PlanCall => {
+    const operand = (shape: number[], dtype: "f32" | "i32" = "f32") => {
+      return { formal: "f", offset: 0, shape, dtype };
+    };
+    const head = operand([1, 64, count, size]);
+    const operands = {
+      q: head,
+      k: head,
+      v: head,
+      segment_start: operand([1, 64], "i32"),
+      o: head,
+      log_sum_exp: operand([1, count, 64]),
+    };
+    return { op: "attention", operands, attributes: { scale: 1 }, workspace: null };
+  };
+  const asMeasured = (call: PlanCall, ns: number) => {
+    const { product: _, ...work } = callWork(call, "cpu");
+    return { ...work, ns };
+  };
+  const narrow = asMeasured(heads(8, 32), 200_000);
+  const wide = asMeasured(heads(2, 128), 50_000);
+  const [told, untold] = [[narrow, wide], [narrow, wide].map(({ width: _, ...call }) => call)].map((calls) =>
+    [heads(16, 32), heads(4, 128)].map((call) => {
+      return timeOf(call, profileWith(calls)) / timeOf(call, roofline);
+    }),
+  );
+  const ratio = ([first, second]: readonly number[]): number => first! / second!;
+  expect(ratio(told!)).toBeGreaterThan(2 * ratio(untold!));
 });
 
 it("another op, another product dtype and the host's lane keep their roofline", () => {
