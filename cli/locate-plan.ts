@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PLAN_FILE } from "../runtime/run-directory.ts";
+import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { CliIo } from "./io.ts";
 
 export interface PlanLocation {
@@ -14,4 +15,15 @@ export function locatePlan(argument: string, { cwd }: Pick<CliIo, "cwd">): PlanL
   const path = resolve(cwd, argument);
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return isDirectory ? { path: join(path, PLAN_FILE), directory: path } : { path, directory: null };
+}
+
+/** What compares a run with its plan was given something else. */
+export function noRecordedRun(argument: string): DiagnosticError {
+  return new DiagnosticError(
+    diagnostic("run.not-found", {
+      summary: `${argument} belongs to no run with recorded steps`,
+      where: { file: argument },
+      hint: "name the directory of a run: `lema exec PLAN` makes one",
+    }),
+  );
 }

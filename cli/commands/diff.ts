@@ -1,7 +1,7 @@
 /** `lema diff`: what differs between two plans: inputs, then figures, then instructions. */
 import type { Command } from "commander";
 import { jsonText } from "../../runtime/files.ts";
-import { openPlan } from "../../runtime/open-plan.ts";
+import { openAnyPlan } from "../../runtime/open-plan.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import type { CommandContext } from "../context.ts";
 import { diffPlans } from "../diff/plan-diff.ts";
@@ -35,8 +35,8 @@ async function diff(
   { exitCode, json }: DiffOptions,
   { io }: CommandContext,
 ): Promise<ExitCode> {
-  const before = await openPlan(locatePlan(names[0], io).path);
-  const after = await openPlan(locatePlan(names[1], io).path);
+  const before = await openAnyPlan(locatePlan(names[0], io).path);
+  const after = await openAnyPlan(locatePlan(names[1], io).path);
   const found = diffPlans(before, after);
   const paint = painter(usesColor(io.stdout, io.env));
   io.stdout.write(json ? jsonText(found) : renderDiff(found, names, paint));

@@ -4,12 +4,13 @@ import type { Command } from "commander";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { readMetrics } from "../../runtime/metrics.ts";
 import { openPlan } from "../../runtime/open-plan.ts";
-import { PLAN_FILE, readRecord, readTrace } from "../../runtime/run-directory.ts";
+import { readRecord, readTrace } from "../../runtime/run-directory.ts";
 import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { type CommandContext, positive } from "../context.ts";
 import { calibrate, opTotals } from "../explain/calibrate.ts";
 import { compareTimes } from "../explain/compare-times.ts";
 import { renderExplanation, worstOf } from "../explain/render-explanation.ts";
+import { locatePlan, noRecordedRun } from "../locate-plan.ts";
 import { profileText } from "../probe/profile-text.ts";
 
 interface ExplainOptions {
@@ -34,8 +35,9 @@ async function explain(
   options: ExplainOptions,
   { io, version }: CommandContext,
 ): Promise<ExitCode> {
-  const directory = resolve(io.cwd, run);
-  const plan = await openPlan(resolve(directory, PLAN_FILE));
+  const { path, directory } = locatePlan(run, io);
+  if (directory === null) throw noRecordedRun(run);
+  const plan = await openPlan(path);
   const explanation = compareTimes(plan, await readTrace(directory), await readMetrics(directory));
   const ops = opTotals(plan, explanation);
   const memory = (await readRecord(directory))?.memory ?? null;

@@ -2,7 +2,6 @@
  * `lema replay`: executes a recorded run again, from its plan, seeds and data order, and compares every step with the
  * record. Nothing is written: the run stays as it is.
  */
-import { relative } from "node:path";
 import type { Command } from "commander";
 import { machineOf, nativeDevice } from "../../runtime/addon.ts";
 import { type EngineChoice, execute } from "../../runtime/execute.ts";
@@ -19,7 +18,7 @@ import { formatBytes } from "../../schemas/units.ts";
 import { openInputs } from "../../workflow/open-inputs.ts";
 import { type BudgetText, splitBudgets } from "../budgets.ts";
 import { type CommandContext, positive } from "../context.ts";
-import { locatePlan } from "../locate-plan.ts";
+import { locatePlan, noRecordedRun } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
 import { exactText, RunComparison } from "../replay/compare-run.ts";
@@ -153,15 +152,7 @@ async function openRun(name: string, { io }: CommandContext): Promise<RecordedRu
   const { path, directory } = locatePlan(name, io);
   const record = directory === null ? null : await readRecord(directory);
   const metrics = directory === null ? [] : await readMetrics(directory);
-  if (record === null || metrics.length === 0) {
-    throw new DiagnosticError(
-      diagnostic("run.not-found", {
-        summary: `${relative(io.cwd, path) || name} belongs to no run with recorded steps`,
-        where: { file: name },
-        hint: "name the directory of a run: `lema exec PLAN` makes one",
-      }),
-    );
-  }
+  if (record === null || metrics.length === 0) throw noRecordedRun(name);
   return { name, plan: await openPlan(path), record, metrics };
 }
 

@@ -2,10 +2,10 @@
 import { relative, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { replaceFile } from "../../runtime/files.ts";
-import { openPlan } from "../../runtime/open-plan.ts";
+import { openAnyPlan } from "../../runtime/open-plan.ts";
 import { readTrace } from "../../runtime/run-directory.ts";
-import type { ExitCode } from "../../schemas/diagnostic.ts";
-import { type Plan, type ProgramName, programName, programsOf } from "../../schemas/plan.ts";
+import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
+import { type AnyPlan, cycleOf, type ProgramName, programName, programsOf } from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { memoryMap } from "../render/memory-map.ts";
@@ -13,7 +13,7 @@ import { perfettoTrace, type TracedTimeline, waitsOf } from "../trace/perfetto.t
 
 interface TraceOptions {
   readonly perfetto: string;
-  readonly program: ProgramName;
+  readonly program?: ProgramName;
 }
 
 export function register(program: Command, context: CommandContext): void {
@@ -23,20 +23,20 @@ export function register(program: Command, context: CommandContext): void {
     .argument("<run>", "directory of a run made with `exec --trace`, or a plan file")
     .requiredOption("--perfetto <file>", "where to write it, in the Trace Event Format (JSON)")
     .addOption(
-      new Option("--program <program>", "which program of a plan")
-        .choices(programName.options)
-        .default("train-step"),
+      new Option("--program <program>", "which program of a plan (default: what it repeats)").choices(
+        programName.options,
+      ),
     )
     .action(context.action((name: string, options: TraceOptions) => trace(name, options, context)));
 }
 
 async function trace(name: string, options: TraceOptions, { io }: CommandContext): Promise<ExitCode> {
   const { path, directory } = locatePlan(name, io);
-  const plan = await openPlan(path);
+  const plan = await openAnyPlan(path);
   const timelines =
     directory === null
-      ? [predicted(plan, options.program)]
-      : [await measured(plan, directory), predicted(plan, "train-step")];
+      ? [predicted(plan, options.program ?? cycleOf(plan))]
+      : [await measured(plan, directory), predicted(plan, cycleOf(plan))];
   const { plan_id, lema_version } = plan;
   const file = resolve(io.cwd, options.perfetto);
   await replaceFile(file, `${JSON.stringify(perfettoTrace(timelines, { plan_id, lema_version }))}\n`);
@@ -45,7 +45,7 @@ async function trace(name: string, options: TraceOptions, { io }: CommandContext
   return 0;
 }
 
-async function measured(plan: Plan, directory: string): Promise<TracedTimeline> {
+async function measured(plan: AnyPlan, directory: string): Promise<TracedTimeline> {
   const { program, instructions } = await readTrace(directory);
   return {
     name: `measured, last ${program}`,
@@ -55,7 +55,15 @@ async function measured(plan: Plan, directory: string): Promise<TracedTimeline> 
   };
 }
 
-function predicted(plan: Plan, program: ProgramName): TracedTimeline {
+/** Throws `cli.usage` where the plan has no such program. */
+function predicted(plan: AnyPlan, program: ProgramName): TracedTimeline {
+  const programs = programsOf(plan);
+  if (programs[program] === undefined) {
+    const hint = `it has ${Object.keys(programs).join(", ")}`;
+    throw new DiagnosticError(
+      diagnostic("cli.usage", { summary: `the plan has no program ${program}`, hint }),
+    );
+  }
   const memory = memoryMap(plan, program);
   return {
     name: `predicted ${program}`,
@@ -63,7 +71,7 @@ function predicted(plan: Plan, program: ProgramName): TracedTimeline {
       const waits = stall === null ? {} : { stood_still_us: stall.ns / 1000, for: stall.cause };
       return { id, lane, start, end, args: { ...(bytes === 0 ? {} : { bytes }), ...waits } };
     }),
-    waits: waitsOf(programsOf(plan)[program]!.steady),
+    waits: waitsOf(programs[program].steady),
     memory,
   };
 }

@@ -4,7 +4,14 @@
  * Invariant: plans of different `plan_id` or `estimate_id` have at least one difference, since every field that an id
  * covers is compared in exactly one section.
  */
-import type { Instruction, Plan } from "../../schemas/plan.ts";
+import {
+  type AnyPlan,
+  type GenerationPlan,
+  type Instruction,
+  type Plan,
+  programName,
+  programsOf,
+} from "../../schemas/plan.ts";
 import { planFacts } from "../render/plan-facts.ts";
 import { type Change, compareValues } from "./compare-values.ts";
 import { movedCount } from "./moved-count.ts";
@@ -38,7 +45,7 @@ export interface PlanDiff {
   readonly rest: readonly Change[];
 }
 
-export function diffPlans(before: Plan, after: Plan): PlanDiff {
+export function diffPlans(before: AnyPlan, after: AnyPlan): PlanDiff {
   const [a, b] = [sectionsOf(before), sectionsOf(after)];
   const inputs = compareValues(a.inputs, b.inputs);
   const figures = compareValues(a.figures, b.figures);
@@ -57,7 +64,7 @@ export function diffPlans(before: Plan, after: Plan): PlanDiff {
   };
 }
 
-function sectionsOf(plan: Plan) {
+function sectionsOf(plan: AnyPlan) {
   const {
     plan_id: _planId,
     estimate_id: _estimateId,
@@ -67,19 +74,17 @@ function sectionsOf(plan: Plan) {
     executable,
     inputs,
     numerics,
-    training,
-    adapter,
     meta,
     programs: _programs,
     decisions,
-    ...rest
+    ...others
   } = plan;
+  const { work, rest } = splitWork(others);
   const { memory, traffic, time, shape } = planFacts(plan);
   return {
     inputs: {
       ...inputs,
-      training,
-      adapter_settings: adapter,
+      ...work,
       numerics,
       hardware: meta.hardware,
       lema_version,
@@ -93,13 +98,24 @@ function sectionsOf(plan: Plan) {
   };
 }
 
-const PROGRAMS = ["train-step", "evaluate", "checkpoint"] as const;
+/** What the work is, which belongs to the inputs, apart from what the planner made of it. */
+function splitWork<Others extends object>(others: Others) {
+  if ("purpose" in others) {
+    const { purpose, generation, ...rest } = others as Others &
+      Pick<GenerationPlan, "purpose" | "generation">;
+    return { work: { purpose, generation }, rest };
+  }
+  const { training, adapter, ...rest } = others as Others & Pick<Plan, "training" | "adapter">;
+  return { work: { training, adapter_settings: adapter }, rest };
+}
+
 const PARTS = ["prologue", "steady", "epilogue"] as const;
 
-function diffPrograms(before: Plan, after: Plan): PartDiff[] {
-  return PROGRAMS.flatMap((program) =>
+function diffPrograms(before: AnyPlan, after: AnyPlan): PartDiff[] {
+  const [earlier, later] = [programsOf(before), programsOf(after)];
+  return programName.options.flatMap((program) =>
     PARTS.flatMap((part) => {
-      const diff = diffPart(before.programs[program][part], after.programs[program][part]);
+      const diff = diffPart(earlier[program]?.[part] ?? [], later[program]?.[part] ?? []);
       const { added, removed, changed, moved } = diff;
       if (added.length + removed.length + changed.length + moved === 0) return [];
       return [{ part: `${program} ${part}`, ...diff }];

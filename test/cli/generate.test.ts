@@ -75,6 +75,8 @@ describe("lema generate", () => {
       ["show", "plan.json", "--at", "50%"],
       ["show", "plan.json", "--json"],
       ["show", "plan.json", "--html", "plan.html"],
+      ["trace", "plan.json", "--perfetto", "decode.json"],
+      ["trace", "plan.json", "--perfetto", "prefill.json", "--program", "prefill"],
     ]) {
       const { exit, stderr } = await lema(argv, { cwd });
       expect({ argv, exit, stderr }).toEqual({ argv, exit: 0, stderr: "" });
@@ -84,8 +86,29 @@ describe("lema generate", () => {
     const executed = await lema(["exec", "plan.json"], { cwd });
     expect(executed.exit).toBe(1);
     expect(executed.stderr).toContain("plan.json is a plan to generate, not to train [plan.other-purpose]");
+    const traced = (name: string) => JSON.parse(readFileSync(join(cwd, name), "utf8")).traceEvents.length;
+    expect(traced("prefill.json")).toBeGreaterThan(10);
+    for (const name of ["explain", "replay"])
+      expect((await lema([name, "plan.json"], { cwd })).stderr).toContain("[run.not-found]");
+    const untraced = ["trace", "plan.json", "--perfetto", "no.json", "--program", "evaluate"];
+    expect((await lema(untraced, { cwd })).stderr).toContain("it has decode, prefill");
     const other = await lema(["show", "plan.json", "--program", "evaluate", "--instructions"], { cwd });
     expect(other.stderr).toContain("it has decode, prefill");
+  });
+
+  it("has its plans compared: what was asked, figures, instructions", async () => {
+    await generate("--dry-run", "--context", "128", "--plan", "short.json");
+    await generate("--dry-run", "--context", "256", "--plan", "long.json");
+    const same = await lema(["diff", "short.json", "short.json", "--exit-code"], { cwd });
+    expect(same.exit).toBe(0);
+    const { exit, stdout } = await lema(["diff", "short.json", "long.json", "--exit-code"], { cwd });
+    expect(exit).toBe(2);
+    expect(stdout).toMatch(/\nInputs\n[\s\S]*generation\.capacity +128 +→ +256\n/);
+    expect(stdout).toMatch(/Instructions of decode steady/);
+    const { instructions } = JSON.parse(
+      (await lema(["diff", "short.json", "long.json", "--json"], { cwd })).stdout,
+    );
+    expect(instructions.map(({ part }: { part: string }) => part)).toContain("prefill steady");
   });
 
   it("plans by the profile that it is told", async () => {

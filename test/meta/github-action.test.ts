@@ -135,7 +135,7 @@ describe("Plan", () => {
     const fits = runStep("Plan", cwd, { recipes: "recipes/fits.yaml" });
     expect(fits).toMatchObject({ status: 0, stdout: "", stderr: "" });
     expect(fits.summary).toMatch(/^<details><summary><code>recipes\/fits\.yaml<\/code>: fits<\/summary>\n/);
-    expect(fits.summary).toContain("model    TinyLlama/TinyLlama-1.1B-Chat-v1.0: 22 blocks");
+    expect(fits.summary).toContain("model    TinyLlama/TinyLlama-1.1B-Chat-v1.0: 22 layers");
 
     const all = runStep("Plan", cwd, {
       recipes: "recipes/tight.yaml recipes/missing.yaml recipes/fits.yaml",
