@@ -1,6 +1,9 @@
 /** Memory budgets on the command line: `vram=6GiB,ram=8GiB`. */
 import { InvalidArgumentError } from "commander";
+import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { ArenaName } from "../schemas/plan.ts";
+import type { Recipe } from "../schemas/recipe.ts";
+import { type Bytes, parseBytes } from "../schemas/units.ts";
 
 export interface BudgetText {
   readonly tier: ArenaName;
@@ -14,4 +17,25 @@ export function splitBudgets(text: string): readonly BudgetText[] {
     if (!match) throw new InvalidArgumentError("Write it as vram=6GiB,ram=8GiB.");
     return { tier: match[1] as ArenaName, value: match[2]! };
   });
+}
+
+/** A recipe's memory with other budgets; `none` takes vram away. Throws `cli.usage` for what is no size. */
+export function withBudgets(memory: Recipe["memory"], budgets: readonly BudgetText[]): Recipe["memory"] {
+  let changed = memory;
+  for (const { tier, value } of budgets) {
+    if (tier === "vram" && value === "none") changed = { ...changed, vram: null };
+    else changed = { ...changed, [tier]: bytesOf(tier, value) };
+  }
+  return changed;
+}
+
+function bytesOf(tier: string, value: string): Bytes {
+  const parsed = parseBytes(value);
+  if (parsed !== undefined) return parsed;
+  throw new DiagnosticError(
+    diagnostic("cli.usage", {
+      summary: `\`${value}\` is no amount of memory`,
+      hint: `write it as ${tier}=6GiB${tier === "vram" ? ", or vram=none for disk and ram only" : ""}`,
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { checkHardware } from "../schemas/check-hardware.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, exitCodeOf } from "../schemas/diagnostic.ts";
 import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
 import { type ParsedRecipe, parseRecipe, type Recipe } from "../schemas/recipe.ts";
+import { type BudgetText, withBudgets } from "./budgets.ts";
 import type { CliIo } from "./io.ts";
 import { packageRoot } from "./package.ts";
 
@@ -19,9 +20,17 @@ export interface LoadedRecipe {
   readonly placeOf: ParsedRecipe["placeOf"];
 }
 
-/** Reads and checks a recipe and its machine; throws all problems at once as one {@link DiagnosticError}. */
-export function loadRecipe(file: string, overrides: readonly string[], machine: Machine): LoadedRecipe {
-  const loaded = tryLoadRecipe(file, overrides, machine);
+/**
+ * Reads and checks a recipe and its machine; throws all problems at once as one {@link DiagnosticError}. `budgets` take the
+ * place of the recipe's own once it is found to be right: whether they suffice is for the planner to say.
+ */
+export function loadRecipe(
+  file: string,
+  overrides: readonly string[],
+  machine: Machine,
+  budgets: readonly BudgetText[] = [],
+): LoadedRecipe {
+  const loaded = tryLoadRecipe(file, overrides, machine, budgets);
   if (!("recipe" in loaded)) throw new DiagnosticError(loaded.diagnostics);
   return loaded;
 }
@@ -31,11 +40,13 @@ export function tryLoadRecipe(
   file: string,
   overrides: readonly string[],
   machine: Machine,
+  budgets: readonly BudgetText[] = [],
 ): LoadedRecipe | { readonly diagnostics: readonly Diagnostic[] } {
   const content = readText(file, machine);
   if (typeof content !== "string") return { diagnostics: [content] };
-  const { recipe, diagnostics, placeOf } = parseRecipe(content, { file, overrides });
-  if (recipe === undefined) return { diagnostics };
+  const { recipe: written, diagnostics, placeOf } = parseRecipe(content, { file, overrides });
+  if (written === undefined) return { diagnostics };
+  const recipe = { ...written, memory: withBudgets(written.memory, budgets) };
   const found = findHardware(recipe, placeOf, machine);
   if (!("profile" in found)) return { diagnostics: [...diagnostics, ...found.diagnostics] };
   const all = [...diagnostics, ...found.diagnostics, ...checkHardware(recipe, found.profile, placeOf)];

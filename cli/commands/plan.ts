@@ -10,7 +10,7 @@ import { claimDirectory, PLAN_FILE } from "../../runtime/run-directory.ts";
 import { type Diagnostic, DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { type GatheredInputs, readInputs } from "../../workflow/read-inputs.ts";
-import { splitBudgets } from "../budgets.ts";
+import { type BudgetText, splitBudgets } from "../budgets.ts";
 import { type CommandContext, collect } from "../context.ts";
 import { usesColor } from "../io.ts";
 import { type LadderSize, ladder, ladderSizes } from "../ladder.ts";
@@ -27,7 +27,7 @@ interface PlanOptions {
   readonly out?: string;
   readonly dryRun?: boolean;
   readonly set?: readonly string[];
-  readonly whatIf?: readonly string[];
+  readonly whatIf?: readonly BudgetText[];
   readonly ladder?: readonly LadderSize[];
   readonly json?: boolean;
   readonly detailedExitcode?: boolean;
@@ -50,7 +50,7 @@ export function register(program: Command, context: CommandContext): void {
     .option(
       "--what-if <budgets>",
       "plan for other budgets, such as vram=6GiB,ram=8GiB; writes nothing without --out",
-      budgetOverrides,
+      splitBudgets,
     )
     .addOption(
       new Option(
@@ -72,8 +72,8 @@ export function register(program: Command, context: CommandContext): void {
 async function plan(file: string, options: PlanOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const whatIf = options.whatIf ?? [];
-  const overrides = [...(options.set ?? []), ...whatIf];
-  const loaded = loadRecipe(file, overrides, io);
+  const set = options.set ?? [];
+  const loaded = loadRecipe(file, set, io, whatIf);
   const gathered = await gather(loaded, options, context);
   io.stderr.write(context.render([...loaded.diagnostics, ...gathered.diagnostics], "stderr"));
   if (options.ladder !== undefined) return compare(options.ladder, gathered, loaded, options, context);
@@ -82,7 +82,8 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
   await reportPasses(compiled, options, context);
   if (compiled.plan === undefined) return refuse(compiled, gathered, loaded, options, context);
 
-  const origin = { file: resolve(io.cwd, file), overrides };
+  const budgets = whatIf.map(({ tier, value }) => `memory.${tier}=${value}`);
+  const origin = { file: resolve(io.cwd, file), overrides: [...set, ...budgets] };
   const made = { ...compiled.plan, meta: { ...compiled.plan.meta, recipe: origin } };
   const written = await write(made, loaded, options, context);
   io.stdout.write(
@@ -234,9 +235,4 @@ async function reportPasses(
     ]);
     io.stderr.write(`${formatTable(rows, "lr").join("\n")}\n`);
   }
-}
-
-/** `vram=6GiB,ram=8GiB` → overrides of the recipe. */
-function budgetOverrides(text: string): readonly string[] {
-  return splitBudgets(text).map(({ tier, value }) => `memory.${tier}=${value}`);
 }

@@ -2,13 +2,12 @@
 import { compile } from "../../planner/compile.ts";
 import { checkSameTraining } from "../../runtime/resume.ts";
 import { checkHardware } from "../../schemas/check-hardware.ts";
-import { DiagnosticError, diagnostic, exitCodeOf } from "../../schemas/diagnostic.ts";
+import { DiagnosticError, exitCodeOf } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { type Recipe, resolvedRecipeSchema } from "../../schemas/recipe.ts";
-import { type Bytes, parseBytes } from "../../schemas/units.ts";
 import { readInputs } from "../../workflow/read-inputs.ts";
-import type { BudgetText } from "../budgets.ts";
+import { type BudgetText, withBudgets } from "../budgets.ts";
 
 export interface ReplanOptions {
   readonly budgets: readonly BudgetText[];
@@ -44,24 +43,4 @@ export async function replan(plan: Plan, options: ReplanOptions): Promise<Plan> 
   const mismatches = checkSameTraining(plan, replanned, run);
   if (mismatches.length > 0) throw new DiagnosticError(mismatches);
   return replanned;
-}
-
-function withBudgets(memory: Recipe["memory"], budgets: readonly BudgetText[]): Recipe["memory"] {
-  let changed = memory;
-  for (const { tier, value } of budgets) {
-    if (tier === "vram" && value === "none") changed = { ...changed, vram: null };
-    else changed = { ...changed, [tier]: bytesOf(tier, value) };
-  }
-  return changed;
-}
-
-function bytesOf(tier: string, value: string): Bytes {
-  const parsed = parseBytes(value);
-  if (parsed !== undefined) return parsed;
-  throw new DiagnosticError(
-    diagnostic("cli.usage", {
-      summary: `\`${value}\` is no amount of memory`,
-      hint: `write it as ${tier}=6GiB${tier === "vram" ? ", or vram=none for disk and ram only" : ""}`,
-    }),
-  );
 }

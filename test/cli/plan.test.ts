@@ -97,6 +97,14 @@ describe("--json", () => {
 });
 
 describe("--what-if", () => {
+  it("says what would fit, also where the recipe's own reserve is more than the budget", async () => {
+    const { exit, stderr } = await plan(
+      ...["--dry-run", "--set", "memory.reserve.ram=64 MiB", "--what-if", "ram=32MiB"],
+    );
+    expect(exit).toBe(3);
+    expect(stderr).toMatch(/ram budget of 32\.0 MiB is too small: at least \d+ bytes/);
+  });
+
   it("plans for other budgets and writes nothing", async () => {
     const before = planText(cwd);
     const { exit, stdout } = await plan("--what-if", "ram=1GiB");
