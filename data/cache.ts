@@ -11,7 +11,7 @@
  * no memory.
  */
 import { createHash, type Hash, randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { endianness } from "node:os";
 import { join } from "node:path";
 import { invariant } from "../schemas/diagnostic.ts";
@@ -22,6 +22,9 @@ const MAGIC = "LEMATOK2";
 const WORD = Int32Array.BYTES_PER_ELEMENT;
 const CHECKSUM_BYTES = 32;
 const CHUNK_BYTES = 1 << 20;
+const TEMPORARY = ".tmp";
+/** Nobody writes at a file for so long: who began a temporary one this old was killed. */
+const ABANDONED_MILLISECONDS = 24 * 60 * 60 * 1000;
 
 interface Header {
   readonly digest: string;
@@ -64,8 +67,9 @@ export async function readCache(directory: string, digest: string): Promise<Cach
 export async function writeCache(directory: string, digest: string, samples: Samples): Promise<void> {
   invariant(endianness() === "LE", "the token cache is little-endian");
   await mkdir(directory, { recursive: true });
+  await removeAbandoned(directory);
   const file = cacheFile(directory, digest);
-  const temporary = `${file}.${randomUUID()}.tmp`;
+  const temporary = `${file}.${randomUUID()}${TEMPORARY}`;
   try {
     const handle = await open(temporary, "wx");
     try {
@@ -78,6 +82,15 @@ export async function writeCache(directory: string, digest: string, samples: Sam
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.endsWith(TEMPORARY)) continue;
+    const file = join(directory, name);
+    const written = (await stat(file).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - written > ABANDONED_MILLISECONDS) await rm(file, { force: true });
   }
 }
 

@@ -46,26 +46,42 @@ export async function* eventsOf(
   }
 }
 
+/** A line that clients pass over, so that neither they nor what stands between take a silent stream for a dead one. */
+const COMMENT = ": waiting\n\n";
+const SILENCE_MILLISECONDS = 15_000;
+
 /**
  * The texts as a stream, written whether somebody reads or not: a reader that is slow must not hold the session, and a
- * reply is never larger than a context. `onCancel`: the reader has left.
+ * reply is never larger than a context. `onCancel`: the reader has left. `silence`: after so many milliseconds without a
+ * text, as while a request waits for its turn, a comment is written.
  */
-export function streamOf(texts: AsyncGenerator<string>, onCancel: () => void): ReadableStream<Uint8Array> {
+export function streamOf(
+  texts: AsyncGenerator<string>,
+  onCancel: () => void,
+  silence = SILENCE_MILLISECONDS,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let left = false;
+  let waiting: NodeJS.Timeout | undefined;
   const write = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    waiting = setInterval(() => controller.enqueue(encoder.encode(COMMENT)), silence);
     for await (const text of texts) {
       if (left) return;
+      waiting.refresh();
       controller.enqueue(encoder.encode(text));
     }
+    clearInterval(waiting);
     if (!left) controller.close();
   };
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      write(controller).catch((error: unknown) => controller.error(error));
+      write(controller)
+        .catch((error: unknown) => controller.error(error))
+        .finally(() => clearInterval(waiting));
     },
     cancel() {
       left = true;
+      clearInterval(waiting);
       onCancel();
     },
   });

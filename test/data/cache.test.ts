@@ -1,4 +1,5 @@
-import { readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { cacheFile, readCache, writeCache } from "../../data/cache.ts";
 import { type Samples, SamplesBuilder } from "../../data/samples.ts";
@@ -32,6 +33,16 @@ describe("the token cache", () => {
     const found = await readCache(directory, DIGEST);
     expect(found.kind === "hit" && contentOf(found.samples)).toEqual(contentOf(someSamples()));
     expect(await readdir(directory)).toEqual([`${HEX}.samples`]);
+  });
+
+  it("clears away what a killed process began, and not what another is writing", async () => {
+    const directory = await temporaryDirectory();
+    const [abandoned, fresh] = ["a.samples.1.tmp", "b.samples.2.tmp"];
+    for (const name of [abandoned, fresh]) await writeFile(join(directory, name), "half");
+    const longAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
+    await utimes(join(directory, abandoned), longAgo, longAgo);
+    await writeCache(directory, DIGEST, someSamples());
+    expect((await readdir(directory)).sort()).toEqual([basename(cacheFile(directory, DIGEST)), fresh].sort());
   });
 
   it("gives samples in any order, shorter and longer than what is read at once", async () => {

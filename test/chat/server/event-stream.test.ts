@@ -41,6 +41,25 @@ describe("a stream of texts", () => {
     expect(state.given).toBeLessThan(1000);
   });
 
+  it("says that it is there while no text comes, between two events", async () => {
+    let heard = (): void => {};
+    const patience = new Promise<void>((resolve) => {
+      heard = resolve;
+    });
+    async function* give(): AsyncGenerator<string> {
+      await patience;
+      yield "data: a\n\n";
+    }
+    const reader = streamOf(give(), () => {}, 1)
+      .pipeThrough(new TextDecoderStream())
+      .getReader();
+    expect((await reader.read()).value).toBe(": waiting\n\n");
+    heard();
+    let rest = "";
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) rest += piece.value;
+    expect(rest.replaceAll(": waiting\n\n", "")).toBe("data: a\n\n");
+  });
+
   it("fails where they fail", async () => {
     async function* give(): AsyncGenerator<string> {
       yield "a";
