@@ -70,6 +70,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "No measured profile of this machine exists, so a shipped one stands in (a warning).",
   },
+  "hardware.slower": {
+    kind: "environment",
+    exit: 1,
+    doc: "The machine was measured to be slower than the one that the plan was made for (a warning).",
+  },
 
   // Models: a checkpoint's directory and its config.json
   "model.not-found": { kind: "user", exit: 1, doc: "The model is neither a directory nor a known shape." },

@@ -20,6 +20,7 @@ import { TrainingProgress } from "../render/progress.ts";
 import { formatDeviceUse, overBudget } from "../render/run-memory.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
+import { checkSpeed } from "../slower-machine.ts";
 import { checkRecipe } from "../stale-recipe.ts";
 
 interface GivenOptions {
@@ -91,7 +92,8 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
     cacheDirectory: cacheDirectory(io.env),
     onProgress: (text) => status.show(text),
   }).finally(() => status.clear());
-  io.stderr.write(context.render([...inputs.diagnostics, ...(resume?.passedOver ?? [])], "stderr"));
+  const warnings = [...inputs.diagnostics, ...checkSpeed(plan, io), ...(resume?.passedOver ?? [])];
+  io.stderr.write(context.render(warnings, "stderr"));
   // Not before: while inputs are read there is nothing to save, and a signal ends the process as it ends any other.
   const signals = listenForStop(() =>
     progress.note("stopping after this step; press Ctrl-C again to stop at once"),
