@@ -15,18 +15,21 @@ export async function digestFile(path: string): Promise<{ sha256: string; size: 
   return { sha256: hash.digest("hex"), size };
 }
 
-/** Writes a file and waits until it is on disk. */
+/** Writes a file and waits until it is on disk. Errors of the system name it. */
 export async function writeSynced(path: string, content: string | Uint8Array): Promise<void> {
   const file = await open(path, "w");
   try {
     await file.writeFile(content);
     await file.sync();
+  } catch (error) {
+    // That of a full disk knows no path.
+    throw Object.assign(error as NodeJS.ErrnoException, { path });
   } finally {
     await file.close();
   }
 }
 
-/** Replaces a file in one step: a reader sees the old content or the new one. */
+/** Replaces a file in one step: a reader sees the old content or the new one. Errors of the system name it. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
   const partial = `${path}.partial`;
   try {
@@ -34,7 +37,7 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
-    throw error;
+    throw Object.assign(error as NodeJS.ErrnoException, { path });
   }
   await syncDirectory(dirname(path));
 }

@@ -2,7 +2,7 @@
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { replaceFile } from "../../runtime/files.ts";
+import { replaceFile, writeSynced } from "../../runtime/files.ts";
 import { scratch } from "./helpers.ts";
 
 it("a replacement that fails leaves nothing beside the file", async () => {
@@ -11,3 +11,16 @@ it("a replacement that fails leaves nothing beside the file", async () => {
   await expect(replaceFile(join(directory, "taken"), "text")).rejects.toThrow();
   expect(await readdir(directory)).toEqual(["taken"]);
 });
+
+it.runIf(process.platform === "linux")(
+  "a full disk is told with the file that it has no room for",
+  async () => {
+    // A device on which there is never room.
+    await expect(writeSynced("/dev/full", "text")).rejects.toMatchObject({
+      code: "ENOSPC",
+      path: "/dev/full",
+    });
+    const missing = join(await scratch(), "no/such/place.json");
+    await expect(replaceFile(missing, "text")).rejects.toMatchObject({ code: "ENOENT", path: missing });
+  },
+);
