@@ -32,13 +32,19 @@ export function addModelOptions(command: Command): Command {
 }
 
 export function addMachineOptions(command: Command): Command {
+  return addBackendOptions(
+    command
+      .option(
+        "--context <tokens>",
+        "tokens that the context holds (default: 2048, or what the model allows)",
+        positive,
+      )
+      .option("--memory <budgets>", "memory limits such as ram=2GiB (default: what is free)", splitBudgets),
+  );
+}
+
+export function addBackendOptions(command: Command): Command {
   return command
-    .option(
-      "--context <tokens>",
-      "tokens that the context holds (default: 2048, or what the model allows)",
-      positive,
-    )
-    .option("--memory <budgets>", "memory limits such as ram=2GiB (default: what is free)", splitBudgets)
     .addOption(new Option("--backend <backend>", "kernels to run on (default: cpu)").choices(["cpu", "cuda"]))
     .option(
       "--hardware <profile>",

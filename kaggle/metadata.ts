@@ -15,6 +15,8 @@ export interface NotebookMachine {
   readonly visibility: "private" | "public";
   /** Datasets (`user/name`) and notebooks whose output is attached below /kaggle/input. */
   readonly datasets: readonly string[];
+  /** Models on Kaggle: `user/model/framework/variation/version`. */
+  readonly models: readonly string[];
   readonly notebooks: readonly NotebookIdentity[];
 }
 
@@ -22,7 +24,7 @@ export const addressOf = ({ user, slug }: NotebookIdentity): string => `${user}/
 
 /** Every key is written: what is absent keeps on Kaggle the value of an earlier version, or a default that has changed. */
 export function kernelMetadata(identity: NotebookIdentity, codeFile: string, machine: NotebookMachine) {
-  const { accelerator, visibility, datasets, notebooks } = machine;
+  const { accelerator, visibility, datasets, models, notebooks } = machine;
   return {
     id: addressOf(identity),
     // Kaggle derives the address from the title, and is confused where they differ.
@@ -39,7 +41,7 @@ export function kernelMetadata(identity: NotebookIdentity, codeFile: string, mac
     dataset_sources: [...datasets],
     competition_sources: [],
     kernel_sources: notebooks.map(addressOf),
-    model_sources: [],
+    model_sources: [...models],
   };
 }
 

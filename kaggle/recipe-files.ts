@@ -168,7 +168,7 @@ async function checkModelSize(model: string, source: string): Promise<void> {
   throw new DiagnosticError(
     diagnostic("kaggle.too-large", {
       summary: `${model} is too large to stand in a notebook: ${formatBytes(total)}`,
-      hint: "name a model on the Hub in the recipe (`lema push` uploads one), or attach one from Kaggle: `--attach USER/NAME`, and its path below /kaggle/input",
+      hint: "name a model on the Hub in the recipe (`lema push` uploads one), or attach one from Kaggle: `--attach USER/NAME` of a dataset, `--attach-model` of a model, and its path below /kaggle/input",
     }),
   );
 }

@@ -238,6 +238,11 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "Storing the merged weights rounds them by as much as the adapter changes them.",
   },
+  "export.not-merged": {
+    kind: "user",
+    exit: 1,
+    doc: "A run or an adapter is to be exported, before it is merged.",
+  },
   "export.tokenizer": {
     kind: "user",
     exit: 1,

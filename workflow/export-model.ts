@@ -1,5 +1,5 @@
 /** A model directory as one file for llama.cpp. */
-import { stat } from "node:fs/promises";
+import { mkdir, readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -32,6 +32,7 @@ export interface Exported {
 export async function exportGguf({ model, output, type, onProgress }: ExportOptions): Promise<Exported> {
   if ((await stat(output).catch(() => null)) !== null)
     refuse("output.exists", output, "is there already", "choose another name, or move it away");
+  await checkMerged(model);
   const checkpoint = await openCheckpoint(model);
   const read = readLlamaConfig(checkpoint.config, join(model, "config.json"));
   const { config } = read;
@@ -54,6 +55,7 @@ export async function exportGguf({ model, output, type, onProgress }: ExportOpti
     onProgress?.(`exporting ${Math.floor((100 * done) / Math.max(1, total))} %`);
   };
   const tensors = ggufTensors({ checkpoint, config, type, onBytes });
+  await mkdir(dirname(output), { recursive: true });
   await checkSpace(
     dirname(output),
     tensors.reduce((sum, tensor) => sum + ggufBytes(tensor), 0),
@@ -66,4 +68,14 @@ export async function exportGguf({ model, output, type, onProgress }: ExportOpti
     bytes,
     diagnostics: [...checkpoint.diagnostics, ...problems, ...described.diagnostics],
   };
+}
+
+/** A run or an adapter has no model of its own. Throws `export.not-merged`. */
+async function checkMerged(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((): string[] => []);
+  if (names.includes("config.json")) return;
+  const found = names.includes("run.json") ? "a run" : names.includes("adapter_config.json") && "an adapter";
+  if (!found) return;
+  const hint = `merge it first: \`lema merge ${directory} -o DIR\`, then export DIR`;
+  refuse("export.not-merged", directory, `is ${found}, not a model`, hint);
 }

@@ -30,6 +30,7 @@ interface BuildOptions {
   readonly name?: string;
   readonly accelerator?: string;
   readonly attach?: readonly string[];
+  readonly attachModel?: readonly string[];
   readonly public?: boolean;
   readonly json?: boolean;
 }
@@ -54,6 +55,11 @@ export function registerBuild(kaggle: Command, context: CommandContext): void {
       "--attach <dataset>",
       "a dataset on Kaggle, USER/NAME, found below /kaggle/input; repeatable",
       attach,
+    )
+    .option(
+      "--attach-model <model>",
+      "a model on Kaggle, USER/MODEL/FRAMEWORK/VARIATION/VERSION, found below /kaggle/input; repeatable",
+      attachModel,
     )
     .option("--public", "let everybody see the notebooks")
     .option("--json", "print the result as JSON")
@@ -84,6 +90,7 @@ async function build(file: string, options: BuildOptions, context: CommandContex
     accelerator: accelerator === "none" ? null : accelerator,
     visibility: options.public ? "public" : "private",
     datasets: options.attach ?? [],
+    models: options.attachModel ?? [],
     notebooks: [],
   };
   const named = (purpose: "train" | "chat"): NotebookIdentity => ({
@@ -150,5 +157,11 @@ function acceleratorName(text: string): string {
 
 function attach(text: string, previous: readonly string[] = []): readonly string[] {
   if (!/^[\w-]+\/[\w-]+$/.test(text)) throw new InvalidArgumentError("Expected USER/NAME of a dataset.");
+  return collect(text, previous);
+}
+
+function attachModel(text: string, previous: readonly string[] = []): readonly string[] {
+  if (!/^([\w.-]+\/){4}\d+$/.test(text))
+    throw new InvalidArgumentError("Expected USER/MODEL/FRAMEWORK/VARIATION/VERSION of a model.");
   return collect(text, previous);
 }

@@ -3,18 +3,18 @@ import { relative } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { FloatDType } from "../../models/float-codec.ts";
 import { jsonText } from "../../runtime/files.ts";
-import type { ExitCode } from "../../schemas/diagnostic.ts";
+import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { mergeRun } from "../../workflow/merge-run.ts";
-import { openPlanned, planGeneration } from "../../workflow/open-generation.ts";
+import { type GenerationMachine, openPlanned, planGeneration } from "../../workflow/open-generation.ts";
 import { CHECKED_TOKENS, type MergeCheck, percent, verifyMerge } from "../../workflow/verify-merge.ts";
 import type { CommandContext } from "../context.ts";
-import { generationMachine } from "../generation-machine.ts";
-import { modelRequest } from "../generation-options.ts";
+import { generationMachine, type MachineRequest } from "../generation-machine.ts";
+import { addBackendOptions, modelRequest } from "../generation-options.ts";
 import { cacheDirectory } from "../paths.ts";
 import { StatusLine } from "../render/status-line.ts";
 
-interface MergeOptions {
+interface MergeOptions extends MachineRequest {
   readonly out: string;
   readonly base?: string;
   readonly dtype?: keyof typeof DTYPES;
@@ -28,7 +28,7 @@ const DTYPES = { f32: "f32", bf16: "bf16", fp16: "f16" } as const satisfies Reco
 export const SHARD_BYTES = 5e9;
 
 export function register(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command("merge")
     .description("merge an adapter into its base: a model directory that Transformers loads without PEFT")
     .argument("<run>", "directory of a run, of one of its checkpoints, or of a PEFT adapter")
@@ -49,12 +49,16 @@ export function register(program: Command, context: CommandContext): void {
       "--verify",
       "compare logits of the merged model with those of base and adapter; exit with 5 where they differ",
     )
-    .option("--json", "print the result as JSON")
-    .action(context.action((run: string, options: MergeOptions) => merge(run, options, context)));
+    .option("--json", "print the result as JSON");
+  addBackendOptions(command).action(
+    context.action((run: string, options: MergeOptions) => merge(run, options, context)),
+  );
 }
 
 async function merge(run: string, options: MergeOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
+  // Before the model is written, so that a device that is missing costs nothing.
+  const machine = verifyingMachine(options, context);
   const status = new StatusLine(io.stderr);
   const merged = await mergeRun({
     source: run,
@@ -68,7 +72,7 @@ async function merge(run: string, options: MergeOptions, context: CommandContext
   }).finally(() => status.clear());
   const { diagnostics, ...facts } = merged;
   io.stderr.write(context.render(diagnostics, "stderr"));
-  const check = options.verify === true ? await verifyMerged(run, options, context) : null;
+  const check = machine === null ? null : await verifyMerged(run, options, machine, context);
   const { modules, files, bytes } = facts;
   const where = files.length === 1 ? files[0] : `${files.length} files`;
   io.stdout.write(
@@ -79,15 +83,28 @@ async function merge(run: string, options: MergeOptions, context: CommandContext
   return 0;
 }
 
+/** What `--verify` computes on; null without it. Throws `cli.usage` where only it would read an option. */
+function verifyingMachine(
+  { verify, backend, hardware }: MergeOptions,
+  context: CommandContext,
+): GenerationMachine | null {
+  const request = { ...(backend && { backend }), ...(hardware && { hardware }) };
+  if (verify === true) return generationMachine(null, request, context);
+  const unread = Object.keys(request).map((name) => `--${name}`);
+  if (unread.length === 0) return null;
+  const summary = `${unread.join(" and ")} without --verify: merging itself needs no kernels`;
+  throw new DiagnosticError(diagnostic("cli.usage", { summary, hint: "add --verify, or leave it out" }));
+}
+
 /** Loads the three models one after the other, each within the memory that is free. */
 async function verifyMerged(
   run: string,
   { out, base }: MergeOptions,
+  machine: GenerationMachine,
   context: CommandContext,
 ): Promise<Omit<MergeCheck, "diagnostics">> {
   const { io } = context;
   const status = new StatusLine(io.stderr);
-  const machine = generationMachine(null, {}, context);
   const { diagnostics, ...check } = await verifyMerge(async (side) => {
     const source =
       side === "merged"

@@ -156,4 +156,17 @@ describe("lema export", () => {
     expect(readFileSync(join(cwd, "taken.gguf"), "utf8")).toBe("mine");
     expect((await readdir(cwd)).filter((name) => name.startsWith("new"))).toEqual([]);
   });
+
+  it("makes the folder of its file, and says of an adapter that it is merged first", async () => {
+    const model = await mergeCase("base", "fp16", "whole");
+    const { exit, stderr } = await lema(["export", model, "--gguf", "new/folder/whole.gguf"], { cwd });
+    expect(exit, stderr).toBe(0);
+    expect(existsSync(join(cwd, "new/folder/whole.gguf"))).toBe(true);
+    const adapter = resolve("test/golden/parity/base/adapter");
+    const refused = await lema(["export", adapter, "--gguf", "adapter.gguf"], { cwd });
+    expect(refused.exit).toBe(1);
+    expect(refused.stderr).toContain("[export.not-merged]");
+    expect(refused.stderr).toContain("lema merge");
+    expect(existsSync(join(cwd, "adapter.gguf"))).toBe(false);
+  });
 });

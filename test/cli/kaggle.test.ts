@@ -54,6 +54,7 @@ describe("lema kaggle build", () => {
     const cwd = project();
     const env = { HOME: cwd, KAGGLE_USERNAME: "from-env" };
     const options = ["--name", "My run", "--accelerator", "none", "--attach", "a/b", "--public", "--json"];
+    options.push("--attach-model", "meta/llama/transformers/1b/2");
     const { exit, stdout } = await lema(["kaggle", "build", "tiny.yaml", ...options], { cwd, env });
     expect(exit).toBe(0);
     const { accelerator, notebooks } = JSON.parse(stdout);
@@ -64,12 +65,14 @@ describe("lema kaggle build", () => {
     });
     const metadata = JSON.parse(readFileSync(join(cwd, "kaggle/tiny/train/kernel-metadata.json"), "utf8"));
     expect(metadata).toMatchObject({ is_private: false, enable_gpu: false, dataset_sources: ["a/b"] });
+    expect(metadata.model_sources).toEqual(["meta/llama/transformers/1b/2"]);
   });
 
   it.each([
     [[], "kaggle.no-user"],
     [["--user", "a", "--accelerator", "fast one"], "cli.usage"],
     [["--user", "a", "--attach", "nothing"], "cli.usage"],
+    [["--user", "a", "--attach-model", "meta/llama"], "cli.usage"],
   ])("refuses %j with %s", async (options, code) => {
     const { exit, stderr } = await lema(["kaggle", "build", "tiny.yaml", ...options], { cwd: project() });
     expect(exit).toBe(1);

@@ -3,6 +3,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../models/checkpoint.ts";
+import { hasBackend } from "../end-to-end/has-backend.ts";
 import { directoryWith, lema } from "./run-in-process.ts";
 import { makeSmallTraining } from "./small-training.ts";
 
@@ -73,6 +74,20 @@ describe("lema merge", () => {
     expect(verified.effect).toBeGreaterThan(0.1);
     const narrow = await merge(golden, "-o", "narrow", "--dtype", "bf16", "--verify");
     expect(narrow.stdout).toMatch(/^Verified: logits [\d.]+ % from those of base and adapter/m);
+  });
+
+  it("refuses kernels without --verify, which alone would run them, and merges nothing", async () => {
+    const { exit, stderr } = await merge("runs/small", "-o", "unread", "--backend", "cpu");
+    expect(exit).toBe(1);
+    expect(stderr).toContain("--backend without --verify");
+    expect(await readdir(cwd)).not.toContain("unread");
+  });
+
+  it.skipIf(hasBackend("cuda"))("misses a device before it merges", async () => {
+    const { exit, stderr } = await merge("runs/small", "-o", "missed", "--verify", "--backend", "cuda");
+    expect(exit).toBe(1);
+    expect(stderr).toContain("[run.no-device]");
+    expect(await readdir(cwd)).not.toContain("missed");
   });
 
   it("merges a PEFT adapter with the base that its config names, or the one named here", async () => {

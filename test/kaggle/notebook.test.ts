@@ -88,6 +88,7 @@ describe("the metadata", () => {
     accelerator: "NvidiaTeslaT4",
     visibility: "private",
     datasets: ["a/b"],
+    models: ["a/b/transformers/c/1"],
     notebooks: [],
   } as const;
 
@@ -106,7 +107,7 @@ describe("the metadata", () => {
       dataset_sources: ["a/b"],
       competition_sources: [],
       kernel_sources: [],
-      model_sources: [],
+      model_sources: ["a/b/transformers/c/1"],
     });
     const plain = kernelMetadata(identity, "x.ipynb", {
       ...machine,
