@@ -1,16 +1,21 @@
 /** From directories to a session: the right weights under the right adapter, planned for the memory that is given. */
 import { readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { compileGeneration } from "../../planner/compile.ts";
 import { DiagnosticError } from "../../schemas/diagnostic.ts";
 import { parseHardware } from "../../schemas/hardware.ts";
+import { mergeRun } from "../../workflow/merge-run.ts";
 import {
   type GenerationMachine,
   type GenerationRequest,
   openGeneration,
+  openPlanned,
   planGeneration,
 } from "../../workflow/open-generation.ts";
+import { CHECKED_TOKENS, type MergeSide, verifyMerge } from "../../workflow/verify-merge.ts";
 import { greedy } from "../end-to-end/greedy.ts";
 import { hasBackend } from "../end-to-end/has-backend.ts";
 
@@ -79,6 +84,33 @@ describe("on a device", () => {
     );
     const least = Number(/at least (\d+) bytes/.exec(String(refused))![1]);
     expect(await tokens({ memory: { ram: null, vram: least } }, prompt, few)).toEqual(expected.slice(0, 12));
+  });
+
+  it.skipIf(!hasBackend("cuda-emulated"))("holds a merged model to its base and adapter", async () => {
+    const scratch = await mkdtemp(join(tmpdir(), "lema-merged-"));
+    onTestFinished(() => rm(scratch, { recursive: true }));
+    const merged = join(scratch, "merged");
+    await mergeRun({
+      source: request({}).model,
+      output: merged,
+      base: request({}).base,
+      dtype: null,
+      maxShardBytes: 1e9,
+      cwd: ".",
+      cacheDirectory: null,
+    });
+    const sides: Record<MergeSide, Partial<GenerationRequest>> = {
+      unmerged: {},
+      base: { adapter: "left out" },
+      merged: { model: merged, base: null },
+    };
+    const check = await verifyMerge(async (side) => {
+      const planned = await planGeneration(request({ ...sides[side], context: CHECKED_TOKENS }), device);
+      const { session } = await openPlanned(planned, device);
+      return { session, dtypes: planned.plan.tensors.map(({ storage }) => storage) };
+    });
+    expect(check.agreeing).toBe(check.positions);
+    expect(check.effect).toBeGreaterThan(100 * check.difference);
   });
 });
 
