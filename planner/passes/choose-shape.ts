@@ -129,8 +129,10 @@ function decide(ordered: readonly Timed[]): Timed {
   return known.reduce((a, b) => (b.time < a.time ? b : a));
 }
 
+/** Whole blocks before stages that move as little: they are fewer instructions. */
 function byMoved({ candidate: a }: Timed, { candidate: b }: Timed): number {
-  return a.estimate.moved - b.estimate.moved;
+  const stages = ({ shape }: Candidate): number => (shape.unitSize === "block" ? 0 : 1);
+  return a.estimate.moved - b.estimate.moved || stages(a) - stages(b);
 }
 
 const MOST_SIMULATED = 4;
