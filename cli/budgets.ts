@@ -11,12 +11,14 @@ export interface BudgetText {
   readonly value: string;
 }
 
-export function splitBudgets(text: string): readonly BudgetText[] {
-  return text.split(",").map((part) => {
+/** An option that is repeated adds to what came before it. */
+export function splitBudgets(text: string, previous: readonly BudgetText[] = []): readonly BudgetText[] {
+  const budgets = text.split(",").map((part) => {
     const match = /^\s*(vram|ram)\s*=\s*(.+?)\s*$/.exec(part);
     if (!match) throw new InvalidArgumentError("Write it as vram=6GiB,ram=8GiB.");
     return { tier: match[1] as ArenaName, value: match[2]! };
   });
+  return [...previous, ...budgets];
 }
 
 /** A recipe's memory with other budgets; `none` takes vram away. Throws `cli.usage` for what is no size. */

@@ -23,6 +23,15 @@ describe("lema generate", () => {
     expect(stderr).toMatch(/memory: planned 27\d MiB, measured [\d.]+ MiB\n$/);
   });
 
+  it("takes limits of several tiers in one option or in one each", async () => {
+    const dry = (...memory: string[]) => generate("--dry-run", "--hardware", "t4", ...memory);
+    const once = await dry("--memory", "ram=2GiB,vram=1GiB");
+    const each = await dry("--memory", "ram=2GiB", "--memory", "vram=1GiB");
+    expect(once.exit, once.stderr).toBe(0);
+    expect(each.stdout).toBe(once.stdout);
+    expect(each.stdout).toMatch(/ram .* of 2\.00 GiB/);
+  });
+
   it("ends where it is told to", async () => {
     const some = await generate("--prompt", PROMPT, "--max-tokens", "3");
     expect(ANSWER.startsWith(some.stdout.trim())).toBe(true);
