@@ -7,9 +7,9 @@
  * covers buffers that share bytes at different times. Waits that others imply are left out (vector clocks, Mattern
  * 1989). Parts are separate runs of the engine: lanes are empty in between.
  *
- * Most touches need no look at bytes: while a buffer is alive nothing else touches its bytes, so that a task which is
- * known to come after all that other lanes did with the buffer has nothing more to wait for there. And of many runs of
- * the same procedure at the same place only the last can matter to others.
+ * Most touches need no look at bytes: while a buffer is alive nothing else touches its bytes, so that a lane which has
+ * made the same touch before, and is known to come after all that other lanes did with the buffer since, has nothing
+ * more to wait for there. And of many runs of the same procedure at the same place only the last can matter to others.
  */
 import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
 import { type Access, type EffectContext, forEachAccess } from "../ir/effects.ts";
@@ -71,7 +71,7 @@ class Synchronizer {
   /** The waits of a task; `clock` takes in what they imply. */
   #synchronize(index: number, clock: Clock): readonly Wait[] {
     const own = this.#lanes[index]!;
-    const isOpen = ({ buffer }: Use) => !isSettled(buffer, own, clock);
+    const isOpen = (use: Use) => !isSettled(use, own, clock);
     if (!this.#uses[index]!.some(isOpen)) return [];
     const open = this.#uses[index]!.filter(isOpen);
     for (const { buffer } of open) buffer.settle();
@@ -101,7 +101,7 @@ class Synchronizer {
     const own = this.#lanes[index]!;
     for (const use of this.#uses[index]!) {
       use.buffer.latest[own] = this.#positions[index]!;
-      use.buffer.begun = true;
+      use.begun = true;
       if (use.latest === NOBODY) use.buffer.unsettled.push(use);
       use.latest = index;
     }
@@ -109,8 +109,12 @@ class Synchronizer {
   }
 }
 
-/** Whether all that other lanes did with a buffer is finished by `clock`, and nothing else can be in its bytes. */
-function isSettled({ begun, latest }: Shared, own: number, clock: Clock): boolean {
+/**
+ * Whether all that other lanes did with these bytes is finished by `clock`: what their buffer follows there, as the lane
+ * waited for it at its first such touch (the first touch of the buffer may have been of other bytes of it), and what
+ * was done with the buffer.
+ */
+function isSettled({ begun, buffer: { latest } }: Use, own: number, clock: Clock): boolean {
   if (!begun) return false;
   for (let lane = 0; lane < LANES.length; lane++) {
     if (lane !== own && latest[lane]! > clock[lane]!) return false;
@@ -125,8 +129,6 @@ class Shared {
   readonly offset: number;
   /** The task that touches it last. */
   last = NOBODY;
-  /** Whether a task has touched it yet. */
-  begun = false;
   /** Per lane, the position of the task that touched it last. */
   readonly latest: number[] = LANES.map(() => 0);
   /** What its bytes' ledger does not know yet. */
@@ -155,6 +157,8 @@ interface Use {
   /** Byte of the arena that the accesses are relative to. */
   readonly offset: number;
   readonly accesses: readonly Access[];
+  /** Whether a task has made them yet. */
+  begun: boolean;
   /** The last task that made them, of those that the ledger does not know yet. */
   latest: number;
 }
@@ -192,7 +196,7 @@ function useOf(buffer: Shared, lane: number, place: number, accesses: readonly A
   const known = buffer.uses.get(accesses);
   const same = known?.findLast((use) => use.offset === offset && use.lane === lane);
   if (same) return same;
-  const use = { buffer, lane, offset, accesses, latest: NOBODY };
+  const use = { buffer, lane, offset, accesses, begun: false, latest: NOBODY };
   if (known) known.push(use);
   else buffer.uses.set(accesses, [use]);
   for (const access of accesses) buffer.ledger.expect(offset, access);

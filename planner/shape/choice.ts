@@ -50,7 +50,7 @@ export function choiceOf(
       values: valuesOf(candidate),
       estimate_ns: Math.round(candidate.estimate.step_ns),
       simulated_ns: roundedOrNull(simulated.get(candidate)),
-      moved: candidate.estimate.moved,
+      moved: Math.round(candidate.estimate.moved),
     })),
   };
 }

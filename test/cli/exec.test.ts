@@ -72,7 +72,10 @@ function once(
   };
 }
 
-const environment = () => ({ XDG_CACHE_HOME: join(directory, "cache") });
+const environment = () => ({
+  XDG_CACHE_HOME: join(directory, "cache"),
+  XDG_CONFIG_HOME: join(directory, "config"),
+});
 
 async function appearance(path: string): Promise<void> {
   while (!existsSync(path)) await new Promise((tick) => setTimeout(tick, 20));

@@ -32,6 +32,16 @@ describe("lema generate", () => {
     expect(each.stdout).toMatch(/ram .* of 2\.00 GiB/);
   });
 
+  it("plans for a device with memory of its own, and the plan is one that the other commands read", async () => {
+    const limits = ["--hardware", "t4", "--memory", "ram=2GiB,vram=2GiB", "--context", "256"];
+    const planned = await generate("--dry-run", ...limits, "--plan", "device.json");
+    expect(planned.exit, planned.stderr).toBe(0);
+    for (const command of [["verify"], ["show"], ["trace", "--perfetto", "trace.json"]]) {
+      const { exit, stderr } = await lema([command[0]!, "device.json", ...command.slice(1)], { cwd });
+      expect({ exit, stderr }).toMatchObject({ exit: 0, stderr: expect.not.stringContaining("error") });
+    }
+  });
+
   it("ends where it is told to", async () => {
     const some = await generate("--prompt", PROMPT, "--max-tokens", "3");
     expect(ANSWER.startsWith(some.stdout.trim())).toBe(true);

@@ -23,10 +23,11 @@ export interface Surroundings {
 }
 
 /** Of every command that names no other: nothing of the user's own caches and profiles gets in or out. */
-const home = mkdtempSync(join(tmpdir(), "lema-home-"));
+export const home = mkdtempSync(join(tmpdir(), "lema-home-"));
 
 export async function lema(argv: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { cwd = process.cwd(), env = { HOME: home }, isTTY = false, stdin = "", registry } = surroundings;
+  const { cwd = process.cwd(), isTTY = false, stdin = "", registry } = surroundings;
+  const env = { HOME: home, ...surroundings.env };
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
     isTTY,
