@@ -40,3 +40,13 @@ export function positive(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It is not a positive whole number.");
   return Number(text);
 }
+
+/** The longest that timers count, in seconds: almost 25 days. */
+const LONGEST = Math.floor((2 ** 31 - 1) / 1000);
+
+/** The value of an option that is a number of seconds. */
+export function duration(text: string): number {
+  const seconds = wholeNumber(text);
+  if (seconds > LONGEST) throw new InvalidArgumentError(`At most ${LONGEST} seconds.`);
+  return seconds;
+}

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { ADAPTER_WEIGHTS_FILE } from "../models/adapter-file.ts";
 import { INDEX_FILE, readIndex, SINGLE_FILE, TOKENIZER_FILES } from "../models/checkpoint.ts";
 import { OTHER_FILES } from "../models/model-files.ts";
-import { checkSpace } from "../models/output-directory.ts";
+import { checkSpace, withOutputLock } from "../models/output-directory.ts";
 import { ADAPTER_CONFIG_FILE } from "../models/peft-settings.ts";
 import { PULL_RECORD_FILE, type PullRecord, readPullRecord } from "../models/pull-record.ts";
 import { refuse } from "../models/refuse.ts";
@@ -41,6 +41,10 @@ const PARTS = ".lema-pull";
 
 /** Throws `hub.*` and `output.*`. */
 export async function pull(client: HubClient, options: PullOptions): Promise<Pulled> {
+  return withOutputLock(options.directory, () => pullFiles(client, options));
+}
+
+async function pullFiles(client: HubClient, options: PullOptions): Promise<Pulled> {
   const { repo, directory } = options;
   const record = await readPullRecord(directory);
   const revision = await readRevision(client, repo, pinned(record, options));

@@ -5,6 +5,7 @@ import { HELPERS } from "./cells/helpers.ts";
 import { NATIVE, NODE } from "./cells/install.ts";
 import { MACHINE } from "./cells/machine.ts";
 import { CHOOSE, DATA, EVALUATE, EXECUTE, MERGE, SUMMARY } from "./cells/train.ts";
+import { addressOf, type NotebookIdentity } from "./metadata.ts";
 import { type Cell, code, markdown, type Notebook, notebook, pythonValue } from "./notebook.ts";
 import type { RecipeFiles } from "./recipe-files.ts";
 
@@ -18,14 +19,28 @@ export interface NotebookParts {
   readonly recipeFiles: RecipeFiles;
 }
 
+/** One of the sessions that a training may take. */
+export interface TrainingSession {
+  readonly notebook: NotebookIdentity;
+  /** Whether it goes on with the run of an attached notebook. */
+  readonly continues: boolean;
+  /** After so many, counted from the first cell, the training is stopped with a checkpoint. */
+  readonly hours: number;
+}
+
 /** Made once for several notebooks: its compression takes seconds. */
 export const lemaCell = (files: readonly EmbeddedFile[]): Cell => archiveCell("lema", "lema", files);
 
-export function trainingNotebook(parts: NotebookParts): Notebook {
+export function trainingNotebook(
+  parts: NotebookParts,
+  { notebook: identity, continues, hours }: TrainingSession,
+): Notebook {
   const { lemaVersion, recipe, recipeText, recipeFiles } = parts;
   const { overrides, pull, builder, heldOut, model } = recipeFiles;
   const { ram, vram } = recipe.memory;
-  const settings = { overrides, pull, builder, heldOut, ram, vram, hardware: recipe.hardware, model };
+  const files = { overrides, pull, builder, heldOut, model };
+  const machine = { ram, vram, hardware: recipe.hardware };
+  const settings = { ...files, ...machine, continues, hours, address: addressOf(identity) };
   return notebook([
     markdown("title", TITLE(lemaVersion, recipeText)),
     code("helpers", HELPERS),

@@ -54,16 +54,31 @@ export interface SavedCheckpoint {
 
 export const checkpointName = (step: number): string => `checkpoint-${step}`;
 
-/** Writes one checkpoint, in place of an earlier one of the same path. */
-export async function writeCheckpoint(
-  path: string,
-  { plan, state, writeTensors }: CheckpointSource,
-): Promise<Manifest> {
+/** Writes one checkpoint, in place of an earlier one of the same path. One that fails leaves nothing behind. */
+export async function writeCheckpoint(path: string, source: CheckpointSource): Promise<Manifest> {
   const parent = dirname(path);
   const partial = join(parent, `.${basename(path)}.partial`);
   const replaced = join(parent, `.${basename(path)}.replaced`);
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial);
+  const manifest = await fillCheckpoint(partial, source).catch(async (error: unknown) => {
+    // On a full disk its bytes are what is needed to close the run's record.
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  });
+  await rm(replaced, { recursive: true, force: true });
+  await rename(path, replaced).catch(ignoreMissing);
+  await rename(partial, path);
+  await syncDirectory(parent);
+  await rm(replaced, { recursive: true, force: true });
+  return manifest;
+}
+
+/** Everything of a checkpoint, the manifest last, on disk. */
+async function fillCheckpoint(
+  partial: string,
+  { plan, state, writeTensors }: CheckpointSource,
+): Promise<Manifest> {
   const sinks: SinkFile[] = [];
   for (const sink of plan.sinks) {
     const header = placedHeader(sink.tensors.map(describe), ADAPTER_METADATA);
@@ -79,11 +94,6 @@ export async function writeCheckpoint(
   await writeSynced(join(partial, LEMA_STATE_FILE), jsonText(lemaState(plan, state)));
   const manifest = await writeManifest(partial);
   await syncDirectory(partial);
-  await rm(replaced, { recursive: true, force: true });
-  await rename(path, replaced).catch(ignoreMissing);
-  await rename(partial, path);
-  await syncDirectory(parent);
-  await rm(replaced, { recursive: true, force: true });
   return manifest;
 }
 

@@ -31,7 +31,8 @@ export async function writeSynced(path: string, content: string | Uint8Array): P
 
 /** Replaces a file in one step: a reader sees the old content or the new one. Errors of the system name it. */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
-  const partial = `${path}.partial`;
+  // Two processes that replace it at once write two of them.
+  const partial = `${path}.${process.pid}.partial`;
   try {
     await writeSynced(partial, content);
     await rename(partial, path);

@@ -221,6 +221,13 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
       hint: "`lema doctor` says what is there, `npm run build:cuda` builds the CUDA object, `--backend cpu` computes on the processor",
     },
   ],
+  [
+    "io-error",
+    {
+      diagnosticCode: "run.io-error",
+      hint: "make room where none is left, else look at the disk; a training goes on from its last checkpoint with `--resume`",
+    },
+  ],
   ["op-table-mismatch", { diagnosticCode: "plan.op-table", hint: "plan again with this version of lema" }],
 ]);
 

@@ -8,7 +8,9 @@ import { verify } from "../schemas/verify/index.ts";
 export async function openPlan(path: string): Promise<Plan> {
   const plan = await openAnyPlan(path);
   if (!("purpose" in plan)) return plan;
-  throw refused("plan.other-purpose", path, `${path} is a plan to generate, not to train`);
+  const hint =
+    "`lema show` and `lema verify` read it; `lema generate`, `lema chat` and `lema serve` plan for themselves what they run";
+  throw refused("plan.other-purpose", path, `${path} is a plan to generate, not to train`, hint);
 }
 
 /** Throws `cli.unreadable-file`, `plan.syntax` and every violation that the verifier finds. */
@@ -40,6 +42,7 @@ function refused(
   code: "cli.unreadable-file" | "plan.syntax" | "plan.other-purpose",
   file: string,
   summary: string,
+  hint?: string,
 ): DiagnosticError {
-  return new DiagnosticError(diagnostic(code, { summary, where: { file } }));
+  return new DiagnosticError(diagnostic(code, { summary, where: { file }, ...(hint && { hint }) }));
 }

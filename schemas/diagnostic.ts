@@ -222,10 +222,15 @@ export const diagnosticCodes = declared({
 
   // Directories that lema makes: merged, prepared and downloaded models
   "output.exists": { kind: "user", exit: 1, doc: "The directory or file to be written exists already." },
+  "output.locked": {
+    kind: "user",
+    exit: 1,
+    doc: "Another process is writing the same directory or file.",
+  },
   "output.no-space": {
     kind: "environment",
     exit: 1,
-    doc: "The disk has too little room for what is to be written.",
+    doc: "The disk, a quota or a limit leaves too little room for what is to be written.",
   },
 
   "merge.differs": {
@@ -653,10 +658,15 @@ export const diagnosticCodes = declared({
     doc: "The process took more memory than the plan's arena and reserve, or a device more after the plan was loaded.",
   },
   "run.cancelled": { kind: "user", exit: 1, doc: "The run was stopped before its step ended." },
+  "run.io-error": {
+    kind: "environment",
+    exit: 1,
+    doc: "The operating system refused to read or write a file of a run: a full disk, or one that fails.",
+  },
   "run.engine": {
     kind: "environment",
     exit: 1,
-    doc: "The native engine failed: a device, a file or an allocation.",
+    doc: "The native engine failed: a device, a kernel or an allocation.",
   },
   "generation.context-full": {
     kind: "user",

@@ -1,5 +1,5 @@
 /** A model directory as one file for llama.cpp. */
-import { mkdir, readdir, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { loadTokenizer } from "../data/tokenizer.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
@@ -7,7 +7,7 @@ import { ggufModel, ggufTensors } from "../models/export-gguf.ts";
 import { ggufTokenizer } from "../models/gguf-tokenizer.ts";
 import { type GgufType, ggufBytes, writeGguf } from "../models/gguf-writer.ts";
 import { checkLlamaTensors, readLlamaConfig } from "../models/llama.ts";
-import { asNoSpace, checkSpace } from "../models/output-directory.ts";
+import { asNoSpace, checkSpace, withOutputLock } from "../models/output-directory.ts";
 import { readJsonObject } from "../models/read-json.ts";
 import { refuse } from "../models/refuse.ts";
 import { type Diagnostic, DiagnosticError, exitCodeOf } from "../schemas/diagnostic.ts";
@@ -30,8 +30,7 @@ export interface Exported {
 
 /** Throws diagnostics of `export`, `model`, `output`, `tokenizer` and `weights`; then nothing has been written. */
 export async function exportGguf({ model, output, type, onProgress }: ExportOptions): Promise<Exported> {
-  if ((await stat(output).catch(() => null)) !== null)
-    refuse("output.exists", output, "is there already", "choose another name, or move it away");
+  await checkAbsent(output);
   await checkMerged(model);
   const checkpoint = await openCheckpoint(model);
   const read = readLlamaConfig(checkpoint.config, join(model, "config.json"));
@@ -55,19 +54,27 @@ export async function exportGguf({ model, output, type, onProgress }: ExportOpti
     onProgress?.(`exporting ${Math.floor((100 * done) / Math.max(1, total))} %`);
   };
   const tensors = ggufTensors({ checkpoint, config, type, onBytes });
-  await mkdir(dirname(output), { recursive: true });
-  await checkSpace(
-    dirname(output),
-    tensors.reduce((sum, tensor) => sum + ggufBytes(tensor), 0),
-  );
-  const bytes = await writeGguf(output, pairs, tensors).catch((error) => {
-    throw asNoSpace(error, output);
+  const bytes = await withOutputLock(output, async () => {
+    await checkAbsent(output);
+    await checkSpace(
+      dirname(output),
+      tensors.reduce((sum, tensor) => sum + ggufBytes(tensor), 0),
+    );
+    return writeGguf(output, pairs, tensors).catch((error) => {
+      throw asNoSpace(error, output);
+    });
   });
   return {
     tensors: tensors.length,
     bytes,
     diagnostics: [...checkpoint.diagnostics, ...problems, ...described.diagnostics],
   };
+}
+
+/** Throws `output.exists`. */
+async function checkAbsent(output: string): Promise<void> {
+  if ((await stat(output).catch(() => null)) !== null)
+    refuse("output.exists", output, "is there already", "choose another name, or move it away");
 }
 
 /** A run or an adapter has no model of its own. Throws `export.not-merged`. */

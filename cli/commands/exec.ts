@@ -13,7 +13,7 @@ import type { Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { openInputs } from "../../workflow/open-inputs.ts";
-import { type CommandContext, positive } from "../context.ts";
+import { type CommandContext, duration, positive } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
@@ -27,6 +27,7 @@ interface GivenOptions {
   readonly resume?: true | string;
   readonly inexact?: boolean;
   readonly steps?: number;
+  readonly timeLimit?: number;
   readonly threads?: number;
   readonly backend?: EngineChoice["backend"];
   readonly serialLanes?: boolean;
@@ -45,6 +46,7 @@ export function register(program: Command, context: CommandContext): void {
     .option("--resume [checkpoint]", "go on from a checkpoint of the run (default: the latest)")
     .option("--inexact", "resume also with another build, processor or backend, where bits may differ")
     .option("--steps <count>", "stop, with a checkpoint, once this many steps are done", positive)
+    .option("--time-limit <seconds>", "stop, with a checkpoint, once so long has been trained", duration)
     .option("--threads <count>", "compute threads instead of the plan's; never changes a bit", positive)
     .addOption(
       new Option(
@@ -98,6 +100,7 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
   const signals = listenForStop(() =>
     progress.note("stopping after this step; press Ctrl-C again to stop at once"),
   );
+  const timeUp = afterSeconds(options.timeLimit ?? null);
   try {
     const result = await execute(
       plan,
@@ -113,7 +116,7 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
           diskThrottle: options.diskThrottle ?? null,
         },
         lemaVersion: context.version,
-        stop: signals.stop,
+        stop: AbortSignal.any([signals.stop, timeUp.signal]),
         cancel: signals.cancel,
         trace: options.trace ?? false,
       },
@@ -132,8 +135,19 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
     return signals.stop.aborted && result.status === "stopped" ? 1 : 0;
   } finally {
     progress.clear();
+    timeUp.release();
     signals.release();
   }
+}
+
+/** A signal that is given after so long, or never; `release` ends the waiting. */
+function afterSeconds(seconds: number | null): {
+  readonly signal: AbortSignal;
+  readonly release: () => void;
+} {
+  const passed = new AbortController();
+  const timer = seconds === null ? undefined : setTimeout(() => passed.abort(), 1000 * seconds);
+  return { signal: passed.signal, release: () => clearTimeout(timer) };
 }
 
 /** Where planning was told to put the run; `meta` is no part of what a plan promises, the recipe is. */

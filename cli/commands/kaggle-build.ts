@@ -20,7 +20,7 @@ import { lemaCell, trainingNotebook } from "../../kaggle/training-notebook.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes } from "../../schemas/units.ts";
-import { type CommandContext, collect } from "../context.ts";
+import { type CommandContext, collect, positive } from "../context.ts";
 import { loadRecipe } from "../load-recipe.ts";
 import { packageRoot } from "../package.ts";
 
@@ -31,19 +31,23 @@ interface BuildOptions {
   readonly accelerator?: string;
   readonly attach?: readonly string[];
   readonly attachModel?: readonly string[];
+  readonly continue?: NotebookIdentity;
+  readonly hours: number;
   readonly public?: boolean;
   readonly json?: boolean;
 }
 
 /** What Kaggle's server takes: "The kernel source must be less than 1 megabytes in size." */
 const LARGEST_NOTEBOOK = 1e6;
+/** Kaggle ends a session after twelve; what follows the training has the rest. */
+const TRAINING_HOURS = 11;
 
 export function registerBuild(kaggle: Command, context: CommandContext): void {
   kaggle
     .command("build")
     .description("write a notebook that trains a recipe on Kaggle, and one that talks to the result")
     .argument("<recipe>", "recipe file")
-    .option("-o, --out <directory>", "where to write them (default: kaggle/NAME of the recipe)")
+    .option("-o, --out <directory>", "where to write them (default: kaggle/NAME)")
     .option("--user <name>", "account on Kaggle (default: KAGGLE_USERNAME)")
     .option("--name <name>", "what the notebooks are called (default: the recipe's name)")
     .option(
@@ -61,6 +65,17 @@ export function registerBuild(kaggle: Command, context: CommandContext): void {
       "a model on Kaggle, USER/MODEL/FRAMEWORK/VARIATION/VERSION, found below /kaggle/input; repeatable",
       attachModel,
     )
+    .option(
+      "--continue <notebook>",
+      "go on with the run that this training notebook, USER/NAME, did not finish in its session",
+      notebookAddress,
+    )
+    .option(
+      "--hours <count>",
+      "stop the training, with a checkpoint, so long after the notebook began",
+      positive,
+      TRAINING_HOURS,
+    )
     .option("--public", "let everybody see the notebooks")
     .option("--json", "print the result as JSON")
     .action(context.action((recipe: string, options: BuildOptions) => build(recipe, options, context)));
@@ -77,7 +92,7 @@ async function build(file: string, options: BuildOptions, context: CommandContex
   const user = checkUser(options.user ?? io.env.KAGGLE_USERNAME);
   const { recipe, diagnostics } = loadRecipe(file, [], io);
   io.stderr.write(context.render(diagnostics, "stderr"));
-  const stem = basename(file).replace(/\.ya?ml$/, "");
+  const name = options.name ?? basename(file).replace(/\.ya?ml$/, "");
   const parts = {
     lemaVersion: version,
     lema: lemaCell(await packageFiles(packageRoot())),
@@ -95,13 +110,21 @@ async function build(file: string, options: BuildOptions, context: CommandContex
   };
   const named = (purpose: "train" | "chat"): NotebookIdentity => ({
     user,
-    slug: slugOf(options.name ?? stem, purpose),
+    slug: slugOf(name, purpose),
   });
-  const out = resolve(io.cwd, options.out ?? join("kaggle", stem));
-  const attachedRun = { ...machine, notebooks: [named("train")] };
+  if (options.continue !== undefined) checkOther(options.continue, named("train"), name);
+  const out = resolve(io.cwd, options.out ?? join("kaggle", basename(name)));
+  const earlier = options.continue === undefined ? [] : [options.continue];
+  const session = { notebook: named("train"), continues: earlier.length > 0, hours: options.hours };
   const written = [
-    await write(join(out, "train"), trainingNotebook(parts), named("train"), machine),
-    await write(join(out, "chat"), replyNotebook(parts), named("chat"), attachedRun),
+    await write(join(out, "train"), trainingNotebook(parts, session), named("train"), {
+      ...machine,
+      notebooks: earlier,
+    }),
+    await write(join(out, "chat"), replyNotebook(parts), named("chat"), {
+      ...machine,
+      notebooks: [named("train")],
+    }),
   ];
   const shown = written.map(({ directory, ...rest }) => ({
     directory: relative(io.cwd, directory) || ".",
@@ -118,6 +141,17 @@ async function build(file: string, options: BuildOptions, context: CommandContex
   );
   io.stderr.write(`start it with: lema kaggle push ${shown[0]!.directory}\n`);
   return 0;
+}
+
+/** A notebook that is pushed again replaces what its first session kept. Throws `cli.usage`. */
+function checkOther(earlier: NotebookIdentity, own: NotebookIdentity, name: string): void {
+  if (addressOf(earlier) !== addressOf(own)) return;
+  throw new DiagnosticError(
+    diagnostic("cli.usage", {
+      summary: `${addressOf(own)} cannot go on with itself: what its session kept is to be attached to another notebook`,
+      hint: `give this one a name of its own, such as \`--name ${name}-2\``,
+    }),
+  );
 }
 
 /** Throws `kaggle.too-large`. */
@@ -164,4 +198,11 @@ function attachModel(text: string, previous: readonly string[] = []): readonly s
   if (!/^([\w.-]+\/){4}\d+$/.test(text))
     throw new InvalidArgumentError("Expected USER/MODEL/FRAMEWORK/VARIATION/VERSION of a model.");
   return collect(text, previous);
+}
+
+function notebookAddress(text: string): NotebookIdentity {
+  const [, user, slug] = /^([\w-]+)\/([\w-]+)$/.exec(text) ?? [];
+  if (user === undefined || slug === undefined)
+    throw new InvalidArgumentError("Expected USER/NAME of a notebook.");
+  return { user: user.toLowerCase(), slug };
 }

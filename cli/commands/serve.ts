@@ -7,7 +7,7 @@ import { listen } from "../../chat/server/listen.ts";
 import { chatPage } from "../../chat/server/page/page.ts";
 import { finishReason } from "../../chat/server/responses.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
-import { type CommandContext, positive, wholeNumber } from "../context.ts";
+import { type CommandContext, duration, positive, wholeNumber } from "../context.ts";
 import { addModelOptions, MODEL_ARGUMENT, type ModelOptions, modelRequest } from "../generation-options.ts";
 import { openModel } from "../open-model.ts";
 import { listenForStop } from "../signals.ts";
@@ -43,7 +43,7 @@ export function register(program: Command, context: CommandContext): void {
       "--template <name>",
       "chat template (default: the run's, else the tokenizer's own, else lema-reply)",
     )
-    .option("--time-limit <seconds>", "of one request, waiting included", positive, 600)
+    .option("--time-limit <seconds>", "of one request, waiting included", timeLimit, 600)
     .option("--queue <count>", "requests that may wait for another one", wholeNumber, 16);
   addModelOptions(command).action(
     context.action((model: string, options: ServeOptions) => serve(model, options, context)),
@@ -119,6 +119,11 @@ function openToAll(host: string): DiagnosticError {
       hint: "set a token in LEMA_TOKEN or by `--token`, or leave out `--host`",
     }),
   );
+}
+
+function timeLimit(text: string): number {
+  positive(text);
+  return duration(text);
 }
 
 function portNumber(text: string): number {

@@ -1,7 +1,8 @@
 /** The first code cell: folders, and how programs are run so that their output is seen while they work. */
 export const HELPERS = `
-import base64, hashlib, json, os, pathlib, shutil, subprocess, sys
+import base64, hashlib, json, os, pathlib, shutil, subprocess, sys, time
 
+BEGAN = time.time()
 ON_KAGGLE = os.path.isdir("/kaggle/working")
 
 def folder(variable, on_kaggle, elsewhere):

@@ -52,20 +52,43 @@ for key, value in changes.items():
 if BACKEND == "cpu" and doctor()["hardware profile"]["status"] != "ok":
     lema("probe", "--quick", "--directory", WORK)
 
-RUN = KEEP / "run"
+RUN, PLAN = KEEP / "run", WORK / "plan.json"
+
+def take_over():
+    """Copies the run that an earlier session did not finish: what is attached can only be read."""
+    found = [(json.loads(record.read_text()), record.parent) for record in INPUT.glob("**/run/run.json")]
+    begun = [(record["steps"], folder) for record, folder in found if record["status"] != "finished"]
+    if not begun:
+        raise RuntimeError(f"no run that could go on lies in {INPUT}" + (": it is finished" if found else ""))
+    steps, folder = max(begun)
+    # The lock is of a process on another machine, which nobody here can ask.
+    shutil.copytree(folder, RUN, ignore=shutil.ignore_patterns("lock.json", ".*"))
+    print(f"goes on with {folder}, {steps} steps of it done")
+
+CONTINUES = SETTINGS["continues"]
+if CONTINUES and not RUN.exists():
+    take_over()
 assignments = [*SETTINGS["overrides"], f"output={RUN}", *(f"{key}={value}" for key, value in changes.items())]
 options = [part for assignment in assignments for part in ("--set", assignment)]
 lema("validate", "recipe.yaml")
-lema("plan", "recipe.yaml", *options)
+lema("plan", "recipe.yaml", *options, "-o", PLAN)
 `;
 
 export const EXECUTE = `
-lema("exec", RUN / "plan.json", "--backend", BACKEND)
+# Of a session that Kaggle ends nothing is kept: lema stops before that, with a checkpoint to go on from.
+left = BEGAN + 3600 * SETTINGS["hours"] - time.time()
+# Another session may have another processor, and builds the module anew: what follows may differ in its last bits.
+resume = ["--resume", "--inexact"] if CONTINUES else []
+lema("exec", PLAN, "--backend", BACKEND, "--time-limit", max(0, int(left)), *resume)
+RECORD = json.loads((RUN / "run.json").read_text())
+FINISHED = RECORD["status"] == "finished"
 `;
 
 export const EVALUATE = `
 WEIGHTS = sum(path.stat().st_size for path in (PROJECT / SETTINGS["model"]).glob("*.safetensors"))
-if SETTINGS["heldOut"]:
+if not FINISHED:
+    print("not before the run is finished")
+elif SETTINGS["heldOut"]:
     # A large model takes its time over a reply: it is asked less, and its base is not.
     extent = ["--limit", 20] if WEIGHTS > 2e9 else ["--limit", 100, "--base"]
     lema("eval", RUN, "--questions", SETTINGS["heldOut"], *extent)
@@ -74,20 +97,25 @@ else:
 `;
 
 export const MERGE = `
-free = shutil.disk_usage(KEEP).free
-MERGED = (KEEP if 1.1 * WEIGHTS < free else WORK) / "merged"
-if MERGED.parent != KEEP:
+MERGED = (KEEP if 1.1 * WEIGHTS < shutil.disk_usage(KEEP).free else WORK) / "merged"
+if not FINISHED:
+    print("not before the run is finished")
+elif MERGED.parent != KEEP:
     print(f"a merged model of {WEIGHTS / 1e9:.1f} GB does not fit beside the run: it is written to {MERGED} and goes with the session;")
     print("push it from here, or merge the adapter at home: lema merge ADAPTER -o DIR")
-lema("merge", RUN, "-o", MERGED)
+if FINISHED:
+    lema("merge", RUN, "-o", MERGED)
 `;
 
 export const SUMMARY = `
-record = json.loads((RUN / "run.json").read_text())
-loss, memory = record["loss"], record["memory"]["ram"]
-print(f"{record['status']}: {record['steps']} of {record['total_steps']} steps on {record['device']}")
-print(f"loss     {loss['first']:.4f} → {loss['last']:.4f}")
+loss, memory = RECORD["loss"], RECORD["memory"]["ram"]
+print(f"{RECORD['status']}: {RECORD['steps']} of {RECORD['total_steps']} steps on {RECORD['device']}")
+if loss:
+    print(f"loss     {loss['first']:.4f} → {loss['last']:.4f}")
 print(f"memory   planned {memory['planned'] / 2**20:.0f} MiB, measured {(memory['measured'] or 0) / 2**20:.0f} MiB")
-print(f"adapter  {RUN / 'final'}  (Hugging Face PEFT format)")
-print(f"merged   {MERGED}")
+if FINISHED:
+    print(f"adapter  {RUN / 'final'}  (Hugging Face PEFT format)")
+    print(f"merged   {MERGED}")
+else:
+    print("go on in another session: lema kaggle build RECIPE --name ANOTHER --continue", SETTINGS["address"])
 `;

@@ -142,6 +142,19 @@ describe("lema exec", () => {
     },
   );
 
+  it("stops by itself, with a checkpoint, where its time is up, and that is no failure", async () => {
+    const argv = ["exec", "long.json", "--time-limit", "0", "--json"];
+    const { exit, stdout, stderr } = await lema(argv, { cwd: directory, env: environment() });
+    expect(exit).toBe(0);
+    const { status, steps, checkpoint } = JSON.parse(stdout);
+    expect(status).toBe("stopped");
+    expect(checkpoint).toBe(join(directory, `long/checkpoint-${steps}`));
+    expect(stderr).toContain("go on with: lema exec long --resume\n");
+    const endless = [...argv.slice(0, 3), "2147484"];
+    expect((await lema(endless, { cwd: directory })).stderr).toContain("At most 2147483 seconds.");
+    await rm(join(directory, "long"), { recursive: true });
+  });
+
   it("says so when the process took more than its reserve", async () => {
     const output = join(directory, "over");
     const plan = await makePlan(directory, {

@@ -105,6 +105,7 @@ describe("lema generate", () => {
     const executed = await lema(["exec", "plan.json"], { cwd });
     expect(executed.exit).toBe(1);
     expect(executed.stderr).toContain("plan.json is a plan to generate, not to train [plan.other-purpose]");
+    expect(executed.stderr).toContain("hint: `lema show` and `lema verify` read it");
     const traced = (name: string) => JSON.parse(readFileSync(join(cwd, name), "utf8")).traceEvents.length;
     expect(traced("prefill.json")).toBeGreaterThan(10);
     for (const name of ["explain", "replay"])

@@ -60,16 +60,36 @@ describe("lema kaggle build", () => {
     const { accelerator, notebooks } = JSON.parse(stdout);
     expect(accelerator).toBeNull();
     expect(notebooks[0]).toMatchObject({
-      directory: "kaggle/tiny/train",
+      directory: "kaggle/My run/train",
       notebook: "from-env/lema-my-run-train",
     });
-    const metadata = JSON.parse(readFileSync(join(cwd, "kaggle/tiny/train/kernel-metadata.json"), "utf8"));
+    const metadata = JSON.parse(readFileSync(join(cwd, "kaggle/My run/train/kernel-metadata.json"), "utf8"));
     expect(metadata).toMatchObject({ is_private: false, enable_gpu: false, dataset_sources: ["a/b"] });
     expect(metadata.model_sources).toEqual(["meta/llama/transformers/1b/2"]);
   });
 
+  it("goes on with the run of an earlier notebook, which is attached to one of another name", async () => {
+    const cwd = project();
+    const argv = ["kaggle", "build", "tiny.yaml", "--user", "someone", "--continue", ADDRESS];
+    const same = await lema(argv, { cwd });
+    expect(same).toMatchObject({ exit: 1, stderr: expect.stringContaining("`--name tiny-2`") });
+    const { exit, stderr } = await lema([...argv, "--name", "tiny-2", "--hours", "9"], { cwd });
+    expect(exit, stderr).toBe(0);
+    const at = (file: string) => JSON.parse(readFileSync(join(cwd, "kaggle/tiny-2", file), "utf8"));
+    expect(at("train/kernel-metadata.json")).toMatchObject({
+      id: "someone/lema-tiny-2-train",
+      kernel_sources: [ADDRESS],
+    });
+    expect(at("chat/kernel-metadata.json").kernel_sources).toEqual(["someone/lema-tiny-2-train"]);
+    const { cells } = at("train/lema-tiny-2-train.ipynb");
+    const { source } = cells.find(({ id }: { id: string }) => id === "settings");
+    expect(source).toContain('\\"continues\\":true,\\"hours\\":9');
+  });
+
   it.each([
     [[], "kaggle.no-user"],
+    [["--user", "a", "--continue", "tiny"], "cli.usage"],
+    [["--user", "a", "--hours", "0"], "cli.usage"],
     [["--user", "a", "--accelerator", "fast one"], "cli.usage"],
     [["--user", "a", "--attach", "nothing"], "cli.usage"],
     [["--user", "a", "--attach-model", "meta/llama"], "cli.usage"],

@@ -115,6 +115,7 @@ describe("lema serve", () => {
     ["--port", "70000"],
     ["--name", "a b"],
     ["--time-limit", "0"],
+    ["--time-limit", "2147484"],
   ])("refuses %s %s", async (option, value) => {
     const { exit, stderr } = await lema(["serve", MODEL, option, value]);
     expect(exit).toBe(1);

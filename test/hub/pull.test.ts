@@ -73,6 +73,18 @@ describe("pull", () => {
     expect(await codesOf(() => pull(clientOf(hub), options(directory)))).toEqual(["output.exists"]);
   });
 
+  it("refuses a second pull into the same directory while one is under way", async () => {
+    const hub = await hubWithModel();
+    const directory = join(await scratch(), "model");
+    let second: Promise<string[]> | undefined;
+    const onProgress = () => {
+      second ??= codesOf(() => pull(clientOf(hub), options(directory)));
+    };
+    await pull(clientOf(hub), options(directory, { onProgress }));
+    expect(await second).toEqual(["output.locked"]);
+    await expectModel(directory);
+  });
+
   it.each([
     { noRanges: false, times: 7 },
     { noRanges: true, times: 3 },

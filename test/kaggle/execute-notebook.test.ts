@@ -178,6 +178,56 @@ describe.runIf(python)("the training notebook", () => {
     );
   });
 
+  it(
+    "stops before Kaggle does, and goes on in another session to the same adapter",
+    async () => {
+      const build = [
+        "kaggle",
+        "build",
+        "tiny.yaml",
+        "--user",
+        "someone",
+        "-o",
+        at("more"),
+        "--name",
+        "tiny-2",
+      ];
+      const more = await lema([...build, "--continue", "someone/lema-tiny-train"], { cwd: root });
+      expect(more.exit, more.stderr).toBe(0);
+      const short = readFileSync(TRAINING(), "utf8").replace(
+        '\\\\\\"hours\\\\\\":11',
+        '\\\\\\"hours\\\\\\":0',
+      );
+      writeFileSync(at("short.ipynb"), short);
+      const begun = await session(at("short.ipynb"), "begun", at("attached"));
+      expect(begun.exit, begun.text).toBe(0);
+      expect(begun.text).toMatch(/^stopped: \d of 2 steps on /m);
+      expect(begun.text).toContain(
+        "lema kaggle build RECIPE --name ANOTHER --continue someone/lema-tiny-train",
+      );
+      expect(existsSync(at("begun/kept/merged"))).toBe(false);
+
+      cpSync(at("begun/kept"), at("begun/attached/lema-tiny-train"), { recursive: true });
+      cpSync(at("attached"), at("begun/attached"), { recursive: true });
+      // A session that was ended from outside leaves the lock of a machine that is gone.
+      const lock = { host: "elsewhere", pid: 1, started: null };
+      writeFileSync(at("begun/attached/lema-tiny-train/run/lock.json"), JSON.stringify(lock));
+      rmSync(at("begun/kept"), { recursive: true });
+      const notebook = at("more/train/lema-tiny-2-train.ipynb");
+      const ended = await session(notebook, "begun", at("begun/attached"));
+      expect(ended.exit, ended.text).toBe(0);
+      expect(ended.text).toMatch(/^goes on with .*lema-tiny-train\/run, \d steps of it done$/m);
+      expect(ended.text).toMatch(/^finished: 2 of 2 steps on /m);
+      const adapter = "kept/run/final/adapter_model.safetensors";
+      expect(readFileSync(at("begun", adapter)).equals(readFileSync(at("first", adapter)))).toBe(true);
+
+      const finished = await session(notebook, "finished", at("replies-0/attached"));
+      expect(finished.exit).toBe(1);
+      expect(finished.text).toMatch(/RuntimeError: no run that could go on lies in .*: it is finished/);
+    },
+    SESSION_TIMEOUT,
+  );
+
   it("ends where a step fails, with what failed above", async () => {
     hub.exists = false;
     const { exit, text } = await session(

@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { modelCard } from "../../models/model-card.ts";
 import { withDType } from "../../models/model-files.ts";
 import { checkSpace, writeDirectory } from "../../models/output-directory.ts";
-import { codesOf, scratch } from "./helpers.ts";
+import { codesOf, diagnosticsOf, scratch } from "./helpers.ts";
 
 describe("withDType", () => {
   it("changes the dtype and no other byte", () => {
@@ -34,11 +35,40 @@ describe("writeDirectory", () => {
   it("says that the disk is too small before it writes, and when it fills up", async () => {
     const root = await scratch();
     expect(await codesOf(() => checkSpace(root, 2 ** 60))).toEqual(["output.no-space"]);
-    const fill = () =>
+    const fill = (code: string) =>
       writeDirectory(join(root, "out"), 0, async () => {
-        throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+        throw Object.assign(new Error(`${code}: refused, write`), { code, syscall: "write" });
       });
-    expect(await codesOf(fill)).toEqual(["output.no-space"]);
+    for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
+      const [problem] = await diagnosticsOf(() => fill(code));
+      expect(problem).toMatchObject({
+        code: "output.no-space",
+        where: { file: join(root, "out") },
+        hint: expect.any(String),
+      });
+    }
+    await expect(fill("EIO")).rejects.toMatchObject({ code: "EIO", path: join(root, "out") });
+  });
+
+  it("refuses a second writer of the same directory, and takes over from one that was killed", async () => {
+    const root = await scratch();
+    const out = join(root, "out");
+    const [first] = await Promise.allSettled([
+      writeDirectory(out, 0, async (directory) => {
+        expect(await codesOf(() => writeDirectory(out, 0, async () => undefined))).toEqual(["output.locked"]);
+        await writeFile(join(directory, "mine"), "");
+      }),
+    ]);
+    expect(first).toMatchObject({ status: "fulfilled" });
+    expect(await readdir(root)).toEqual(["out"]);
+    expect(await readdir(out)).toEqual(["mine"]);
+    const gone = { host: hostname(), pid: process.pid, started: "0" };
+    await writeFile(join(root, ".next.lock"), JSON.stringify(gone));
+    await mkdir(join(root, ".next.partial"));
+    await writeFile(join(root, ".next.partial/half"), "");
+    await writeDirectory(join(root, "next"), 0, (directory) => writeFile(join(directory, "whole"), ""));
+    expect(await readdir(join(root, "next"))).toEqual(["whole"]);
+    expect((await readdir(root)).sort()).toEqual(["next", "out"]);
   });
 });
 

@@ -95,6 +95,26 @@ describe("a plan runs", () => {
     expect(await codeOf(engine.run(checkpoint))).toBe("run.engine"); // no file for the sink
   });
 
+  test.runIf(process.platform === "linux")("a full disk is told with the file and a way out", async () => {
+    const engine = await open(tiny());
+    await engine.run(step);
+    const sinks = [{ sink: "result", path: "/dev/full", base: 0 }];
+    const writing = engine.run({ program: "checkpoint", part: "steady", sinks, sync: true });
+    const error = await writing.then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({
+      diagnostics: [
+        {
+          code: "run.io-error",
+          summary: "cannot write /dev/full at byte 0: No space left on device",
+          hint: expect.stringContaining("--resume"),
+        },
+      ],
+    });
+  });
+
   test("bytes can be written between runs and never outside their buffer", async () => {
     const engine = await open(tiny());
     engine.writeTensor({ buffer: "z", offset: 4 }, Uint8Array.of(1, 2, 3));
@@ -301,8 +321,8 @@ describe("bad files", () => {
     const made = tiny();
     const directory = join(made.directory, "folder");
     mkdirSync(directory);
-    expect(await codeOf(open({ ...made, paths: new Map([["w", directory]]) }))).toBe("run.engine");
-    expect(await codeOf(open({ ...made, paths: new Map([["w", "/nowhere"]]) }))).toBe("run.engine");
+    expect(await codeOf(open({ ...made, paths: new Map([["w", directory]]) }))).toBe("run.io-error");
+    expect(await codeOf(open({ ...made, paths: new Map([["w", "/nowhere"]]) }))).toBe("run.io-error");
   });
 });
 

@@ -1,5 +1,5 @@
 /** Files that are whole or absent. */
-import { mkdir, readdir } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { replaceFile, writeSynced } from "../../runtime/files.ts";
@@ -10,6 +10,15 @@ it("a replacement that fails leaves nothing beside the file", async () => {
   await mkdir(join(directory, "taken/inside"), { recursive: true });
   await expect(replaceFile(join(directory, "taken"), "text")).rejects.toThrow();
   expect(await readdir(directory)).toEqual(["taken"]);
+});
+
+it("a replacement leaves alone what another process is writing beside", async () => {
+  const directory = await scratch();
+  const others = [join(directory, "a.json.partial"), join(directory, `a.json.${process.ppid}.partial`)];
+  for (const path of others) await writeFile(path, "half");
+  await replaceFile(join(directory, "a.json"), "mine");
+  for (const path of others) expect(await readFile(path, "utf8")).toBe("half");
+  expect(await readFile(join(directory, "a.json"), "utf8")).toBe("mine");
 });
 
 it.runIf(process.platform === "linux")(

@@ -126,6 +126,24 @@ describe("Training", () => {
     expect(await checkpoints(directory)).toEqual(["checkpoint-3"]);
   });
 
+  it("a checkpoint that cannot be written leaves nothing behind, and those before it as they are", async () => {
+    const { parts, directory } = await bench(toyPlan({ ...base, checkpoint_every: 2 }));
+    const { session } = parts;
+    let written = 0;
+    const full: TrainingSession = {
+      ...session,
+      checkpoint: async (sinks) => {
+        await session.checkpoint(sinks);
+        if (++written === 2) throw new Error("no space left");
+      },
+    };
+    await expect(new Training({ ...parts, session: full }).run()).rejects.toThrow("no space left");
+    expect((await readdir(directory)).filter((name) => /partial|checkpoint/.test(name))).toEqual([
+      "checkpoint-2",
+    ]);
+    expect((await findCheckpoint(directory, "latest")).state.step).toBe(2);
+  });
+
   it.each([
     ["loss is NaN", { loss: Number.NaN }],
     ["loss is Infinity", { loss: Number.POSITIVE_INFINITY }],
