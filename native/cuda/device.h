@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/tensor.h"
+#include "cuda/capability.h"
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -132,6 +133,14 @@ __device__ __forceinline__ void LoadFour(const Elements& from, int64_t i, int64_
 __device__ __forceinline__ void StoreFour(const Elements& to, int64_t i, int64_t count, const float (&from)[4]) {
   if (to.dtype == DType::kBF16) return StoreFour(static_cast<BF16*>(to.data) + i, count, from);
   return StoreFour(static_cast<float*>(to.data) + i, count, from);
+}
+
+// The same value, but nothing of what follows from it is computed ahead of this place and kept in registers until then.
+__device__ __forceinline__ int64_t NotAhead(int64_t value) {
+#if defined(__CUDACC__)
+  asm volatile("" : "+l"(value));
+#endif
+  return value;
 }
 
 // Over `kLanes` neighbouring lanes, in a tree that never changes; every lane gets the result.

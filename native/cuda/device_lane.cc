@@ -28,6 +28,9 @@ Status DeviceLane::Make(std::unique_ptr<DeviceLane>* lane) {
 }
 
 Status DeviceLane::Create() {
+  cudaDeviceProp properties;
+  LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
+  capability_ = 10 * properties.major + properties.minor;
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   LEMA_CUDA(cudaEventCreateWithFlags(&origin_, cudaEventDefault));
   for (cudaEvent_t& event : begins_) LEMA_CUDA(cudaEventCreateWithFlags(&event, cudaEventDefault));
@@ -107,7 +110,7 @@ Status DeviceLane::Launch(const BackendCall& call, std::span<std::byte* const> o
   const auto& device = static_cast<const DeviceCall&>(call);
   CallRecord record = device.record;
   for (size_t i = 0; i < operands.size(); ++i) record.operands[i].data = operands[i];
-  return device.kernel.launch(record, {stream_, workspace, device.workspace_bytes, fault_});
+  return device.kernel.launch(record, {stream_, workspace, device.workspace_bytes, fault_, capability_});
 }
 
 Status DeviceLane::Complete(uint64_t position) {

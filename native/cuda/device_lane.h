@@ -54,6 +54,7 @@ class DeviceLane final : public Lane {
   Status Look();
   int64_t Since(cudaEvent_t event) const;
 
+  int capability_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t origin_ = nullptr;
   std::array<cudaEvent_t, kAhead> begins_{}, ends_{};

@@ -26,6 +26,7 @@ struct LaunchContext {
   std::byte* workspace;  // 64-byte aligned device memory, as much as was planned
   size_t workspace_bytes;
   DeviceFault* fault;
+  int capability;  // of the device: 10 · major + minor
 };
 
 // What a kernel learns at load, and what it says then.

@@ -1,194 +1,41 @@
-// The matrix product that serves every op: result[m, n] = Σ_k left(m, k) · right(n, k), each sum from k = 0 up by fused
-// multiply-adds in f32. No tile, batch or address changes the order of a sum, so that bits depend on the operands alone
+// The matrix product that serves every op: result[m, n] = Σ_k left(m, k) · right(n, k), both factors rounded to the
+// shape's dtype, summed in f32. Which kernel computes it depends on dtype and device, which tile on the shape. No tile,
+// batch or address changes the order of a sum, so that on one device bits depend on the operands alone
 // (docs/decisions/0005 says why this matters; here it holds for the same reason).
-//
-// A block computes a tile of the result: both factors pass through shared memory in steps of kDepth, the next step on
-// its way in registers while this one is multiplied.
 #pragma once
 
-#include "cuda/device.h"
-#include "cuda/launch.h"
+#include "cuda/product_path.h"
+#include "cuda/product_simt.h"
+#include "cuda/product_tensor.h"
 
 namespace lema::cuda {
 
-// One factor: element (i, k) stands at i·stride + k where rows lie along the depth, else at k·stride + i.
-struct Factor {
-  Elements elements;
-  int64_t stride;
-  bool along_depth;
-  bool round_to_bf16;  // the product runs in bf16, and this factor is stored otherwise
-  int64_t batch;       // elements from one sequence to the next
-};
+// Each takes its 48 KiB of shared memory.
+using LargeTensorTile = TensorTile<128, 128, 32, 64, 64, 2, Supply::kCopied>;
+using MediumTensorTile = TensorTile<64, 64, 64, 32, 32, 3, Supply::kAny>;
+using NarrowTensorTile = TensorTile<32, 32, 128, 16, 16, 4, Supply::kAny>;
 
-// result (+)= alpha · product.
-struct ScaledResult {
-  Elements elements;
-  int64_t stride;
-  float alpha;
-  bool accumulate;
-
-  __device__ __forceinline__ void Store(int64_t row, int64_t column, int64_t count, const float (&sums)[4]) const {
-    const int64_t at = row * stride + column;
-    float values[4];
-    if (accumulate) {
-      LoadFour(elements, at, count, values);
-    }
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const float scaled = __fmul_rn(alpha, sums[i]);
-      values[i] = accumulate ? __fadd_rn(values[i], scaled) : scaled;
-    }
-    StoreFour(elements, at, count, values);
-  }
-};
-
-struct ProductShape {
-  int64_t rows, columns, depth;
-  int64_t batches;  // one after the other into the same result, which then accumulates
-};
-
-// A result of kRows × kColumns, kThreadRows × kThreadColumns to a thread; kThreadColumns is a multiple of 4.
-template <int kTileRows, int kTileColumns, int kOwnRows, int kOwnColumns, int kTileDepth>
-struct ProductTile {
-  static constexpr int kRows = kTileRows, kColumns = kTileColumns, kDepth = kTileDepth;
-  static constexpr int kThreadRows = kOwnRows, kThreadColumns = kOwnColumns;
-  static constexpr int kThreadsAcross = kColumns / kThreadColumns;
-  static constexpr int kThreads = kRows / kThreadRows * kThreadsAcross;
-  static constexpr int kRowStride = kRows + 4, kColumnStride = kColumns + 4;
-  static_assert(kThreadColumns % 4 == 0 && kDepth % 4 == 0 && kThreads % kWarp == 0);
-
-  SharedArray<float, 2 * kDepth * kRowStride> left;  // [step parity][k][row]
-  SharedArray<float, 2 * kDepth * kColumnStride> right;
-};
-
-// The part of a factor that a thread carries from global to shared memory in each step.
-template <int kOuter, int kDepth, int kThreads>
-struct Carrier {
-  static constexpr int kFours = kOuter * kDepth / 4;
-  static constexpr int kOwn = (kFours + kThreads - 1) / kThreads;
-  float values[kOwn][4];
-
-  __device__ __forceinline__ static int Outer(const Factor& factor, int four) {
-    return factor.along_depth ? four / (kDepth / 4) : four % (kOuter / 4) * 4;
-  }
-  __device__ __forceinline__ static int Depth(const Factor& factor, int four) {
-    return factor.along_depth ? four % (kDepth / 4) * 4 : four / (kOuter / 4);
-  }
-
-  __device__ __forceinline__ void Load(const Factor& factor, int64_t batch, int64_t outer_base, int64_t outers, int64_t depth_base,
-                       int64_t depth) {
-#pragma unroll
-    for (int own = 0; own < kOwn; ++own) {
-      const int four = static_cast<int>(threadIdx.x) + own * kThreads;
-      const int64_t i = outer_base + Outer(factor, four);
-      const int64_t k = depth_base + Depth(factor, four);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) values[own][e] = 0.0f;
-      if (four >= kFours || i >= outers || k >= depth) continue;
-      const int64_t at = batch * factor.batch + (factor.along_depth ? i * factor.stride + k : k * factor.stride + i);
-      LoadFour(factor.elements, at, factor.along_depth ? depth - k : outers - i, values[own]);
-      if (factor.round_to_bf16) {
-#pragma unroll
-        for (int e = 0; e < 4; ++e) values[own][e] = ToFloat(RoundToBf16(values[own][e]));
-      }
-    }
-  }
-
-  template <typename Array>
-  __device__ __forceinline__ void Put(const Factor& factor, Array& shared, int base, int stride) const {
-#pragma unroll
-    for (int own = 0; own < kOwn; ++own) {
-      const int four = static_cast<int>(threadIdx.x) + own * kThreads;
-      if (four >= kFours) continue;
-      const int i = Outer(factor, four), k = Depth(factor, four);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        shared[base + (factor.along_depth ? (k + e) * stride + i : k * stride + i + e)] = values[own][e];
-      }
-    }
-  }
-};
-
-template <typename Tile, typename Result>
-__global__ void __launch_bounds__(Tile::kThreads) ProductKernel(Factor left, Factor right, ProductShape shape, Result result) {
-  constexpr int kDepth = Tile::kDepth, kThreadRows = Tile::kThreadRows, kThreadColumns = Tile::kThreadColumns;
-  constexpr int kColumnGroups = kThreadColumns / 4;
-  Tile& shared = Shared<Tile>();
-  const int64_t first_row = static_cast<int64_t>(blockIdx.x) * Tile::kRows;
-  const int64_t first_column = static_cast<int64_t>(blockIdx.y) * Tile::kColumns;
-  const int across = static_cast<int>(threadIdx.x) % Tile::kThreadsAcross, down = static_cast<int>(threadIdx.x) / Tile::kThreadsAcross;
-  Carrier<Tile::kRows, kDepth, Tile::kThreads> left_carrier;
-  Carrier<Tile::kColumns, kDepth, Tile::kThreads> right_carrier;
-  const int64_t steps = (shape.depth + kDepth - 1) / kDepth;
-  for (int64_t batch = 0; batch < shape.batches; ++batch) {
-    float sums[kThreadRows][kThreadColumns] = {};
-    left_carrier.Load(left, batch, first_row, shape.rows, 0, shape.depth);
-    right_carrier.Load(right, batch, first_column, shape.columns, 0, shape.depth);
-    for (int64_t step = 0; step < steps; ++step) {
-      const int parity = static_cast<int>((step + batch * steps) % 2);
-      const int left_base = parity * kDepth * Tile::kRowStride, right_base = parity * kDepth * Tile::kColumnStride;
-      left_carrier.Put(left, shared.left, left_base, Tile::kRowStride);
-      right_carrier.Put(right, shared.right, right_base, Tile::kColumnStride);
-      __syncthreads();
-      if (step + 1 < steps) {
-        left_carrier.Load(left, batch, first_row, shape.rows, (step + 1) * kDepth, shape.depth);
-        right_carrier.Load(right, batch, first_column, shape.columns, (step + 1) * kDepth, shape.depth);
-      }
-#pragma unroll
-      for (int k = 0; k < kDepth; ++k) {
-        float l[kThreadRows], r[kColumnGroups][4];
-        if constexpr (kThreadRows % 4 == 0) {
-#pragma unroll
-          for (int group = 0; group < kThreadRows / 4; ++group) {
-            float four[4];
-            shared.left.Get(left_base + k * Tile::kRowStride + group * (Tile::kRows / (kThreadRows / 4)) + down * 4, four);
-#pragma unroll
-            for (int e = 0; e < 4; ++e) l[group * 4 + e] = four[e];
-          }
-        } else {
-#pragma unroll
-          for (int i = 0; i < kThreadRows; ++i) l[i] = shared.left[left_base + k * Tile::kRowStride + down * kThreadRows + i];
-        }
-#pragma unroll
-        for (int group = 0; group < kColumnGroups; ++group) {
-          shared.right.Get(right_base + k * Tile::kColumnStride + group * (Tile::kColumns / kColumnGroups) + across * 4, r[group]);
-        }
-#pragma unroll
-        for (int i = 0; i < kThreadRows; ++i) {
-#pragma unroll
-          for (int j = 0; j < kThreadColumns; ++j) sums[i][j] = fmaf(l[i], r[j / 4][j % 4], sums[i][j]);
-        }
-      }
-    }
-#pragma unroll
-    for (int i = 0; i < kThreadRows; ++i) {
-      const int own = kThreadRows % 4 == 0 ? i / 4 * (Tile::kRows / (kThreadRows / 4 > 0 ? kThreadRows / 4 : 1)) + down * 4 + i % 4
-                                           : down * kThreadRows + i;
-      if (first_row + own >= shape.rows) continue;
-#pragma unroll
-      for (int group = 0; group < kColumnGroups; ++group) {
-        const int64_t column = first_column + group * (Tile::kColumns / kColumnGroups) + across * 4;
-        if (column >= shape.columns) continue;
-        const float four[4] = {sums[i][group * 4], sums[i][group * 4 + 1], sums[i][group * 4 + 2], sums[i][group * 4 + 3]};
-        result.Store(first_row + own, column, shape.columns - column, four);
-      }
-    }
-  }
+inline Factor Prepared(Factor factor, Along along, DType compute) {
+  factor.along_depth = along == Along::kDepth;
+  const bool bf16 = factor.elements.dtype == DType::kBF16;
+  factor.round_to_bf16 = compute == DType::kBF16 && !bf16;
+  factor.by_sixteen_bytes =
+      bf16 && reinterpret_cast<uintptr_t>(factor.elements.data) % 16 == 0 && factor.stride % 8 == 0 && factor.batch % 8 == 0;
+  return factor;
 }
 
-template <typename Tile, typename Result>
-Status LaunchProduct(const Factor& left, const Factor& right, const ProductShape& shape, const Result& result,
-                     const LaunchContext& context) {
-  const dim3 grid{Blocks(shape.rows, Tile::kRows), Blocks(shape.columns, Tile::kColumns), 1};
-  return Launch(ProductKernel<Tile, Result>, grid, Tile::kThreads, context, left, right, shape, result);
-}
-
-// The tile by the shape; a matter of speed alone.
-template <typename Result>
+template <Along kLeft, Along kRight, typename Result>
 Status Product(const Factor& left, const Factor& right, const ProductShape& shape, const Result& result, const LaunchContext& context) {
-  if (shape.columns <= 32) return LaunchProduct<ProductTile<128, 16, 2, 4, 16>>(left, right, shape, result, context);
-  if (shape.rows <= 32) return LaunchProduct<ProductTile<16, 128, 2, 4, 16>>(left, right, shape, result, context);
-  return LaunchProduct<ProductTile<128, 128, 8, 8, 8>>(left, right, shape, result, context);
+  const Factor l = Prepared(left, kLeft, shape.compute), r = Prepared(right, kRight, shape.compute);
+  switch (ProductPathOf(shape.rows, shape.columns, l.by_sixteen_bytes && r.by_sixteen_bytes, shape.compute, context.capability)) {
+    case ProductPath::kTensor128x128: return LaunchTensorProduct<LargeTensorTile, kLeft, kRight>(l, r, shape, result, context);
+    case ProductPath::kTensor64x64: return LaunchTensorProduct<MediumTensorTile, kLeft, kRight>(l, r, shape, result, context);
+    case ProductPath::kTensor32x32: return LaunchTensorProduct<NarrowTensorTile, kLeft, kRight>(l, r, shape, result, context);
+    case ProductPath::kSimt128x128: return LaunchProduct<ProductTile<128, 128, 8, 8, 8, 2>>(l, r, shape, result, context);
+    case ProductPath::kSimt128x16: return LaunchProduct<ProductTile<128, 16, 2, 4, 16, 2>>(l, r, shape, result, context);
+    case ProductPath::kSimt16x128: return LaunchProduct<ProductTile<16, 128, 2, 4, 16, 2>>(l, r, shape, result, context);
+  }
+  return Status(StatusCode::kKernelError, "a product without a kernel");
 }
 
 }  // namespace lema::cuda

@@ -54,7 +54,10 @@ class DeviceBytes {
 // Ordered behind copies and fills that name no stream.
 struct TestStream {
   TestStream() {
-    status = FromCuda(cudaStreamCreateWithFlags(&stream, cudaStreamDefault), "a stream");
+    cudaDeviceProp properties{};
+    status = FromCuda(cudaGetDeviceProperties(&properties, 0), "a device");
+    capability = 10 * properties.major + properties.minor;
+    if (status.ok()) status = FromCuda(cudaStreamCreateWithFlags(&stream, cudaStreamDefault), "a stream");
     void* memory = nullptr;
     if (status.ok()) status = FromCuda(cudaHostAlloc(&memory, sizeof(cuda::DeviceFault), cudaHostAllocMapped), "a fault");
     fault = static_cast<cuda::DeviceFault*>(memory);
@@ -66,6 +69,7 @@ struct TestStream {
   Status status;
   cudaStream_t stream = nullptr;
   cuda::DeviceFault* fault = nullptr;
+  int capability = 0;
 };
 
 Status Prepare(uint32_t op, const CallRecord& call, Preparation* preparation) {
@@ -95,7 +99,7 @@ Status Launch(uint32_t op, const CallRecord& call, size_t workspace_bytes) {
   LEMA_RETURN_IF_ERROR(workspace.Allocate());
   LEMA_CUDA(cudaMemset(workspace.data(), 0xff, workspace_bytes));
   stream.fault->code = 0;
-  LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].launch(on_device, {stream.stream, workspace.data(), workspace_bytes, stream.fault}));
+  LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].launch(on_device, {stream.stream, workspace.data(), workspace_bytes, stream.fault, stream.capability}));
   LEMA_CUDA(cudaStreamSynchronize(stream.stream));
   if (stream.fault->code != 0) return Status(static_cast<StatusCode>(static_cast<int32_t>(stream.fault->code)), "a fault");
   LEMA_RETURN_IF_ERROR(workspace.CheckGuards());

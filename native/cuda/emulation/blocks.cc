@@ -1,6 +1,7 @@
 #include "cuda/emulation/blocks.h"
 
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -21,10 +22,13 @@ struct Thread {
   int line = 0;        // of the barrier it waits at
   const char* file = "";
   unsigned turn = 0;   // warp operations so far; two slots suffice, since no lane is two ahead of another
+  std::vector<std::function<void()>> copies;              // of no group yet
+  std::deque<std::vector<std::function<void()>>> groups;  // on their way, the oldest first
 };
 
 struct Warp {
   uint64_t slots[2][kWarp];
+  WarpRegisters registers[2];
 };
 
 struct SharedObject {
@@ -71,6 +75,9 @@ thread_local BlockRunner runner;
 
 void ThreadMain() {
   runner.body()();
+  if (!runner.current().copies.empty() || !runner.current().groups.empty()) {
+    Fault("a thread that ends before its copies have arrived", __FILE__, __LINE__);
+  }
   runner.Wait(State::kDone);
   __builtin_unreachable();
 }
@@ -104,6 +111,8 @@ void BlockRunner::RunBlock(unsigned count) {
     thread.fiber->Reset(ThreadMain);
     thread.state = State::kRuns;
     thread.turn = 0;
+    thread.copies.clear();
+    thread.groups.clear();
   }
   for (;;) {
     for (unsigned first = 0; first < count; first += kWarp) RunWarp(first, first + kWarp);
@@ -179,6 +188,28 @@ uint64_t WarpExchange(uint64_t value, unsigned from_lane) {
   slots[Lane()] = value;
   runner.Wait(State::kAtWarp);
   return slots[from_lane % kWarp];
+}
+
+const WarpRegisters& ShareRegisters(const uint32_t* own, int count) {
+  WarpRegisters& shared = runner.warp().registers[runner.current().turn++ % 2];
+  for (int i = 0; i < count; ++i) shared.of_lane[Lane()][i] = own[i];
+  runner.Wait(State::kAtWarp);
+  return shared;
+}
+
+void CopyLater(std::function<void()> arrive) { runner.current().copies.push_back(std::move(arrive)); }
+
+void CommitCopies() {
+  Thread& thread = runner.current();
+  thread.groups.push_back(std::move(thread.copies));
+  thread.copies.clear();
+}
+
+void AwaitCopies(int pending) {
+  Thread& thread = runner.current();
+  for (; thread.groups.size() > static_cast<size_t>(pending); thread.groups.pop_front()) {
+    for (const auto& arrive : thread.groups.front()) arrive();
+  }
 }
 
 void Fault(const char* what, const char* file, int line) {

@@ -40,6 +40,15 @@ void BlockBarrier(const char* file, int line);
 // The same for a warp; `value` of every lane goes to all, and the one of `from_lane` comes back.
 uint64_t WarpExchange(uint64_t value, unsigned from_lane);
 unsigned Lane();
+// Up to eight registers of every lane of the warp, for all of them until the next warp operation.
+struct WarpRegisters {
+  uint32_t of_lane[32][8];
+};
+const WarpRegisters& ShareRegisters(const uint32_t* own, int count);
+// Asynchronous copies of the running thread: what arrives is done by AwaitCopies, group by group in order.
+void CopyLater(std::function<void()> arrive);
+void CommitCopies();
+void AwaitCopies(int pending);
 // Ends the kernel with an error; the stream reports it from then on.
 [[noreturn]] void Fault(const char* what, const char* file, int line);
 

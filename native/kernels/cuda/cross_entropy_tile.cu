@@ -99,13 +99,13 @@ Status CrossEntropyTile(const CrossEntropyTileArgs& a, const LaunchContext& cont
   float* const factors = logits + part * tile;
   for (int64_t row = 0; row < all; row += part) {
     const int64_t rows = std::min(part, all - row);
-    const Factor x{Advance(ElementsOf(a.x), row * width), width, true, false, 0};
+    const Factor x{Advance(ElementsOf(a.x), row * width), width};
     const int32_t* const labels = a.labels.as<const int32_t>() + row;
     for (int64_t first = 0; first < a.w.dim[0]; first += tile) {
       const int64_t count = std::min(tile, a.w.dim[0] - first);
       const Elements tile_rows = Advance(ElementsOf(a.w), first * width);
-      LEMA_RETURN_IF_ERROR(Product(x, {tile_rows, width, true, round, 0}, {rows, count, width, 1},
-                                   ScaledResult{{logits, DType::kF32}, count, 1.0f, false}, context));
+      LEMA_RETURN_IF_ERROR((Product<Along::kDepth, Along::kDepth>(x, {tile_rows, width}, {rows, count, width, 1, a.x.dtype},
+                                   ScaledResult{{logits, DType::kF32}, count, 1.0f, false}, context)));
       LEMA_RETURN_IF_ERROR(Launch(SoftmaxKernel, {Blocks(rows, kRowsOfBlock), 1, 1}, kRowThreads, context,
                                   SoftmaxArgs{.logits = logits,
                                               .factors = factors,
@@ -121,9 +121,9 @@ Status CrossEntropyTile(const CrossEntropyTileArgs& a, const LaunchContext& cont
                                               .width = width,
                                               .first = a.first_row + first}));
       if (!gradient) continue;
-      LEMA_RETURN_IF_ERROR(Product(Factor{{logits, DType::kF32}, count, true, false, 0}, Factor{tile_rows, width, false, round, 0},
-                                   {rows, width, count, 1},
-                                   RescaledResult{a.expected_row.as<float>() + row * width, factors, labels, width}, context));
+      LEMA_RETURN_IF_ERROR((Product<Along::kDepth, Along::kOuter>({{logits, DType::kF32}, count}, {tile_rows, width},
+                                   {rows, width, count, 1, a.x.dtype},
+                                   RescaledResult{a.expected_row.as<float>() + row * width, factors, labels, width}, context)));
     }
   }
   return Status::Ok();

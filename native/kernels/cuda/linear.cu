@@ -9,9 +9,7 @@ Status PrepareLinear(const LinearArgs& a, DevicePreparation*) { return CheckTile
 
 Status Linear(const LinearArgs& a, const LaunchContext& context) {
   const int64_t columns = a.w.dim[0], depth = a.w.dim[1];
-  const Factor x{ElementsOf(a.x), depth, true, false, 0};
-  const Factor w{ElementsOf(a.w), depth, true, a.x.dtype == DType::kBF16 && a.w.dtype != DType::kBF16, 0};
-  return Product(x, w, {a.x.dim[0] * a.x.dim[1], columns, depth, 1},
+  return Product<Along::kDepth, Along::kDepth>({ElementsOf(a.x), depth}, {ElementsOf(a.w), depth}, {a.x.dim[0] * a.x.dim[1], columns, depth, 1, a.x.dtype},
                  ScaledResult{ElementsOf(a.y), columns, a.alpha, a.y_accumulate}, context);
 }
 

@@ -9,9 +9,8 @@ Status PrepareLinearGradInput(const LinearGradInputArgs& a, DevicePreparation*) 
 
 Status LinearGradInput(const LinearGradInputArgs& a, const LaunchContext& context) {
   const int64_t depth = a.w.dim[0], columns = a.w.dim[1];
-  const Factor dy{ElementsOf(a.dy), depth, true, false, 0};
-  const Factor w{ElementsOf(a.w), columns, false, a.dy.dtype == DType::kBF16 && a.w.dtype != DType::kBF16, 0};
-  return Product(dy, w, {a.dy.dim[0] * a.dy.dim[1], columns, depth, 1},
+  return Product<Along::kDepth, Along::kOuter>({ElementsOf(a.dy), depth}, {ElementsOf(a.w), columns},
+                 {a.dy.dim[0] * a.dy.dim[1], columns, depth, 1, a.dy.dtype},
                  ScaledResult{ElementsOf(a.dx), columns, a.alpha, a.dx_accumulate}, context);
 }
 

@@ -1,0 +1,39 @@
+// Which kernel computes a matrix product.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+#include "cuda/capability.h"
+
+namespace lema::cuda {
+
+enum class ProductPath { kTensor128x128, kTensor64x64, kTensor32x32, kSimt128x128, kSimt128x16, kSimt16x128 };
+
+// Whether a product runs on tensor cores changes its bits, and depends on nothing that a plan may choose; the tile
+// changes none, and is a matter of speed alone: a small one where few large ones would leave multiprocessors idle, or
+// where a factor cannot be `copied` and comes through registers that the large one does not have.
+constexpr ProductPath ProductPathOf(int64_t rows, int64_t columns, bool copied, DType compute, int capability) {
+  constexpr int64_t kNarrow = 32, kLargeTiles = 128;
+  if (compute == DType::kBF16 && capability >= kTensorCoreCapability) {
+    if (rows <= kNarrow || columns <= kNarrow) return ProductPath::kTensor32x32;
+    const int64_t large = (rows + 127) / 128 * ((columns + 127) / 128);
+    return copied && large >= kLargeTiles ? ProductPath::kTensor128x128 : ProductPath::kTensor64x64;
+  }
+  if (columns <= kNarrow) return ProductPath::kSimt128x16;
+  return rows <= kNarrow ? ProductPath::kSimt16x128 : ProductPath::kSimt128x128;
+}
+
+constexpr const char* NameOf(ProductPath path) {
+  switch (path) {
+    case ProductPath::kTensor128x128: return "tensor 128x128";
+    case ProductPath::kTensor64x64: return "tensor 64x64";
+    case ProductPath::kTensor32x32: return "tensor 32x32";
+    case ProductPath::kSimt128x128: return "simt 128x128";
+    case ProductPath::kSimt128x16: return "simt 128x16";
+    case ProductPath::kSimt16x128: return "simt 16x128";
+  }
+  return "";
+}
+
+}  // namespace lema::cuda

@@ -1,0 +1,156 @@
+// The kernels of matrix products one by one, on whichever device the runtime has: each against sums in double, at odd
+// sizes and with factors that can and cannot be copied, and all of one sort with the same bits. Prints a line a case, or
+// with `--paths` which kernel is taken for which product.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "core/text.h"
+#include "cuda/product.h"
+#include "kernels/number.h"
+#include "op_case.h"
+#include "op_report.h"
+
+namespace lema::test {
+namespace {
+
+using cuda::Along, cuda::Elements, cuda::FromCuda, cuda::LargeTensorTile, cuda::LaunchTensorProduct, cuda::MediumTensorTile,
+    cuda::NarrowTensorTile, cuda::Prepared, cuda::ProductPathOf, cuda::ProductShape, cuda::ScaledResult;
+
+struct Sizes {
+  int64_t rows, columns, depth, batches;
+};
+
+// Elements on the device, filled from a seed, as bf16 or f32, `past` elements behind 16 bytes.
+struct DeviceElements {
+  DeviceElements(uint64_t seed, DType dtype, int64_t count, int64_t past)
+      : dtype(dtype), values(static_cast<size_t>(count)), bytes(static_cast<size_t>(count + past) * SizeOf(dtype)) {
+    std::vector<std::byte> host(bytes);
+    TensorView view{host.data() + past * static_cast<int64_t>(SizeOf(dtype)), dtype, 1, {count, 1, 1, 1}};
+    for (int64_t i = 0; i < count; ++i) {
+      Store(view, i, Uniform(seed, static_cast<uint64_t>(i)));
+      values[static_cast<size_t>(i)] = RoundTo(DType::kBF16, Load(view, i));
+    }
+    status = FromCuda(cudaMalloc(&memory, bytes), "memory");
+    if (status.ok()) status = FromCuda(cudaMemcpy(memory, host.data(), bytes, cudaMemcpyDefault), "a copy");
+    data = static_cast<std::byte*>(memory) + past * static_cast<int64_t>(SizeOf(dtype));
+  }
+  ~DeviceElements() { (void)cudaFree(memory); }
+
+  Elements elements() const { return {data, dtype}; }
+
+  DType dtype;
+  std::vector<double> values;  // as the product sees them
+  size_t bytes;
+  Status status;
+  void* memory = nullptr;
+  std::byte* data = nullptr;
+};
+
+int64_t At(const Sizes& sizes, Along along, int64_t outers, int64_t batch, int64_t i, int64_t k) {
+  const int64_t of_batch = batch * outers * sizes.depth;
+  return of_batch + (along == Along::kDepth ? i * sizes.depth + k : k * outers + i);
+}
+
+// result += Σ over the batches, as every kernel computes it; empty, or what went wrong.
+template <typename Tile, Along kLeft, Along kRight>
+std::string Run(const Sizes& sizes, DType right_dtype, int64_t past, std::vector<float>* result) {
+  DeviceElements left(1, DType::kBF16, sizes.rows * sizes.depth * sizes.batches, past);
+  DeviceElements right(2, right_dtype, sizes.columns * sizes.depth * sizes.batches, past);
+  DeviceElements to(3, DType::kF32, sizes.rows * sizes.columns, 0);
+  if (!left.status.ok() || !right.status.ok() || !to.status.ok()) return "no memory";
+  std::vector<float> before(to.values.size());
+  if (cudaMemcpy(before.data(), to.data, to.bytes, cudaMemcpyDefault) != cudaSuccess) return "a copy";
+  const auto factor = [&](const DeviceElements& of, Along along, int64_t outers) {
+    return Prepared({of.elements(), along == Along::kDepth ? sizes.depth : outers, outers * sizes.depth}, along, DType::kBF16);
+  };
+  cudaStream_t stream = nullptr;
+  if (cudaStreamCreateWithFlags(&stream, cudaStreamDefault) != cudaSuccess) return "a stream";
+  const ProductShape shape{sizes.rows, sizes.columns, sizes.depth, sizes.batches, DType::kBF16};
+  Status status = LaunchTensorProduct<Tile, kLeft, kRight>(factor(left, kLeft, sizes.rows), factor(right, kRight, sizes.columns), shape,
+                                                           ScaledResult{to.elements(), sizes.columns, 0.5f, true}, {stream, nullptr, 0, nullptr, 0});
+  if (status.ok()) status = FromCuda(cudaStreamSynchronize(stream), "a product");
+  (void)cudaStreamDestroy(stream);
+  result->resize(before.size());
+  if (status.ok()) status = FromCuda(cudaMemcpy(result->data(), to.data, to.bytes, cudaMemcpyDefault), "a copy");
+  if (!status.ok()) return status.message();
+  for (int64_t i = 0; i < sizes.rows; ++i) {
+    for (int64_t j = 0; j < sizes.columns; ++j) {
+      double sum = 0;
+      for (int64_t b = 0; b < sizes.batches; ++b) {
+        for (int64_t k = 0; k < sizes.depth; ++k) {
+          sum += left.values[static_cast<size_t>(At(sizes, kLeft, sizes.rows, b, i, k))] *
+                 right.values[static_cast<size_t>(At(sizes, kRight, sizes.columns, b, j, k))];
+        }
+      }
+      const size_t at = static_cast<size_t>(i * sizes.columns + j);
+      const double expected = before[at] + 0.5 * sum, scale = 1.0 + 0.5 * static_cast<double>(sizes.depth * sizes.batches);
+      if (!(std::fabs((*result)[at] - expected) <= 1e-6 * scale)) return Cat("[", i, ", ", j, "] is ", (*result)[at], ", not ", expected);
+    }
+  }
+  return "";
+}
+
+const char* NameOfAxis(Along along) { return along == Along::kDepth ? "depth" : "outer"; }
+
+template <Along kLeft, Along kRight>
+void TestSizes(const Sizes& sizes, Report& report) {
+  std::vector<float> first, other;
+  const std::string name = Cat(sizes.rows, "x", sizes.columns, "x", sizes.depth, " of ", sizes.batches, ", along ", NameOfAxis(kLeft), " and ",
+                               NameOfAxis(kRight));
+  const auto add = [&](const char* tile, std::string problem) {
+    if (problem.empty() && std::memcmp(first.data(), other.data(), first.size() * sizeof(float)) != 0) problem = "other bits";
+    report.Add("product", Cat(tile, " ", name), problem);
+  };
+  report.Add("product", Cat("32x32 ", name), Run<NarrowTensorTile, kLeft, kRight>(sizes, DType::kBF16, 0, &first));
+  add("32x32, misaligned,", Run<NarrowTensorTile, kLeft, kRight>(sizes, DType::kBF16, 1, &other));
+  add("64x64", Run<MediumTensorTile, kLeft, kRight>(sizes, DType::kBF16, 0, &other));
+  const bool copied = sizes.depth % 8 == 0 && sizes.rows % 8 == 0 && sizes.columns % 8 == 0;
+  if (copied) add("128x128", Run<LargeTensorTile, kLeft, kRight>(sizes, DType::kBF16, 0, &other));
+  // Another right factor: the one of f32 rounds to other values.
+  report.Add("product", Cat("32x32, f32, ", name), Run<NarrowTensorTile, kLeft, kRight>(sizes, DType::kF32, 0, &first));
+  add("64x64, f32,", Run<MediumTensorTile, kLeft, kRight>(sizes, DType::kF32, 1, &other));
+}
+
+void PrintPaths() {
+  constexpr struct {
+    const char* what;
+    int64_t rows, columns;
+  } kProducts[] = {
+      {"q_proj of 4096 tokens", 4096, 4096},  {"gate_proj of 512 tokens", 512, 11008}, {"k_proj of 512 tokens", 512, 1024},
+      {"lora_A of 4096 tokens", 4096, 16},    {"gradient of lora_A", 16, 4096},        {"q_proj of one token", 1, 4096},
+      {"head tile of 512 tokens", 512, 2048},
+  };
+  for (const auto& product : kProducts) {
+    for (const DType compute : {DType::kF32, DType::kBF16}) {
+      for (const bool copied : {true, false}) {
+        for (const int capability : {60, 75, 80, 90}) {
+          std::printf("%s, %s, %s, sm_%d: %s\n", product.what, compute == DType::kF32 ? "f32" : "bf16", copied ? "copied" : "converted",
+                      capability, cuda::NameOf(ProductPathOf(product.rows, product.columns, copied, compute, capability)));
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lema::test
+
+// cuda_products [--paths]
+int main(int argc, char** argv) {
+  using namespace lema::test;
+  using lema::cuda::Along;
+  if (argc > 1 && std::strcmp(argv[1], "--paths") == 0) {
+    PrintPaths();
+    return 0;
+  }
+  Report report;
+  for (const Sizes& sizes : {Sizes{1, 1, 1, 1}, {33, 65, 17, 1}, {40, 72, 136, 1}, {136, 264, 200, 1}, {130, 131, 70, 1}, {16, 136, 40, 3}}) {
+    TestSizes<Along::kDepth, Along::kDepth>(sizes, report);
+    TestSizes<Along::kDepth, Along::kOuter>(sizes, report);
+    TestSizes<Along::kOuter, Along::kOuter>(sizes, report);
+  }
+  return report.Finish();
+}
