@@ -1,5 +1,6 @@
 // o = softmax(scale · q·kᵀ) · v with online softmax (Dao 2023, FlashAttention-2, algorithm 1), over whole sequences and
-// over a cache: one kernel, so that a step of generation gives the bits of the whole.
+// over a cache: one kernel, so that a step of generation gives the bits of the whole. This is the one of f32
+// multiply-adds, for every device.
 #pragma once
 
 #include "cuda/attention.h"
@@ -32,6 +33,27 @@ __device__ __forceinline__ Step StepOf(const AttentionForward& a, int64_t batch)
   return {0, 0};
 }
 
+// Keys [start, position] of a query; none where it does not count.
+__device__ __forceinline__ void KeysOf(const AttentionForward& a, int64_t batch, const Step& step, int64_t s, int64_t* start,
+                                       int64_t* position) {
+  *position = s < step.count ? step.past + s : -1;
+  *start = s < step.count && a.segment_start != nullptr ? SegmentStart(a.segment_start + batch * a.length, s, a.fault) : 0;
+}
+
+// The keys of a block of queries; every thread finds the same.
+struct KeyRange {
+  int64_t begin, last;
+};
+__device__ __forceinline__ KeyRange KeysOfBlock(const AttentionForward& a, int64_t batch, const Step& step, int64_t first, int queries) {
+  const int64_t last = first + queries < step.count ? step.past + first + queries - 1 : step.past + step.count - 1;
+  int64_t begin = first < step.count && a.segment_start != nullptr ? last : 0;
+  for (int64_t s = first; a.segment_start != nullptr && s < first + queries && s < step.count; ++s) {
+    const int64_t its = SegmentStart(a.segment_start + batch * a.length, s, a.fault);
+    begin = its < begin ? its : begin;
+  }
+  return {begin, last};
+}
+
 template <int kSize, int kQueries, int kKeys>
 struct ForwardTile {
   SharedArray<float, kQueries*(kSize + 4)> q;
@@ -50,21 +72,10 @@ __global__ void __launch_bounds__(kAttentionThreads) AttentionForwardKernel(Atte
   const Head q = HeadOf(a.q, batch, a.length, a.heads, n, a.size), o = HeadOf(a.o, batch, a.length, a.heads, n, a.size);
   const Head k = HeadOf(a.k, batch, a.capacity, a.groups, group, a.size), v = HeadOf(a.v, batch, a.capacity, a.groups, group, a.size);
 
-  // Keys [start, position] of each own row; none where the row does not count.
   int64_t start[kRows], position[kRows];
 #pragma unroll
-  for (int r = 0; r < kRows; ++r) {
-    const int64_t s = first + own + r;
-    position[r] = s < step.count ? step.past + s : -1;
-    start[r] = s < step.count && a.segment_start != nullptr ? SegmentStart(a.segment_start + batch * a.length, s, a.fault) : 0;
-  }
-  // Where the block begins and ends; every thread finds the same.
-  const int64_t last = first + kQueries < step.count ? step.past + first + kQueries - 1 : step.past + step.count - 1;
-  int64_t begin = first < step.count && a.segment_start != nullptr ? last : 0;
-  for (int64_t s = first; a.segment_start != nullptr && s < first + kQueries && s < step.count; ++s) {
-    const int64_t its = SegmentStart(a.segment_start + batch * a.length, s, a.fault);
-    begin = its < begin ? its : begin;
-  }
+  for (int r = 0; r < kRows; ++r) KeysOf(a, batch, step, first + own + r, &start[r], &position[r]);
+  const KeyRange range = KeysOfBlock(a, batch, step, first, kQueries);
 
   float maximum[kRows], sum[kRows];
   Columns<kSize> result[kRows] = {};
@@ -75,7 +86,7 @@ __global__ void __launch_bounds__(kAttentionThreads) AttentionForwardKernel(Atte
   }
   LoadRows<kQueries, kSize>(q, first, step.count, a.size, shared.q);
   const int64_t keys = step.past + step.count;
-  for (int64_t key = begin / kKeys * kKeys; first < step.count && key <= last; key += kKeys) {
+  for (int64_t key = range.begin / kKeys * kKeys; first < step.count && key <= range.last; key += kKeys) {
     __syncthreads();  // the tile of the round before has been read
     LoadRows<kKeys, kSize>(k, key, keys, a.size, shared.rows);
     __syncthreads();
@@ -125,13 +136,6 @@ template <int kSize, int kQueries, int kKeys>
 Status LaunchForward(const AttentionForward& a, int64_t batch, const LaunchContext& context) {
   const dim3 grid{Blocks(a.length, kQueries), static_cast<unsigned>(a.heads), static_cast<unsigned>(batch)};
   return Launch(AttentionForwardKernel<kSize, kQueries, kKeys>, grid, kAttentionThreads, context, a);
-}
-
-// Tiles that fit into the 48 KiB of shared memory that every device has.
-inline Status RunAttentionForward(const AttentionForward& a, int64_t batch, const LaunchContext& context) {
-  if (a.size <= 64) return LaunchForward<64, 64, 32>(a, batch, context);
-  if (a.size <= 128) return LaunchForward<128, 32, 32>(a, batch, context);
-  return LaunchForward<256, 16, 16>(a, batch, context);
 }
 
 }  // namespace lema::cuda

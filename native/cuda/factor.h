@@ -2,11 +2,9 @@
 #pragma once
 
 #include "cuda/device.h"
+#include "cuda/fragments.h"
 
 namespace lema::cuda {
-
-// The axis whose neighbours stand side by side in a factor.
-enum class Along { kDepth, kOuter };
 
 // One factor: element (i, k) stands at i·stride + k along the depth, else at k·stride + i.
 struct Factor {

@@ -8,8 +8,8 @@
 #pragma once
 
 #include "cuda/factor.h"
+#include "cuda/fragments.h"
 #include "cuda/launch.h"
-#include "cuda/tensor_core.h"
 
 namespace lema::cuda {
 
@@ -29,15 +29,6 @@ struct TensorTile {
   SharedArray<uint16_t, kStages * kRows * kStep> left;
   SharedArray<uint16_t, kStages * kColumns * kStep> right;
 };
-
-// Where element (row, column) of a matrix in shared memory lies; `column` is a multiple of 8. The eights of a row are
-// permuted so that the same eight of eight rows lies in eight different parts of the banks.
-template <int kRowElements>
-__device__ __forceinline__ int Swizzled(int row, int column) {
-  static_assert(kRowElements == 32 || kRowElements % 64 == 0);
-  const int by = kRowElements == 32 ? row / 2 % 4 : row % 8;
-  return row * kRowElements + (column / 8 ^ by) * 8;
-}
 
 // One factor of the block: kOuter of its rows (or columns), kStep deep, as [outer][k] where it lies along the depth,
 // else as [k][outer]. A thread carries eights of one column of that matrix, kRowsApart rows from one to the next.
@@ -102,17 +93,6 @@ struct Panel {
 #pragma unroll
     for (int i = 0; i < kOwn; ++i) PutEight(shared, to + i * kRowsApart * kRowElements, held[i]);
   }
-
-  // A fragment of 16 rows from `outer` on as the left factor, or two of 8 columns as the right one; 16 deep from `k`.
-  template <bool kLeft, typename Array>
-  __device__ __forceinline__ static void Fragment(Array& shared, int base, int outer, int k, uint32_t (&to)[4]) {
-    const int lane = static_cast<int>(threadIdx.x) % kWarp, upper = lane / 16 * 8, middle = lane / 8 % 2 * 8, row = lane % 8;
-    // Matrices 0 to 3 go first along the outer axis of a left factor, along the depth of a right one.
-    outer += kLeft ? middle : upper;
-    k += kLeft ? upper : middle;
-    const int at = kAlongDepth ? Swizzled<kRowElements>(outer + row, k) : Swizzled<kRowElements>(k + row, outer);
-    LoadMatrices<!kAlongDepth>(shared, base + at, to);
-  }
 };
 
 template <typename Tile, Along kLeft, Along kRight, typename Result>
@@ -156,18 +136,17 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
         uint32_t a[kDown][4], b[kAcross / 2][4];
 #pragma unroll
         for (int i = 0; i < kDown; ++i) {
-          LeftPanel::template Fragment<true>(shared.left, stage * kLeftStage, warp_row + i * 16, k, a[i]);
+          LeftFragment<kLeft, LeftPanel::kRowElements>(shared.left, stage * kLeftStage, warp_row + i * 16, k, a[i]);
         }
 #pragma unroll
         for (int j = 0; j < kAcross / 2; ++j) {
-          RightPanel::template Fragment<false>(shared.right, stage * kRightStage, warp_column + j * 16, k, b[j]);
+          RightFragments<kRight, RightPanel::kRowElements>(shared.right, stage * kRightStage, warp_column + j * 16, k, b[j]);
         }
 #pragma unroll
         for (int i = 0; i < kDown; ++i) {
 #pragma unroll
           for (int j = 0; j < kAcross; ++j) {
-            const uint32_t columns[2] = {b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]};
-            MultiplyBf16(sums[i][j], a[i], columns);
+            MultiplyBf16(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
           }
         }
       }

@@ -3,7 +3,7 @@
 // holding two neighbours along k, the lower in the lower half:
 //
 //   a[0]: row g, k 2t      a[1]: row g + 8, k 2t      a[2]: row g, k 2t + 8      a[3]: row g + 8, k 2t + 8
-//   b[0]: k 2t, column g   b[1]: k 2t + 8, column g
+//   b0: k 2t, column g     b1: k 2t + 8, column g
 //   d[0], d[1]: row g, columns 2t and 2t + 1          d[2], d[3]: row g + 8
 //
 // On the device inline PTX; emulation/tensor_core.h is the other version.
@@ -25,10 +25,10 @@
 namespace lema::cuda {
 
 // d += a · b, 16 × 16 by 16 × 8.
-__device__ __forceinline__ void MultiplyBf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+__device__ __forceinline__ void MultiplyBf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 // Both rounded to bf16, the first in the lower half.

@@ -73,6 +73,11 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
   return value;
 }
 
+inline float __uint_as_float(uint32_t bits) {
+  float value;
+  __builtin_memcpy(&value, &bits, sizeof(value));
+  return value;
+}
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }

@@ -9,8 +9,8 @@
 
 namespace lema::cuda {
 
-inline void MultiplyBf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  const uint32_t own[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+inline void MultiplyBf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  const uint32_t own[6] = {a[0], a[1], a[2], a[3], b0, b1};
   const emulation::WarpRegisters& registers = emulation::ShareRegisters(own, 6);
   const unsigned g = emulation::Lane() / 4, t = emulation::Lane() % 4;
   const auto half = [](uint32_t two, unsigned which) { return FromBf16(static_cast<uint16_t>(two >> 16 * which)); };

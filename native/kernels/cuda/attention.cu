@@ -1,5 +1,5 @@
 // o = softmax(scale · q·kᵀ over the earlier positions of the segment) · v, and the log-sum-exp for the backward.
-#include "cuda/attention_forward.h"
+#include "cuda/attention_forward_run.h"
 #include "generated/cuda_ops.h"
 #include "kernels/preconditions.h"
 

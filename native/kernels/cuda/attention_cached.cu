@@ -1,5 +1,5 @@
 // o = softmax(scale · q·kᵀ over the cached positions up to the query's own) · v; padding rows are zero.
-#include "cuda/attention_forward.h"
+#include "cuda/attention_forward_run.h"
 #include "generated/cuda_ops.h"
 #include "kernels/preconditions.h"
 

@@ -1,0 +1,35 @@
+// Which kernels compute attention.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+#include "cuda/capability.h"
+
+namespace lema::cuda {
+
+enum class AttentionPath { kTensor64, kTensor128, kSimt64, kSimt128, kSimt256 };
+
+// `size` of a head; `precision` of what attention writes, which says whether the recipe asks for bf16 or for the f32 of the
+// reference. Nothing that a plan may choose.
+constexpr AttentionPath AttentionPathOf(int64_t size, DType precision, int capability) {
+  if (precision == DType::kBF16 && capability >= kTensorCoreCapability) {
+    if (size == 64) return AttentionPath::kTensor64;
+    if (size == 128) return AttentionPath::kTensor128;
+  }
+  if (size <= 64) return AttentionPath::kSimt64;
+  return size <= 128 ? AttentionPath::kSimt128 : AttentionPath::kSimt256;
+}
+
+constexpr const char* NameOf(AttentionPath path) {
+  switch (path) {
+    case AttentionPath::kTensor64: return "tensor 64";
+    case AttentionPath::kTensor128: return "tensor 128";
+    case AttentionPath::kSimt64: return "simt 64";
+    case AttentionPath::kSimt128: return "simt 128";
+    case AttentionPath::kSimt256: return "simt 256";
+  }
+  return "";
+}
+
+}  // namespace lema::cuda
