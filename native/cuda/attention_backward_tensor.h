@@ -8,11 +8,18 @@
 namespace lema::cuda {
 
 // Σ do·o of a query; the four lanes of a quad call it together, and each gets it.
-__device__ __forceinline__ float DeltaOf(const AttentionBackwardCall& a, const Head& d, const Head& o, int64_t s) {
+template <int kSize>
+__device__ __forceinline__ float DeltaOf(const Head& d, const Head& o, int64_t s, int64_t length) {
   float sum = 0.0f;
-  if (s < a.length) {
-    for (int64_t e = threadIdx.x % 4; e < a.size; e += 4) {
-      sum = fmaf(d.elements[d.first + s * d.stride + e], o.elements[o.first + s * o.stride + e], sum);
+  if (s < length) {
+#pragma unroll
+    for (int i = 0; i < kSize / 16; ++i) {
+      const int64_t e = static_cast<int>(threadIdx.x) % 4 * 4 + i * 16;
+      float left[4], right[4];
+      LoadFour(d.elements, d.first + s * d.stride + e, 4, left);
+      LoadFour(o.elements, o.first + s * o.stride + e, 4, right);
+#pragma unroll
+      for (int four = 0; four < 4; ++four) sum = fmaf(left[four], right[four], sum);
     }
   }
   return SumOfLanes<4>(sum);
@@ -63,7 +70,7 @@ __global__ void __launch_bounds__(TensorQueryTile<kSize>::kThreads, 2) TensorQue
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int64_t s = own + half * 8;
-    delta[half] = DeltaOf(a, d, o, s);
+    delta[half] = DeltaOf<kSize>(d, o, s, a.length);
     log_sum_exp[half] = s < a.length ? a.log_sum_exp[(batch * a.heads + n) * a.length + s] : 0.0f;
     start[half] = s < a.length ? static_cast<int>(SegmentStart(starts, s, a.fault)) : 0;
     position[half] = s < a.length ? static_cast<int>(s) : -1;
@@ -156,7 +163,7 @@ __global__ void __launch_bounds__(TensorKeyTile<kSize>::kThreads, 4) TensorKeyGr
       LoadBf16<kQueries, kSize, kThreads>(d, query, length, shared.do_);
       {
         const int r = static_cast<int>(threadIdx.x) / 4, s = query + r;
-        const float delta = DeltaOf(a, d, o, s);
+        const float delta = DeltaOf<kSize>(d, o, s, a.length);
         if (threadIdx.x % 4 == 0) {
           shared.delta[r] = delta;
           shared.log_sum_exp[r] = s < length ? a.log_sum_exp[(batch * a.heads + n) * a.length + s] : 0.0f;

@@ -1,11 +1,13 @@
 // Times of the device's kernels at the shapes of Llama-2 7B (4,096 tokens in sequences of 512), by events: a line of
 // JSON a case with the median, the rate of multiply-adds and the bytes moved a second, beside a copy of the same memory.
+// What has kernels with and without tensor cores is timed by both.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "cuda/launch.h"
 #include "generated/cuda_ops.h"
+#include "kernels/number.h"
 
 namespace lema::test {
 namespace {
@@ -27,6 +29,7 @@ std::vector<BenchCase> Cases() {
   const double tokens = kBatch * kLength;
   const auto rows = [](int64_t width) { return std::vector<int64_t>{kBatch, kLength, width}; };
   const std::vector<int64_t> heads{kBatch, kLength, kHeads, kHead};
+  const std::vector<int64_t> longer{2, 4 * kLength, kHeads, kHead};  // the same elements
   const std::vector<int64_t> all{kBatch * kLength * kHidden};
   return {
       {"linear bf16 4096x4096", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512},
@@ -41,6 +44,19 @@ std::vector<BenchCase> Cases() {
        {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
       {"linear_grad_weight rank 16", Op::kLinearGradWeight, {{bf16, rows(kRank)}, {bf16, rows(kHidden)}, {f32, {kRank, kHidden}}},
        {1, 512, 512}, 2 * tokens * kHidden * kRank},
+      {"linear bf16 from rank 16", Op::kLinear, {{bf16, rows(kRank)}, {f32, {kHidden, kRank}}, {f32, rows(kHidden)}}, {1, 512, 512},
+       2 * tokens * kHidden * kRank},
+      {"linear bf16 of one token", Op::kLinear, {{bf16, {1, 1, kHidden}}, {bf16, {kHidden, kHidden}}, {f32, {1, 1, kHidden}}}, {1, 512, 512},
+       2 * kHidden * kHidden},
+      {"linear bf16 with f16 weights 4096x4096", Op::kLinear,
+       {{bf16, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
+      {"attention 2048", Op::kAttention,
+       {{f32, longer}, {f32, longer}, {f32, longer}, {i32, {2, 4 * kLength}}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}}, {0.088},
+       8 * tokens * kLength * kHeads * kHead},
+      {"attention_backward 2048", Op::kAttentionBackward,
+       {{bf16, longer}, {f32, longer}, {f32, longer}, {f32, longer}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}, {i32, {2, 4 * kLength}},
+        {bf16, longer}, {bf16, longer}, {bf16, longer}},
+       {0.088}, 20 * tokens * kLength * kHeads * kHead},
       {"attention", Op::kAttention,
        {{f32, heads}, {f32, heads}, {f32, heads}, {i32, {kBatch, kLength}}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}}, {0.088},
        2 * tokens * kLength * kHeads * kHead},
@@ -60,7 +76,7 @@ std::vector<BenchCase> Cases() {
 }
 
 // Milliseconds of each of some runs between two events.
-Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const BenchCase& made, double* median) {
+Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const BenchCase& made, int capability, double* median) {
   CallRecord call;
   for (size_t i = 0; i < operands.size(); ++i) call.operands[i] = operands[i];
   for (size_t i = 0; i < made.attributes.size(); ++i) call.attributes[i] = made.attributes[i];
@@ -72,7 +88,7 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   std::vector<float> times;
   for (int run = 0; run < 23; ++run) {
     LEMA_CUDA(cudaEventRecord(begin, stream));
-    LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[static_cast<size_t>(made.op)].launch(call, {stream, nullptr, 0, fault}));
+    LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[static_cast<size_t>(made.op)].launch(call, {stream, nullptr, 0, fault, capability}));
     LEMA_CUDA(cudaEventRecord(end, stream));
     LEMA_CUDA(cudaEventSynchronize(end));
     float milliseconds = 0.0f;
@@ -85,22 +101,45 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   return Status::Ok();
 }
 
-Status Run(const BenchCase& made, cudaStream_t stream) {
+// Numbers below 1 in both dtypes, i32 as zeros: legal tokens and segments.
+Status Fill(const TensorView& view) {
+  std::vector<std::byte> host(view.bytes());
+  uint32_t state = 1;
+  for (int64_t i = 0; view.dtype != DType::kI32 && i < view.elements(); ++i) {
+    state = state * 1664525u + 1013904223u;
+    const float value = static_cast<float>(state >> 8) * 0x1p-24f - 0.5f;
+    if (view.dtype == DType::kF16) {
+      reinterpret_cast<uint16_t*>(host.data())[i] = static_cast<uint16_t>(0x2c00u | state >> 22);  // from 1/16 to 1/8
+    } else {
+      TensorView to = view;
+      to.data = host.data();
+      Store(to, i, value);
+    }
+  }
+  return FromCuda(cudaMemcpy(view.data, host.data(), host.size(), cudaMemcpyDefault), "operands");
+}
+
+Status Run(const BenchCase& made, cudaStream_t stream, int capability) {
   std::vector<TensorView> operands;
   double bytes = 0;
   for (const auto& [dtype, dims] : made.operands) {
     TensorView view{nullptr, dtype, static_cast<int32_t>(dims.size()), {1, 1, 1, 1}};
     for (size_t axis = 0; axis < dims.size(); ++axis) view.dim[axis] = dims[axis];
     LEMA_CUDA(cudaMalloc(&view.data, view.bytes()));
-    LEMA_CUDA(cudaMemset(view.data, 0, view.bytes()));  // zeros: legal tokens and segments
+    LEMA_RETURN_IF_ERROR(Fill(view));
     bytes += static_cast<double>(view.bytes());
     operands.push_back(view);
   }
-  double milliseconds = 0;
-  LEMA_RETURN_IF_ERROR(Time(stream, operands, made, &milliseconds));
+  const auto time = [&](const char* kernels, int of) -> Status {
+    double milliseconds = 0;
+    LEMA_RETURN_IF_ERROR(Time(stream, operands, made, of, &milliseconds));
+    std::printf("{\"case\": \"%s\", \"kernels\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, kernels,
+                milliseconds, made.flops / milliseconds * 1e-9, bytes / milliseconds * 1e-6);
+    return Status::Ok();
+  };
+  LEMA_RETURN_IF_ERROR(time("of the device", capability));
+  if (made.flops > 0) LEMA_RETURN_IF_ERROR(time("simt", 0));
   for (const TensorView& view : operands) LEMA_CUDA(cudaFree(view.data));
-  std::printf("{\"case\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, milliseconds,
-              made.flops / milliseconds * 1e-9, bytes / milliseconds * 1e-6);
   return Status::Ok();
 }
 
@@ -124,7 +163,7 @@ Status Copy(cudaStream_t stream) {
     LEMA_CUDA(cudaEventElapsedTime(&milliseconds, begin, end));
     best = std::min(best, milliseconds);
   }
-  std::printf("{\"case\": \"copy on the device\", \"ms\": %.4f, \"tflops\": 0, \"gb_per_s\": %.1f}\n", best, 2.0 * kBytes / best * 1e-6);
+  std::printf("{\"case\": \"copy on the device\", \"kernels\": \"of the device\", \"ms\": %.4f, \"tflops\": 0, \"gb_per_s\": %.1f}\n", best, 2.0 * kBytes / best * 1e-6);
   LEMA_CUDA(cudaFree(from));
   LEMA_CUDA(cudaFree(to));
   return Status::Ok();
@@ -133,8 +172,10 @@ Status Copy(cudaStream_t stream) {
 Status RunAll() {
   cudaStream_t stream;
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamDefault));
+  cudaDeviceProp properties;
+  LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
   LEMA_RETURN_IF_ERROR(Copy(stream));
-  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream));
+  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream, 10 * properties.major + properties.minor));
   return Status::Ok();
 }
 

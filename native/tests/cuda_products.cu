@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "cuda/attention_path.h"
 #include "cuda/product.h"
 #include "kernels/number.h"
 #include "op_case.h"
@@ -16,7 +17,7 @@
 namespace lema::test {
 namespace {
 
-using cuda::Along, cuda::Elements, cuda::FromCuda, cuda::LargeTensorTile, cuda::LaunchTensorProduct, cuda::MediumTensorTile,
+using cuda::Along, cuda::Elements, cuda::LargeTensorTile, cuda::LaunchTensorProduct, cuda::MediumTensorTile,
     cuda::NarrowTensorTile, cuda::Prepared, cuda::ProductPathOf, cuda::ProductShape, cuda::ScaledResult;
 
 struct Sizes {
@@ -33,8 +34,8 @@ struct DeviceElements {
       Store(view, i, Uniform(seed, static_cast<uint64_t>(i)));
       values[static_cast<size_t>(i)] = RoundTo(DType::kBF16, Load(view, i));
     }
-    status = FromCuda(cudaMalloc(&memory, bytes), "memory");
-    if (status.ok()) status = FromCuda(cudaMemcpy(memory, host.data(), bytes, cudaMemcpyDefault), "a copy");
+    error = cudaMalloc(&memory, bytes);
+    if (error == cudaSuccess) error = cudaMemcpy(memory, host.data(), bytes, cudaMemcpyDefault);
     data = static_cast<std::byte*>(memory) + past * static_cast<int64_t>(SizeOf(dtype));
   }
   ~DeviceElements() { (void)cudaFree(memory); }
@@ -44,7 +45,7 @@ struct DeviceElements {
   DType dtype;
   std::vector<double> values;  // as the product sees them
   size_t bytes;
-  Status status;
+  cudaError_t error;
   void* memory = nullptr;
   std::byte* data = nullptr;
 };
@@ -60,7 +61,7 @@ std::string Run(const Sizes& sizes, DType right_dtype, int64_t past, std::vector
   DeviceElements left(1, DType::kBF16, sizes.rows * sizes.depth * sizes.batches, past);
   DeviceElements right(2, right_dtype, sizes.columns * sizes.depth * sizes.batches, past);
   DeviceElements to(3, DType::kF32, sizes.rows * sizes.columns, 0);
-  if (!left.status.ok() || !right.status.ok() || !to.status.ok()) return "no memory";
+  if (left.error != cudaSuccess || right.error != cudaSuccess || to.error != cudaSuccess) return "no memory";
   std::vector<float> before(to.values.size());
   if (cudaMemcpy(before.data(), to.data, to.bytes, cudaMemcpyDefault) != cudaSuccess) return "a copy";
   const auto factor = [&](const DeviceElements& of, Along along, int64_t outers) {
@@ -69,13 +70,13 @@ std::string Run(const Sizes& sizes, DType right_dtype, int64_t past, std::vector
   cudaStream_t stream = nullptr;
   if (cudaStreamCreateWithFlags(&stream, cudaStreamDefault) != cudaSuccess) return "a stream";
   const ProductShape shape{sizes.rows, sizes.columns, sizes.depth, sizes.batches, DType::kBF16};
-  Status status = LaunchTensorProduct<Tile, kLeft, kRight>(factor(left, kLeft, sizes.rows), factor(right, kRight, sizes.columns), shape,
+  const Status launched = LaunchTensorProduct<Tile, kLeft, kRight>(factor(left, kLeft, sizes.rows), factor(right, kRight, sizes.columns), shape,
                                                            ScaledResult{to.elements(), sizes.columns, 0.5f, true}, {stream, nullptr, 0, nullptr, 0});
-  if (status.ok()) status = FromCuda(cudaStreamSynchronize(stream), "a product");
+  if (!launched.ok()) return launched.message();
+  if (const cudaError_t error = cudaStreamSynchronize(stream); error != cudaSuccess) return cudaGetErrorString(error);
   (void)cudaStreamDestroy(stream);
   result->resize(before.size());
-  if (status.ok()) status = FromCuda(cudaMemcpy(result->data(), to.data, to.bytes, cudaMemcpyDefault), "a copy");
-  if (!status.ok()) return status.message();
+  if (cudaMemcpy(result->data(), to.data, to.bytes, cudaMemcpyDefault) != cudaSuccess) return "a copy";
   for (int64_t i = 0; i < sizes.rows; ++i) {
     for (int64_t j = 0; j < sizes.columns; ++j) {
       double sum = 0;
@@ -135,6 +136,18 @@ void PrintPaths() {
   }
 }
 
+// Of attention: by head, by what it writes, by device.
+void PrintAttentionPaths() {
+  for (const int64_t size : {32, 64, 80, 128, 256}) {
+    for (const DType precision : {DType::kF32, DType::kBF16}) {
+      for (const int capability : {60, 75, 80, 90}) {
+        std::printf("attention of heads of %d, %s, sm_%d: %s\n", static_cast<int>(size), precision == DType::kF32 ? "f32" : "bf16",
+                    capability, NameOf(cuda::AttentionPathOf(size, precision, capability)));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lema::test
 
@@ -144,6 +157,7 @@ int main(int argc, char** argv) {
   using lema::cuda::Along;
   if (argc > 1 && std::strcmp(argv[1], "--paths") == 0) {
     PrintPaths();
+    PrintAttentionPaths();
     return 0;
   }
   Report report;

@@ -36,6 +36,27 @@ describe("op suite", () => {
   );
 });
 
+describe("matrix products of the cuda kernels", () => {
+  test("every tile has the same bits, at odd sizes and addresses, and the sums of doubles", () => {
+    const lines = run("lema_cuda_products_emulated");
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+  });
+
+  test("the kernel follows from shape, dtype and device", () => {
+    const chosen = new Map(
+      run("lema_cuda_products_emulated", "--paths").map((line) => line.split(": ") as [string, string]),
+    );
+    expect(
+      Object.fromEntries([...chosen].filter(([product]) => product.includes("sm_90"))),
+    ).toMatchInlineSnapshot();
+    for (const [product, kernel] of chosen) {
+      const tensor = /bf16, (.*, )?sm_(80|90)/.test(product) && !/heads of (32|80|256)/.test(product);
+      expect(kernel.startsWith(tensor ? "tensor" : "simt"), product).toBe(true);
+    }
+  });
+});
+
 test("no kernel asks for more scratch than its declaration grants", () => {
   const cases = run("lema_op_suite", "--workspaces").map((line) => JSON.parse(line) as Workspace);
   const exceeded = cases.filter(({ op: name, threads, workspace, operands, attributes }) => {
