@@ -49,7 +49,48 @@ describe("matrix products of the cuda kernels", () => {
     );
     expect(
       Object.fromEntries([...chosen].filter(([product]) => product.includes("sm_90"))),
-    ).toMatchInlineSnapshot();
+    ).toMatchInlineSnapshot(`
+      {
+        "attention of heads of 128, bf16, sm_90": "tensor 128",
+        "attention of heads of 128, f32, sm_90": "simt 128",
+        "attention of heads of 256, bf16, sm_90": "simt 256",
+        "attention of heads of 256, f32, sm_90": "simt 256",
+        "attention of heads of 32, bf16, sm_90": "simt 64",
+        "attention of heads of 32, f32, sm_90": "simt 64",
+        "attention of heads of 64, bf16, sm_90": "tensor 64",
+        "attention of heads of 64, f32, sm_90": "simt 64",
+        "attention of heads of 80, bf16, sm_90": "simt 128",
+        "attention of heads of 80, f32, sm_90": "simt 128",
+        "gate_proj of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
+        "gate_proj of 512 tokens, bf16, copied, sm_90": "tensor 128x128",
+        "gate_proj of 512 tokens, f32, converted, sm_90": "simt 128x128",
+        "gate_proj of 512 tokens, f32, copied, sm_90": "simt 128x128",
+        "gradient of lora_A, bf16, converted, sm_90": "tensor 32x32",
+        "gradient of lora_A, bf16, copied, sm_90": "tensor 32x32",
+        "gradient of lora_A, f32, converted, sm_90": "simt 16x128",
+        "gradient of lora_A, f32, copied, sm_90": "simt 16x128",
+        "head tile of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
+        "head tile of 512 tokens, bf16, copied, sm_90": "tensor 64x64",
+        "head tile of 512 tokens, f32, converted, sm_90": "simt 128x128",
+        "head tile of 512 tokens, f32, copied, sm_90": "simt 128x128",
+        "k_proj of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
+        "k_proj of 512 tokens, bf16, copied, sm_90": "tensor 64x64",
+        "k_proj of 512 tokens, f32, converted, sm_90": "simt 128x128",
+        "k_proj of 512 tokens, f32, copied, sm_90": "simt 128x128",
+        "lora_A of 4096 tokens, bf16, converted, sm_90": "tensor 32x32",
+        "lora_A of 4096 tokens, bf16, copied, sm_90": "tensor 32x32",
+        "lora_A of 4096 tokens, f32, converted, sm_90": "simt 128x16",
+        "lora_A of 4096 tokens, f32, copied, sm_90": "simt 128x16",
+        "q_proj of 4096 tokens, bf16, converted, sm_90": "tensor 64x64",
+        "q_proj of 4096 tokens, bf16, copied, sm_90": "tensor 128x128",
+        "q_proj of 4096 tokens, f32, converted, sm_90": "simt 128x128",
+        "q_proj of 4096 tokens, f32, copied, sm_90": "simt 128x128",
+        "q_proj of one token, bf16, converted, sm_90": "tensor 32x32",
+        "q_proj of one token, bf16, copied, sm_90": "tensor 32x32",
+        "q_proj of one token, f32, converted, sm_90": "simt 16x128",
+        "q_proj of one token, f32, copied, sm_90": "simt 16x128",
+      }
+    `);
     for (const [product, kernel] of chosen) {
       const tensor = /bf16, (.*, )?sm_(80|90)/.test(product) && !/heads of (32|80|256)/.test(product);
       expect(kernel.startsWith(tensor ? "tensor" : "simt"), product).toBe(true);
