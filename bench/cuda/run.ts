@@ -69,8 +69,10 @@ async function check(): Promise<void> {
   await steps.run(node("doctor", ...TSX, "cli/main.ts", "doctor", "--json"));
   await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
   await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
-  const products = ["cmake", "--build", "build/cuda", "--parallel", JOBS, "--target", "lema_cuda_products"];
-  await steps.run({ name: "build: matrix products one by one", command: products });
+  await steps.run({
+    name: "build: matrix products one by one",
+    command: ["cmake", "--build", "build/cuda", "--parallel", JOBS, "--target", "lema_cuda_products"],
+  });
   await steps.run({ name: "matrix products on the device", command: ["build/cuda/bin/lema_cuda_products"] });
   await steps.run(stepTest("steps: streamed as resident, cpu's numbers"));
 }
