@@ -79,4 +79,12 @@ __device__ __forceinline__ void PutEight(Array& shared, int at, const uint32_t (
 
 }  // namespace lema::cuda
 
+#else
+
+// What is called outside of a template has to be declared for older devices too; no kernel there calls it.
+namespace lema::cuda {
+__device__ __forceinline__ void MultiplyBf16(float (&)[4], const uint32_t (&)[4], uint32_t, uint32_t) {}
+__device__ __forceinline__ uint32_t PackBf16(float, float) { return 0; }
+}  // namespace lema::cuda
+
 #endif
