@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { compile } from "../planner/compile.ts";
+import { simulatePlan } from "../planner/simulate/simulate-plan.ts";
 import type { Backend } from "../runtime/addon.ts";
 import { writeInitialState } from "../runtime/initial-state.ts";
 import { PeakMemory, residentBytes } from "../runtime/memory.ts";
@@ -87,8 +88,13 @@ for (let step = 0; step < Number(values.warmup) + Number(values.steps); step++) 
 }
 const peak = memory.stop();
 const device = session.deviceMemory;
-const trace = values.trace ? session.trace() : [];
+const trace = session.trace();
 session.close();
+const predicted = simulatePlan(plan).lanes.map(({ lane, busy }) => {
+  const own = trace.filter((span) => span.lane === lane);
+  const measured = own.reduce((sum, { start, end, waited }) => sum + end! - start - waited, 0);
+  return [lane, { predicted_seconds: busy / 1e9, measured_seconds: measured / 1e9 }];
+});
 
 const median = seconds.toSorted((a, b) => a - b)[seconds.length >> 1]!;
 const flops = plan.programs["train-step"].steady.reduce((sum, instruction) => {
@@ -111,6 +117,7 @@ console.log(
     )!.moved,
     flops_per_step: flops,
     predicted_seconds: plan.predictions[0]!.step_ns / 1e9,
+    lanes: Object.fromEntries(predicted),
     shape: plan.shape,
     decisions: plan.decisions.map(({ name, chosen }) => `${name}: ${chosen}`),
     ...(values.trace && { trace }),

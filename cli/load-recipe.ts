@@ -55,10 +55,10 @@ export function tryLoadRecipe(
     : { diagnostics: all };
 }
 
-/** Where `lema probe` keeps the profile of this machine. */
-export function probedProfilePath(env: CliIo["env"]): string {
+/** Where `lema probe` keeps the profile of this machine's processor, and that of its device. */
+export function probedProfilePath(env: CliIo["env"], kind: HardwareProfile["compute"]["kind"]): string {
   const config = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
-  return join(config, "lema", "hardware.yaml");
+  return join(config, "lema", kind === "cpu" ? "hardware.yaml" : "hardware-cuda.yaml");
 }
 
 /** The shipped profiles' names, sorted. */
@@ -99,8 +99,13 @@ export function namedHardware(name: string, machine: Machine): HardwareProfile {
   return orThrow(findNamedHardware(name, undefined, machine));
 }
 
-/** The shipped profile of a CUDA device, such as `Tesla T4`. Throws `hardware.not-found` where there is none. */
+/**
+ * The probed profile, else the shipped one of a CUDA device, such as `Tesla T4`. Throws `hardware.not-found` where there is
+ * neither.
+ */
 export function deviceHardware(device: string, machine: Machine): HardwareProfile {
+  const probed = probedProfilePath(machine.env, "cuda");
+  if (existsSync(probed)) return orThrow(readProfile(probed, machine));
   const plain = device.toLowerCase().replaceAll(" ", "");
   const profiles = shippedProfiles()
     .map((name) => namedHardware(name, machine))
@@ -115,9 +120,9 @@ export function deviceHardware(device: string, machine: Machine): HardwareProfil
   );
 }
 
-/** The probed profile, else a shipped one, with or without a vram tier. Throws what is wrong with it. */
+/** The processor's probed profile, else a shipped one, with or without a vram tier. Throws what is wrong with it. */
 export function ownHardware(tiers: "ram" | "ram and vram", machine: Machine): HardwareProfile {
-  const probed = probedProfilePath(machine.env);
+  const probed = probedProfilePath(machine.env, "cpu");
   return orThrow(readProfile(existsSync(probed) ? probed : shippedPath(SHIPPED_FOR[tiers]), machine));
 }
 
@@ -129,10 +134,14 @@ function orThrow(found: ReturnType<typeof readProfile>): HardwareProfile {
 /** What stands in for a machine that was not measured. */
 const SHIPPED_FOR = { ram: "cpu-2core", "ram and vram": "cpu-emulated-gpu" } as const;
 
-/** The probed profile, else a shipped one of the shape that the recipe asks for, with a warning. */
+/**
+ * The device's probed profile where the recipe has a vram budget, else the processor's; else a shipped one of the shape
+ * that the recipe asks for, with a warning.
+ */
 function findOwnHardware(recipe: Recipe, placeOf: ParsedRecipe["placeOf"], machine: Machine) {
-  const probed = probedProfilePath(machine.env);
-  if (existsSync(probed)) return readProfile(probed, machine);
+  const kinds = recipe.memory.vram === null ? (["cpu"] as const) : (["cuda", "cpu"] as const);
+  const probed = kinds.map((kind) => probedProfilePath(machine.env, kind)).find(existsSync);
+  if (probed !== undefined) return readProfile(probed, machine);
   const name = SHIPPED_FOR[recipe.memory.vram === null ? "ram" : "ram and vram"];
   const found = readProfile(shippedPath(name), machine);
   const warning = diagnostic("hardware.not-probed", {

@@ -15,10 +15,10 @@ const NOTICED = 0.8;
 
 /** One warning with all rates that are lower; throws what is wrong with the probed profile. */
 export function checkSpeed({ meta }: Plan, machine: Machine): Diagnostic[] {
-  const path = probedProfilePath(machine.env);
-  if (!existsSync(path)) return [];
   // Planning put the whole profile there.
   const planned = meta.hardware as unknown as HardwareProfile;
+  const path = probedProfilePath(machine.env, planned.compute.kind);
+  if (!existsSync(path)) return [];
   const probed = namedHardware(path, machine);
   if (probed.compute.kind !== planned.compute.kind) return [];
   const own = new Map(ratesOf(probed));

@@ -21,6 +21,7 @@ import {
 } from "./native-module.ts";
 
 export {
+  type DeviceBackend,
   findModule,
   type LoadedInfo,
   type ModuleInfo,

@@ -74,6 +74,15 @@ const compute = z
         "Operations per second of large matrix products, all threads together; absent dtypes are not computed.",
       ),
     memory_bandwidth: byteRate.describe("Of the memory that the backend computes in."),
+    submission: z
+      .strictObject({
+        call_ns: work.describe("For each call."),
+        instruction_ns: work.describe("For an instruction, beside its calls."),
+      })
+      .optional()
+      .describe(
+        "Of a device: nanoseconds that the host takes to hand over work. An instruction takes no less than that.",
+      ),
     calls: z
       .array(measuredCall)
       .optional()

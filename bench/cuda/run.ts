@@ -33,7 +33,8 @@ const P100 = "build/cuda-12";
 /** Llama-2 7B, random. */
 const MODEL = "scratch/cuda/llama-7b";
 const BATCHES = [8, 32];
-const HARDWARE = "h200";
+/** What `lema probe` measured in this run. */
+const PROBED = "scratch/cuda/probed.yaml";
 
 const node = (name: string, ...argv: string[]): Program => ({ name, command: ["node", ...argv] });
 const python = (name: string, ...argv: string[]): Program => ({ name, command: [PYTHON, ...argv] });
@@ -105,7 +106,16 @@ async function peft(name: string, batch: number, ...how: string[]): Promise<void
 async function lema(name: string, batch: number, vram: number): Promise<void> {
   const ram = String(Math.floor(Math.min(totalmem() * 0.6, 40 * GIB)));
   const sizes = ["--model", MODEL, "--arena", ram, "--vram", String(vram), "--batch", String(batch)];
-  const how = ["--hardware", HARDWARE, "--backend", "cuda", "--precision", "bf16", "--threads", JOBS];
+  const how = [
+    "--hardware",
+    existsSync(PROBED) ? PROBED : "h200",
+    "--backend",
+    "cuda",
+    "--precision",
+    "bf16",
+    "--threads",
+    JOBS,
+  ];
   const count = ["--warmup", "1", "--steps", "3", "--digests", "scratch/cuda/digests"];
   await timeStep(
     name,
@@ -117,6 +127,9 @@ async function time(): Promise<void> {
   await steps.run({ name: "times of kernels", command: ["build/cuda/bin/lema_op_bench_cuda"] });
   await steps.run(python("times of PyTorch's kernels and of copies", "bench/cuda/yardsticks.py"));
   if (!existsSync(`${MODEL}/config.json`)) return;
+  // On the disk that holds the weights; predictions of steps are from this profile.
+  const probed = ["--backend", "cuda", "--quick", "--directory", MODEL, "-o", PROBED];
+  await steps.run(node("probe", ...TSX, "cli/main.ts", "probe", ...probed));
   for (const batch of BATCHES.toReversed()) {
     await peft(`PEFT resident, ${batch} × 512`, batch);
     await lema(`lema 3 GiB, ${batch} × 512`, batch, 3 * GIB);

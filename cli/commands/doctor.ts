@@ -6,7 +6,7 @@ import type { ExitCode } from "../../schemas/diagnostic.ts";
 import type { CommandContext } from "../context.ts";
 import { askWith, findCuda } from "../doctor/cuda.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { findMemory, findNode, findProfile, findSystem } from "../doctor/machine.ts";
+import { findDeviceProfile, findMemory, findNode, findProfile, findSystem } from "../doctor/machine.ts";
 import { findNative } from "../doctor/native.ts";
 import { findStorage } from "../doctor/storage.ts";
 import { probedProfilePath } from "../load-recipe.ts";
@@ -41,7 +41,8 @@ function doctor(options: DoctorOptions, { io, version }: CommandContext): ExitCo
     ...findCuda(askWith(io.env), io.env.CUDA_HOME),
     findMemory(),
     ...findStorage(resolve(io.cwd, options.directory)),
-    findProfile(probedProfilePath(io.env)),
+    findProfile(probedProfilePath(io.env, "cpu")),
+    ...findDeviceProfile(probedProfilePath(io.env, "cuda")),
   ];
   const problems = findings.filter(({ status }) => status === "problem").length;
   io.stdout.write(

@@ -1,7 +1,7 @@
-/** `lema probe`: measures this machine and writes the hardware profile that `hardware: auto` means. */
+/** `lema probe`: measures this machine, or its CUDA device, and writes the hardware profile that `hardware: auto` means. */
 import { mkdir } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { compile } from "../../planner/compile.ts";
 import { replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
@@ -12,12 +12,14 @@ import { readInputs } from "../../workflow/read-inputs.ts";
 import { type CommandContext, positive } from "../context.ts";
 import { loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
+import { DEVICE_EFFORTS, measureDevice } from "../probe/measure-device.ts";
 import { defaultThreads, EFFORTS, measureMachine } from "../probe/measure-machine.ts";
 import { profileText } from "../probe/profile-text.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { formatTable } from "../render/table.ts";
 
 interface ProbeOptions {
+  readonly backend: "cpu" | "cuda";
   readonly out?: string;
   readonly directory: string;
   readonly threads?: number;
@@ -31,9 +33,10 @@ export function register(program: Command, context: CommandContext): void {
     .description(
       "measure disk, copies and the time of every op; write the profile that `hardware: auto` means",
     )
+    .addOption(new Option("--backend <backend>", "what computes").choices(["cpu", "cuda"]).default("cpu"))
     .option("-o, --out <file>", "where to write it (default: where `hardware: auto` looks)")
     .option("--directory <dir>", "measure the disk of this directory, where the weights are", ".")
-    .option("--threads <count>", "compute threads (default: all)", positive)
+    .option("--threads <count>", "threads of the processor (default: all)", positive)
     .option("--recipe <file>", "time the ops also at the shapes of this recipe, without running it")
     .option("--quick", "a tenth of the time, less exact")
     .action(context.action((options: ProbeOptions) => probe(options, context)));
@@ -44,14 +47,20 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
   const status = new StatusLine(io.stderr);
   const plans = options.recipe === undefined ? [] : [await recipePlan(options.recipe, context)];
   try {
-    const profile = await measureMachine({
+    const { backend } = options;
+    const how = options.quick ? "quick" : "thorough";
+    const request = {
       directory: resolve(io.cwd, options.directory),
       threads: options.threads ?? defaultThreads(),
-      effort: EFFORTS[options.quick ? "quick" : "thorough"],
       plans,
-      onProgress: (text) => status.show(`measuring: ${text}`),
-    });
-    const path = options.out === undefined ? probedProfilePath(io.env) : resolve(io.cwd, options.out);
+      onProgress: (text: string) => status.show(`measuring: ${text}`),
+    };
+    const profile =
+      backend === "cpu"
+        ? await measureMachine({ ...request, effort: EFFORTS[how] })
+        : await measureDevice(backend, { ...request, effort: DEVICE_EFFORTS[how] });
+    const path =
+      options.out === undefined ? probedProfilePath(io.env, backend) : resolve(io.cwd, options.out);
     await mkdir(dirname(path), { recursive: true });
     await replaceFile(
       path,
@@ -87,18 +96,27 @@ async function recipePlan(file: string, { io, version }: CommandContext): Promis
 
 function summary({ compute, disk, links, memory }: HardwareProfile): string {
   const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}/s`;
+  const products = compute.dtypes.map((dtype) => `${dtype} ${rate(compute.matrix_rate[dtype]!, "FLOP")}`);
+  const capacity = compute.kind === "cuda" ? memory.vram! : memory.ram;
+  const { h2d_bandwidth: up, d2h_bandwidth: down } = links!;
   const rows = [
-    [
-      "matrix products",
-      `f32 ${rate(compute.matrix_rate.f32, "FLOP")}, bf16 ${rate(compute.matrix_rate.bf16!, "FLOP")}`,
-    ],
-    ["memory", `${rate(compute.memory_bandwidth, "B")}, ${formatBytes(memory.ram)}`],
-    ["copies", rate(links!.h2d_bandwidth, "B")],
+    ["matrix products", products.join(", ")],
+    ["memory", `${rate(compute.memory_bandwidth, "B")}, ${formatBytes(capacity)}`],
+    ["copies", `to vram ${rate(up, "B")}, back ${rate(down, "B")}`],
     [
       "disk",
       `${rate(disk.bandwidth, "B")}, ${Math.round(disk.latency_ns / 1000)} µs, ${disk.direct_io ? "direct" : "buffered"}`,
     ],
     ["timed calls", String(compute.calls!.length)],
+    ...(compute.submission === undefined ? [] : [["submission", submissionText(compute.submission)]]),
   ];
   return `${formatTable(rows, "l").join("\n")}\n`;
+}
+
+function submissionText({
+  call_ns,
+  instruction_ns,
+}: NonNullable<HardwareProfile["compute"]["submission"]>): string {
+  const microseconds = (ns: number): string => `${(ns / 1000).toFixed(1)} µs`;
+  return `${microseconds(call_ns)} a call, ${microseconds(instruction_ns)} an instruction`;
 }

@@ -50,24 +50,34 @@ export function findMemory(): Finding {
   };
 }
 
+const PROFILE = "hardware profile";
+
+/** The processor's. */
 export function findProfile(path: string): Finding {
-  const name = "hardware profile";
   if (!existsSync(path)) {
     return {
-      name,
+      name: PROFILE,
       status: "note",
       summary: `none at ${path}; \`hardware: auto\` predicts with a shipped one`,
       hint: "measure this machine once: `lema probe`",
       facts: { path, valid: null },
     };
   }
+  return readProfile(PROFILE, path, "lema probe");
+}
+
+/** A device's, where one has been measured. */
+export const findDeviceProfile = (path: string): Finding[] =>
+  existsSync(path) ? [readProfile("device profile", path, "lema probe --backend cuda")] : [];
+
+function readProfile(name: string, path: string, probe: string): Finding {
   const { profile, diagnostics } = parseHardware(readFileSync(path, "utf8"), { file: path });
   if (profile === undefined || exitCodeOf(diagnostics) !== 0) {
     return {
       name,
       status: "problem",
       summary: `${path} is not sound: ${diagnostics[0]?.summary}`,
-      hint: "measure again: `lema probe`",
+      hint: `measure again: \`${probe}\``,
       facts: { path, valid: false },
     };
   }

@@ -10,11 +10,12 @@ import type { EnginePlan } from "../../runtime/encode.ts";
 import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { Instruction, Place, Plan, PlanCall, PlanOperand } from "../../schemas/plan.ts";
+import { holdBack } from "./hold-back.ts";
 import { signatureOf } from "./step-calls.ts";
 
 export interface CallPlan {
   readonly plan: EnginePlan;
-  /** The call of every instruction. */
+  /** The call of every run. */
   readonly calls: readonly PlanCall[];
   /** What calls read. */
   readonly sources: readonly { readonly at: Place; readonly bytes: number; readonly dtype: DType }[];
@@ -22,13 +23,22 @@ export interface CallPlan {
 
 type RunInstruction = Extract<Instruction, { kind: "run" }>;
 
-/** `footprint`: bytes that the copies of the arena take at least. */
-export function callPlan(step: Plan, threads: number, footprint: number): CallPlan {
-  const arena = step.shape.compute_arena;
+export interface CallPlanOptions {
+  readonly threads: number;
+  /** Bytes that the copies of the arena take at least. */
+  readonly footprint: number;
+  /** Whose runs are taken. */
+  readonly lane: "compute" | "host";
+  /** Where the copies stand; the backend computes there. */
+  readonly target: "ram" | "vram";
+}
+
+export function callPlan(step: Plan, { threads, footprint, lane, target }: CallPlanOptions): CallPlan {
+  const arena = lane === "host" ? "ram" : step.shape.compute_arena;
   const arenaBytes = step.budgets[arena]!.arena;
   const copies = Array.from({ length: Math.max(1, Math.ceil(footprint / arenaBytes)) }, (_, copy) => copy);
   const procedures = new Map(step.procedures.map((procedure) => [procedure.id, procedure]));
-  const runs = firstRuns(step);
+  const runs = firstRuns(step, lane);
   const timed = runs.flatMap((run) =>
     copies.flatMap((copy) => {
       const bind = bindIn(copy, run.bind);
@@ -40,52 +50,63 @@ export function callPlan(step: Plan, threads: number, footprint: number): CallPl
   const none = { prologue: [], steady: [], epilogue: [] };
   const steady = timed.map(({ id, procedure, bind }): Instruction => {
     const moves = { waits: [], reads: [], writes: [], bytes: 0 };
-    return { ...moves, kind: "run", lane: "compute", id, procedure, bind, unit: null };
+    return { ...moves, kind: "run", lane, id, procedure, bind, unit: null };
   });
+  const size = copies.length * arenaBytes;
+  const common = {
+    op_table: step.op_table,
+    shape: { threads, compute_arena: target },
+    inputs: { files: [] },
+    tensors: [],
+    buffers: copies.flatMap((copy) =>
+      step.buffers
+        .filter((buffer) => buffer.arena === arena)
+        .map((buffer) => ({
+          ...buffer,
+          id: nameIn(copy, buffer.id),
+          arena: target,
+          offset: copy * arenaBytes + buffer.offset,
+        })),
+    ),
+    constants: [],
+    step_inputs: [],
+    procedures: runs.flatMap((run) => {
+      const { calls, ...procedure } = procedures.get(run.procedure)!;
+      return calls.map((call, index) => ({ ...procedure, id: `${run.procedure}/${index}`, calls: [call] }));
+    }),
+    sinks: [],
+    programs: { "train-step": { ...none, steady }, evaluate: none, checkpoint: none },
+  };
   return {
-    plan: {
-      op_table: step.op_table,
-      shape: { threads, compute_arena: "ram" },
-      budgets: { ram: { arena: copies.length * arenaBytes }, vram: null },
-      inputs: { files: [] },
-      tensors: [],
-      buffers: copies.flatMap((copy) =>
-        step.buffers
-          .filter((buffer) => buffer.arena === arena)
-          .map((buffer) => ({
-            ...buffer,
-            id: nameIn(copy, buffer.id),
-            arena: "ram" as const,
-            offset: copy * arenaBytes + buffer.offset,
-          })),
-      ),
-      constants: [],
-      step_inputs: [],
-      procedures: runs.flatMap((run) => {
-        const { calls, ...procedure } = procedures.get(run.procedure)!;
-        return calls.map((call, index) => ({ ...procedure, id: `${run.procedure}/${index}`, calls: [call] }));
-      }),
-      sinks: [],
-      programs: { "train-step": { ...none, steady }, evaluate: none, checkpoint: none },
-    },
+    plan:
+      target === "ram"
+        ? { ...common, budgets: { ram: { arena: size }, vram: null } }
+        : holdBack({ ...common, budgets: { ram: { arena: 0 }, vram: { arena: size } } }, steady),
     calls: timed.map(({ call }) => call),
-    sources: timed.flatMap(({ call, bind }) =>
-      Object.entries(call.operands)
-        .filter(([name, operand]) => isRead(call, name, operand))
-        .map(([, { formal, offset, shape, dtype }]) => {
-          const { buffer, offset: base } = bind[formal]!;
-          return { at: { buffer, offset: base + offset }, bytes: tensorBytes(shape, dtype), dtype };
-        }),
+    sources: distinct(
+      timed.flatMap(({ call, bind }) =>
+        Object.entries(call.operands)
+          .filter(([name, operand]) => isRead(call, name, operand))
+          .map(([, { formal, offset, shape, dtype }]) => {
+            const { buffer, offset: base } = bind[formal]!;
+            return { at: { buffer, offset: base + offset }, bytes: tensorBytes(shape, dtype), dtype };
+          }),
+      ),
     ),
   };
 }
 
-/** Of all runs of the compute lane in a training step that make the same calls, the first. */
-function firstRuns({ programs, procedures }: Plan): readonly RunInstruction[] {
+/** What several calls read stands there once. */
+function distinct(sources: CallPlan["sources"]): CallPlan["sources"] {
+  return [...new Map(sources.map((source) => [JSON.stringify(source), source])).values()];
+}
+
+/** Of all runs of the lane in a training step that make the same calls, the first. */
+function firstRuns({ programs, procedures }: Plan, lane: RunInstruction["lane"]): readonly RunInstruction[] {
   const callsOf = new Map(procedures.map(({ id, calls }) => [id, calls.map(signatureOf).join("; ")]));
   const first = new Map<string, RunInstruction>();
   for (const instruction of programs["train-step"].steady) {
-    if (instruction.kind !== "run" || instruction.lane !== "compute") continue;
+    if (instruction.kind !== "run" || instruction.lane !== lane) continue;
     const calls = callsOf.get(instruction.procedure)!;
     if (!first.has(calls)) first.set(calls, instruction);
   }

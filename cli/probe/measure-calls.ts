@@ -9,7 +9,7 @@ import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { OpName } from "../../schemas/ops/index.ts";
 import type { Plan, PlanCall } from "../../schemas/plan.ts";
 import { median } from "./median.ts";
-import { timeCalls } from "./time-calls.ts";
+import { arenaOf, type CallSite, timeCalls } from "./time-calls.ts";
 
 export type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
 
@@ -25,9 +25,10 @@ export interface Effort {
 
 export async function measureCalls(
   plans: readonly Plan[],
-  options: Effort & { readonly threads: number; readonly onProgress: (share: number) => void },
+  options: Effort & CallSite & { readonly onProgress: (share: number) => void },
 ): Promise<readonly MeasuredCall[]> {
-  const { seconds, passes, dwell, footprint, threads, onProgress } = options;
+  const { seconds, passes, dwell, onProgress, ...site } = options;
+  const kind = arenaOf(site.backend) === "vram" ? "cuda" : "cpu";
   const times = new Map<PlanCall, number[]>();
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
@@ -35,13 +36,13 @@ export async function measureCalls(
     for (const [index, plan] of plans.entries()) {
       const least = (pass + index / plans.length) / passes;
       onProgress(Math.min(least, elapsed() / seconds, 1));
-      for (const { call, times: own } of await timeCalls(plan, { threads, seconds: dwell, footprint })) {
+      for (const { call, times: own } of await timeCalls(plan, { ...site, seconds: dwell })) {
         times.set(call, [...(times.get(call) ?? []), ...own]);
       }
     }
   }
   const all = [...times].map(([call, own]) => {
-    return { work: callWork(call, "cpu"), ns: Math.max(1, Math.round(median(own))) };
+    return { work: callWork(call, kind), ns: Math.max(1, Math.round(median(own))) };
   });
   return mergeAlike(all);
 }
@@ -74,8 +75,8 @@ export function mergeAlike(
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Operations per second of the fastest product of a dtype. */
-export function matrixRate(calls: readonly MeasuredCall[], dtype: "f32" | "bf16"): number {
+/** Operations per second of the fastest product of a dtype, of which there has to be one. */
+export function matrixRate(calls: readonly MeasuredCall[], dtype: "f32" | "bf16" | "f16"): number {
   const rates = calls.filter(({ product }) => product === dtype).map(({ flops, ns }) => (flops * 1e9) / ns);
   return Math.round(Math.max(...rates));
 }
@@ -84,7 +85,12 @@ const STREAMING: OpName = "add";
 
 /** Bytes per second that all threads together move, by the longest of the ops that only stream. */
 export function memoryBandwidth(calls: readonly MeasuredCall[]): number {
-  const streams = calls.filter(({ op }) => op === STREAMING);
-  const longest = streams.reduce((best, call) => (call.read > best.read ? call : best));
-  return Math.round(((longest.read + longest.written) * 1e9) / longest.ns);
+  return bandwidthOf(STREAMING, calls);
+}
+
+/** Bytes per second that the largest of an op's calls moves. */
+export function bandwidthOf(wanted: OpName, calls: readonly MeasuredCall[]): number {
+  const own = calls.filter(({ op }) => op === wanted);
+  const largest = own.reduce((best, call) => (call.read > best.read ? call : best));
+  return Math.round(((largest.read + largest.written) * 1e9) / largest.ns);
 }

@@ -7,7 +7,8 @@ import type { Plan } from "../../schemas/plan.ts";
 import { bytes } from "../../schemas/units.ts";
 import { type Effort, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
 import { measureTransfers } from "./measure-transfers.ts";
-import { SAMPLE_SHAPES, type SampleShape, samplePlans } from "./sample-models.ts";
+import { CPU_NUMBERS, samplePlans } from "./sample-models.ts";
+import { SAMPLE_SHAPES, type SampleShape } from "./sample-shapes.ts";
 import type { TransferSizes } from "./transfer-plan.ts";
 
 export interface ProbeEffort extends Effort {
@@ -53,11 +54,17 @@ export const defaultThreads = (): number => availableParallelism();
 export async function measureMachine(options: ProbeOptions): Promise<HardwareProfile> {
   const { directory, threads, plans, effort, onProgress } = options;
   onProgress("disk and copies");
-  const { disk, h2d, d2h } = await measureTransfers(directory, effort.transfers);
+  const { disk, h2d, d2h } = await measureTransfers(directory, effort.transfers, "cpu");
   onProgress("compiling what is timed");
-  const samples = samplePlans(effort.shapes, unmeasured(threads));
+  const samples = samplePlans(effort.shapes, {
+    hardware: unmeasured(threads),
+    numbers: CPU_NUMBERS,
+    vram: null,
+  });
   const calls = await measureCalls([...samples, ...plans], {
     ...effort,
+    backend: "cpu",
+    lane: "compute",
     threads,
     onProgress: (share) => onProgress(`timing ops ${Math.floor(100 * share)} %`),
   });

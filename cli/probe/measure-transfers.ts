@@ -1,28 +1,36 @@
 /** Rates of the disk below a directory and of copies between arenas, through the engine's own lanes. */
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { openEngine } from "../../runtime/addon.ts";
+import { type Backend, openEngine } from "../../runtime/addon.ts";
 import { median } from "./median.ts";
+import { arenaOf } from "./time-calls.ts";
 import { FILE, fileBytes, ROW_BYTES, type TransferSizes, transferPlan } from "./transfer-plan.ts";
 
 export interface MeasuredTransfers {
   readonly disk: { readonly bandwidth: number; readonly latency_ns: number; readonly direct_io: boolean };
-  /** Bytes a second from ram to an emulated vram, and back. */
+  /** Bytes a second from ram to vram, which on a cpu is emulated, and back. */
   readonly h2d: number;
   readonly d2h: number;
+  /** Bytes in use on the device beside the arena, by whomever: the context and what a run needs. */
+  readonly deviceReserve: number;
 }
 
 /** Reads that the disk lane keeps in flight for single rows; see native/io/disk.cc. */
 const READS_IN_FLIGHT = 4;
 
 /** Writes a file of `sizes` below `directory`, reads it past the page cache, and takes it away. */
-export async function measureTransfers(directory: string, sizes: TransferSizes): Promise<MeasuredTransfers> {
+export async function measureTransfers(
+  directory: string,
+  sizes: TransferSizes,
+  backend: Backend,
+): Promise<MeasuredTransfers> {
   const own = await mkdtemp(join(directory, ".lema-probe-"));
-  const engine = openEngine({ backend: "cpu", serialLanes: false, diskThrottle: null });
+  const engine = openEngine({ backend, serialLanes: false, diskThrottle: null });
   try {
     const path = join(own, FILE);
     await writeFile(path, fileBytes(sizes));
-    const { directIo } = await engine.load(transferPlan(sizes), new Map([[FILE, path]]));
+    const plan = transferPlan(sizes, arenaOf(backend));
+    const loaded = await engine.load(plan, new Map([[FILE, path]]));
     const run = async (program: "train-step" | "evaluate" | "checkpoint") => {
       await engine.run({ program, part: "steady" });
       return engine.trace().map(({ lane, start, end }) => ({ lane, ns: end! - start }));
@@ -39,10 +47,11 @@ export async function measureTransfers(directory: string, sizes: TransferSizes):
       disk: {
         bandwidth: perSecond(bandwidth),
         latency_ns: Math.max(1, Math.round(perRow)),
-        direct_io: directIo,
+        direct_io: loaded.directIo,
       },
       h2d: copyRate("h2d"),
       d2h: copyRate("d2h"),
+      deviceReserve: Math.max(0, loaded.deviceBytesAfter - loaded.vramBytes),
     };
   } finally {
     engine.close();

@@ -9,7 +9,7 @@ const DIGITS = 4;
 /** Text that `parseHardware` reads back, rates rounded to four digits. `note` is its first line, a comment. */
 export function profileText(profile: HardwareProfile, note: string): string {
   const { compute, disk, links, host, memory, reserve } = profile;
-  const { kind, threads, matrix_rate, memory_bandwidth, calls } = compute;
+  const { kind, threads, matrix_rate, memory_bandwidth, submission, calls } = compute;
   const document = new Document({
     name: profile.name,
     source: profile.source,
@@ -18,6 +18,7 @@ export function profileText(profile: HardwareProfile, note: string): string {
       threads: threads ?? undefined,
       matrix_rate: mapped(matrix_rate, flops),
       memory_bandwidth: byteRate(memory_bandwidth),
+      submission,
       calls,
     },
     disk: { ...disk, bandwidth: byteRate(disk.bandwidth) },

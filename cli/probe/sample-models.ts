@@ -16,9 +16,10 @@ import { type Numerics, numericsFor } from "../../schemas/inputs.ts";
 import { opTableHash } from "../../schemas/op-table.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { parseRecipe } from "../../schemas/recipe.ts";
+import type { SampleShape } from "./sample-shapes.ts";
 
 /** One made-up model and how it is trained. */
-interface SampleModel {
+export interface SampleModel {
   readonly hidden: number;
   readonly inner: number;
   readonly heads: number;
@@ -31,89 +32,53 @@ interface SampleModel {
   readonly batchSize: number;
 }
 
-export interface SampleShape extends Omit<SampleModel, "storage" | "precision" | "batchSize"> {
-  /** Small ones are what tight budgets run: there a weight is packed for few rows. */
-  readonly batchSizes: readonly number[];
+/** How weights are stored and products computed. */
+export type SampleNumbers = Pick<SampleModel, "storage" | "precision">;
+
+const F32: SampleNumbers = { storage: "F32", precision: "f32" };
+const BF16: SampleNumbers = { storage: "BF16", precision: "bf16" };
+const F16: SampleNumbers = { storage: "F16", precision: "fp16" };
+
+/** A cpu widens fp16: its products are f32. */
+export const CPU_NUMBERS: readonly SampleNumbers[] = [F32, BF16];
+
+/** Products of bf16 are computed from compute capability 8.0 on. */
+export const deviceNumbers = (capability: number): readonly SampleNumbers[] =>
+  capability >= 80 ? [F32, BF16, F16] : [F32, F16];
+
+export interface SampleMachine {
+  readonly hardware: HardwareProfile;
+  readonly numbers: readonly SampleNumbers[];
+  /** Bytes that a plan may take there; null: there is no such tier. */
+  readonly vram: number | null;
 }
 
-/** From a tiny model to a layer of one of a billion parameters, short and long sequences, heads of 32, 64 and 128. */
-export const SAMPLE_SHAPES: readonly SampleShape[] = [
-  {
-    hidden: 256,
-    inner: 704,
-    heads: 8,
-    keyValueHeads: 4,
-    vocabulary: 512,
-    rank: 8,
-    sequenceLength: 64,
-    batchSizes: [1, 8],
-  },
-  {
-    hidden: 512,
-    inner: 1376,
-    heads: 8,
-    keyValueHeads: 8,
-    vocabulary: 2048,
-    rank: 8,
-    sequenceLength: 128,
-    batchSizes: [1, 4],
-  },
-  {
-    hidden: 768,
-    inner: 2048,
-    heads: 6,
-    keyValueHeads: 2,
-    vocabulary: 8192,
-    rank: 16,
-    sequenceLength: 256,
-    batchSizes: [1, 4],
-  },
-  {
-    hidden: 1536,
-    inner: 4096,
-    heads: 24,
-    keyValueHeads: 24,
-    vocabulary: 16384,
-    rank: 16,
-    sequenceLength: 512,
-    batchSizes: [1, 4],
-  },
-  {
-    hidden: 2048,
-    inner: 5632,
-    heads: 16,
-    keyValueHeads: 4,
-    vocabulary: 32000,
-    rank: 64,
-    sequenceLength: 1024,
-    batchSizes: [1],
-  },
-];
-const NUMBERS: readonly Pick<SampleModel, "storage" | "precision">[] = [
-  { storage: "F32", precision: "f32" },
-  { storage: "BF16", precision: "bf16" },
-];
-
-/** A resident plan of one layer for each of the made-up models. */
-export function samplePlans(shapes: readonly SampleShape[], hardware: HardwareProfile): readonly Plan[] {
+/** A resident plan of one layer for each of the made-up models that fits. */
+export function samplePlans(shapes: readonly SampleShape[], machine: SampleMachine): readonly Plan[] {
   return shapes.flatMap(({ batchSizes, ...shape }) =>
     batchSizes.flatMap((batchSize) =>
-      NUMBERS.map((numbers) => samplePlan({ ...shape, ...numbers, batchSize }, hardware)),
+      machine.numbers
+        .map((numbers) => samplePlan({ ...shape, ...numbers, batchSize }, machine))
+        .filter(({ budgets }) => machine.vram === null || budgets.vram!.arena <= machine.vram),
     ),
   );
 }
 
-function samplePlan(model: SampleModel, hardware: HardwareProfile): Plan {
-  const { plan, diagnostics } = compile(inputsOf(model, hardware));
+function samplePlan(model: SampleModel, { hardware, vram }: SampleMachine): Plan {
+  const { plan, diagnostics } = compile(inputsOf(model, hardware, vram === null ? ["ram"] : ["ram", "vram"]));
   invariant(plan, `a sample model does not compile: ${diagnostics.map(({ summary }) => summary).join("; ")}`);
   return plan;
 }
 
-function inputsOf(model: SampleModel, hardware: HardwareProfile): Parameters<typeof compile>[0] {
+function inputsOf(
+  model: SampleModel,
+  hardware: HardwareProfile,
+  tiers: readonly ("ram" | "vram")[],
+): Parameters<typeof compile>[0] {
   const rawConfig = configOf(model);
   const { config } = readLlamaConfig(rawConfig);
   invariant(config, "a sample model has a config that is refused");
-  const { recipe } = parseRecipe(recipeOf(model), { file: "probe" });
+  const { recipe } = parseRecipe(recipeOf(model, tiers), { file: "probe" });
   invariant(recipe, "a sample recipe is refused");
   const tensors = allLlamaTensors(config).map((tensor) => ({ ...tensor, dtype: model.storage }));
   const layout = layoutSafetensors(tensors, {});
@@ -168,7 +133,12 @@ function configOf({
   };
 }
 
-function recipeOf({ precision, rank, sequenceLength, batchSize }: SampleModel): string {
+/** Whatever the machine has: a resident plan does not depend on how much more there is. */
+function recipeOf(
+  { precision, rank, sequenceLength, batchSize }: SampleModel,
+  tiers: readonly ("ram" | "vram")[],
+): string {
+  const each = (amount: string): string => tiers.map((tier) => `${tier}: ${amount}`).join(", ");
   return `
 lema: 1
 model: probe
@@ -176,7 +146,7 @@ dataset: {path: none.jsonl, format: tokens}
 sequence: {length: ${sequenceLength}}
 adapter: {type: lora, rank: ${rank}, targets: all-linear}
 training: {steps: 1, batch_size: ${batchSize}, micro_batch: ${batchSize}, learning_rate: 1e-4, precision: ${precision}}
-memory: {ram: 1024 GiB, reserve: {ram: 0 B}}
+memory: {${each("1024 GiB")}, reserve: {${each("0 B")}}}
 output: none
 `;
 }

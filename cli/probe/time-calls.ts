@@ -1,5 +1,5 @@
 /** Runs the calls of a step on the engine, which times each of them. */
-import { type Engine, openEngine } from "../../runtime/addon.ts";
+import { type Backend, type Engine, openEngine } from "../../runtime/addon.ts";
 import type { DType } from "../../schemas/ops/define-op.ts";
 import type { Plan, PlanCall } from "../../schemas/plan.ts";
 import { type CallPlan, callPlan } from "./call-plan.ts";
@@ -10,16 +10,25 @@ export interface TimedCall {
   readonly times: readonly number[];
 }
 
+/** Which calls of a step are timed, and on what. */
+export interface CallSite {
+  readonly backend: Backend;
+  readonly lane: "compute" | "host";
+  readonly threads: number;
+}
+
 /**
  * One round to touch the memory and to let the threads find their cores, then as many as begin within `seconds`.
  * `footprint`: bytes of memory that a round goes through at least; see {@link callPlan}.
  */
 export async function timeCalls(
   step: Plan,
-  options: { readonly threads: number; readonly seconds: number; readonly footprint: number },
+  options: CallSite & { readonly seconds: number; readonly footprint: number },
 ): Promise<readonly TimedCall[]> {
-  const { plan, calls, sources } = callPlan(step, options.threads, options.footprint);
-  const engine = openEngine({ backend: "cpu", serialLanes: false, diskThrottle: null });
+  const { backend, threads, footprint, lane } = options;
+  const target = arenaOf(backend);
+  const { plan, calls, sources } = callPlan(step, { threads, footprint, lane, target });
+  const engine = openEngine({ backend, serialLanes: false, diskThrottle: null });
   const times = new Map(calls.map((call) => [call, [] as number[]]));
   try {
     await engine.load(plan, new Map());
@@ -29,7 +38,8 @@ export async function timeCalls(
       writeIntegers(engine, sources);
       await engine.run({ program: "train-step", part: "steady" });
       if (round === 0) continue;
-      for (const [index, { start, end }] of engine.trace().entries()) {
+      const runs = engine.trace().filter((span) => span.lane === lane);
+      for (const [index, { start, end }] of runs.entries()) {
         times.get(calls[index]!)!.push(end! - start);
       }
     }
@@ -38,6 +48,10 @@ export async function timeCalls(
     engine.close();
   }
 }
+
+/** Where a backend computes. */
+export const arenaOf = (backend: Backend): "ram" | "vram" =>
+  backend === "cuda" || backend === "cuda-emulated" ? "vram" : "ram";
 
 /** Numbers of which no step, however often it is repeated, makes an infinity: nothing is skipped because of one. */
 export function writeFloats(engine: Engine, sources: CallPlan["sources"]): void {

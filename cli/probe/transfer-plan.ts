@@ -28,7 +28,8 @@ export const fileBytes = ({ count, bytes }: TransferSizes): number => LEAD + cou
 /** Spreads the rows over the whole file; the step is prime to any power of two. */
 const ROW_STEP = 7919;
 
-export function transferPlan(sizes: TransferSizes): EnginePlan {
+/** `computeArena`: where the backend computes, though nothing is computed. */
+export function transferPlan(sizes: TransferSizes, computeArena: "ram" | "vram"): EnginePlan {
   const { count, bytes, rows } = sizes;
   const tableRows = (count * bytes) / ROW_BYTES;
   const layout = (
@@ -116,7 +117,7 @@ export function transferPlan(sizes: TransferSizes): EnginePlan {
   const indices = Array.from({ length: rows }, (_, row) => (row * ROW_STEP) % tableRows);
   return {
     op_table: opTableHash(),
-    shape: { threads: 1, compute_arena: "ram" },
+    shape: { threads: 1, compute_arena: computeArena },
     budgets: { ram: { arena: endOf(ram) }, vram: { arena: endOf(vram) } },
     inputs: { files: [{ id: FILE, bytes: fileBytes(sizes) }] },
     tensors: [

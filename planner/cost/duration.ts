@@ -9,7 +9,7 @@ import { PAGE } from "../ir/values.ts";
 import { type CallWork, callWork } from "./call-work.ts";
 import { measuredSlowdown } from "./measured-calls.ts";
 
-/** Dispatch of one call: a task hand-out to the thread pool. */
+/** Dispatch of one call: a task hand-out to the thread pool, or the start of a kernel. */
 const CALL_OVERHEAD_NS = 3000;
 /** Reads that the disk lane keeps in flight; they share the latency. */
 const READS_IN_FLIGHT = 4;
@@ -29,8 +29,12 @@ export function costModel(procedures: readonly PlanProcedure[], hardware: Hardwa
   const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
   const known = { compute: new Map<string, number>(), host: new Map<string, number>() };
   const costs = { compute: callCosts(hardware, "compute"), host: callCosts(hardware, "host") };
+  const timeOf = ({ calls }: PlanProcedure, lane: "compute" | "host"): number => {
+    const work = calls.reduce((sum, call) => sum + costs[lane](call), 0);
+    return lane === "compute" ? Math.max(work, submissionNs(calls.length, hardware)) : work;
+  };
   const run = (id: string, lane: "compute" | "host"): number => {
-    const ns = known[lane].get(id) ?? byId.get(id)!.calls.reduce((sum, call) => sum + costs[lane](call), 0);
+    const ns = known[lane].get(id) ?? timeOf(byId.get(id)!, lane);
     known[lane].set(id, ns);
     return ns;
   };
@@ -76,6 +80,11 @@ function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardwa
     case "run":
       return runNs(instruction.procedure, instruction.lane);
   }
+}
+
+/** What the host takes to hand an instruction to a device: work that is shorter waits for it. */
+function submissionNs(calls: number, { compute: { submission } }: HardwareProfile): number {
+  return submission === undefined ? 0 : submission.instruction_ns + calls * submission.call_ns;
 }
 
 /** Nanoseconds of calls on one lane. What has been measured was measured on the compute lane. */

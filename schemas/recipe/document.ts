@@ -175,7 +175,7 @@ export const recipeSchema = z
     hardware: text("`auto`, a profile's name or a path")
       .prefault("auto")
       .describe(
-        "The machine to plan for: `auto` (the profile that `lema probe` wrote), a name, or a path to a profile.",
+        "The machine to plan for: `auto` (the profile that `lema probe` wrote, with a vram budget that of the device if it was measured), a name, or a path to a profile.",
       ),
     checkpoint: checkpoint.prefault({}).describe("When the state is saved."),
     output: text("a directory").describe("The run directory."),

@@ -31,6 +31,21 @@ const named = (findings: readonly Finding[], name: string): Finding =>
   findings.find((finding) => finding.name === name)!;
 
 describe("lema doctor", () => {
+  it("names the device's profile where there is one, and how to measure it again", async () => {
+    const path = "config/lema/hardware-cuda.yaml";
+    const sound = PROFILE.replace("kind: cpu, threads: 2", "kind: cuda")
+      .replace("memory: {ram: 4 GiB}", "memory: {ram: 4 GiB, vram: 1 GiB}")
+      .replace("reserve:", "links: {h2d_bandwidth: 1 GB/s, d2h_bandwidth: 1 GB/s, pinned: true}\nreserve:");
+    const found = async (files: Readonly<Record<string, string>>) => {
+      const { stdout } = await lema(["doctor", "--json"], surroundings(files));
+      return named((JSON.parse(stdout) as { findings: Finding[] }).findings, "device profile");
+    };
+    expect(await found({})).toBeUndefined();
+    expect(await found({ [path]: sound })).toMatchObject({ status: "ok", facts: { valid: true } });
+    const broken = await found({ [path]: "name: 1" });
+    expect(broken).toMatchObject({ status: "problem", hint: "measure again: `lema probe --backend cuda`" });
+  });
+
   it("says what is there, on a line each, and that lema can run", async () => {
     const { exit, stdout, stderr } = await lema(["doctor"], surroundings());
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });

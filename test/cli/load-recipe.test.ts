@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   deviceHardware,
   loadRecipe,
+  ownHardware,
   probedProfilePath,
   shippedProfiles,
   tryLoadRecipe,
@@ -17,6 +18,14 @@ compute: {kind: cpu, threads: 8, matrix_rate: {f32: 1 TFLOP/s}, memory_bandwidth
 disk: {bandwidth: 3 GB/s, latency_ns: 50000, direct_io: true}
 memory: {ram: 32 GiB}
 reserve: {ram: 256 MiB}
+`;
+
+const DEVICE = `name: my device
+compute: {kind: cuda, matrix_rate: {f32: 10 TFLOP/s, f16: 10 TFLOP/s}, memory_bandwidth: 700 GB/s}
+disk: {bandwidth: 3 GB/s, latency_ns: 50000, direct_io: true}
+links: {h2d_bandwidth: 11 GB/s, d2h_bandwidth: 11 GB/s, pinned: true}
+memory: {ram: 32 GiB, vram: 16 GiB}
+reserve: {ram: 1 GiB, vram: 300 MiB}
 `;
 
 describe("hardware: auto", () => {
@@ -37,6 +46,20 @@ describe("hardware: auto", () => {
     expect(load(env).diagnostics).toMatchObject([{ code: "hardware.not-probed", severity: "warning" }]);
   });
 
+  it("is the device's probed profile where there is a vram budget, else the processor's", () => {
+    const both = directoryWith({
+      "recipe.yaml": MINIMAL,
+      "config/lema/hardware.yaml": PROBED,
+      "config/lema/hardware-cuda.yaml": DEVICE,
+    });
+    const machine = { cwd: both, env: { XDG_CONFIG_HOME: join(both, "config") } };
+    const name = (...overrides: string[]) => loadRecipe("recipe.yaml", overrides, machine).hardware.name;
+    expect(name("memory.vram=1 GiB")).toBe("my device");
+    expect(name()).toBe("mine");
+    expect(deviceHardware("NVIDIA A100", machine).name).toBe("my device");
+    expect(ownHardware("ram and vram", machine).name).toBe("mine");
+  });
+
   it("is checked against the recipe", () => {
     const env = { XDG_CONFIG_HOME: join(cwd, "config") };
     expect(() => load(env, "training.precision=bf16")).toThrow("hardware.precision");
@@ -45,8 +68,10 @@ describe("hardware: auto", () => {
 });
 
 it("finds the probed profile where the desktop keeps configuration", () => {
-  expect(probedProfilePath({ HOME: "/home/a" })).toBe("/home/a/.config/lema/hardware.yaml");
-  expect(probedProfilePath({ HOME: "/home/a", XDG_CONFIG_HOME: "/etc/a" })).toBe("/etc/a/lema/hardware.yaml");
+  expect(probedProfilePath({ HOME: "/home/a" }, "cpu")).toBe("/home/a/.config/lema/hardware.yaml");
+  const env = { HOME: "/home/a", XDG_CONFIG_HOME: "/etc/a" };
+  expect(probedProfilePath(env, "cpu")).toBe("/etc/a/lema/hardware.yaml");
+  expect(probedProfilePath(env, "cuda")).toBe("/etc/a/lema/hardware-cuda.yaml");
 });
 
 it("resolves a shipped profile by name", () => {

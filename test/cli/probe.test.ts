@@ -9,7 +9,8 @@ import { type MeasuredCall, matrixRate, memoryBandwidth, mergeAlike } from "../.
 import { measureMachine, type ProbeEffort } from "../../cli/probe/measure-machine.ts";
 import { median } from "../../cli/probe/median.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
-import { SAMPLE_SHAPES, samplePlans } from "../../cli/probe/sample-models.ts";
+import { CPU_NUMBERS, samplePlans } from "../../cli/probe/sample-models.ts";
+import { SAMPLE_SHAPES } from "../../cli/probe/sample-shapes.ts";
 import { callsOf, signatureOf } from "../../cli/probe/step-calls.ts";
 import { writeFloats, writeIntegers } from "../../cli/probe/time-calls.ts";
 import { callWork } from "../../planner/cost/call-work.ts";
@@ -30,6 +31,8 @@ const LEAST: ProbeEffort = {
   shapes: SAMPLE_SHAPES.slice(0, 1),
   transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
 };
+
+const PLAIN = { threads: 2, footprint: 0, lane: "compute", target: "ram" } as const;
 
 let directory: string;
 let profile: HardwareProfile;
@@ -63,7 +66,7 @@ it("times the calls of a step where the step has them, in copies of its arena th
   await lema(["plan", "recipe.yaml"], { cwd });
   const step = JSON.parse(planText(cwd)) as Plan;
   const arena = step.budgets.ram.arena;
-  const { plan, calls, sources } = callPlan(step, 2, 2 * arena + 1);
+  const { plan, calls, sources } = callPlan(step, { ...PLAIN, footprint: 2 * arena + 1 });
   expect(plan.budgets.ram.arena).toBe(3 * arena);
   const { steady } = plan.programs["train-step"]!;
   expect(new Set(calls.map(signatureOf))).toEqual(new Set(callsOf(step).map(signatureOf)));
@@ -86,8 +89,8 @@ it("times the calls of a step where the step has them, in copies of its arena th
 });
 
 it("repeats a step whose numbers stay finite, so that no update is skipped", async () => {
-  const [sample] = samplePlans(LEAST.shapes, profile);
-  const { plan, calls, sources } = callPlan(sample!, 2, 0);
+  const [sample] = samplePlans(LEAST.shapes, { hardware: profile, numbers: CPU_NUMBERS, vram: null });
+  const { plan, calls, sources } = callPlan(sample!, PLAIN);
   const engine = openEngine({ backend: "cpu", serialLanes: false, diskThrottle: null });
   try {
     await engine.load(plan, new Map());
@@ -134,7 +137,7 @@ it("writes a profile that reads back as it was measured, rates to four digits", 
 it("is the machine of `hardware: auto`, and the same profile gives the same plan", async () => {
   const cwd = await makeSmallTraining();
   const env = { HOME: cwd };
-  const path = probedProfilePath(env);
+  const path = probedProfilePath(env, "cpu");
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, profileText(profile, "a note"));
   const plan = () =>

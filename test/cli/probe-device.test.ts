@@ -1,0 +1,167 @@
+/** `lema probe` of a device, on the emulated one: what it measures, and that plans for that device follow. No time is asserted. */
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { callPlan } from "../../cli/probe/call-plan.ts";
+import { measureDevice } from "../../cli/probe/measure-device.ts";
+import type { ProbeEffort } from "../../cli/probe/measure-machine.ts";
+import { sharesOf } from "../../cli/probe/measure-submission.ts";
+import { profileText } from "../../cli/probe/profile-text.ts";
+import { deviceNumbers, samplePlans } from "../../cli/probe/sample-models.ts";
+import { callsOf, signatureOf } from "../../cli/probe/step-calls.ts";
+import { costModel } from "../../planner/cost/duration.ts";
+import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
+import type { Plan } from "../../schemas/plan.ts";
+import { hasBackend } from "../end-to-end/has-backend.ts";
+import { lema } from "./run-in-process.ts";
+import { makeSmallTraining, planText } from "./small-training.ts";
+
+const TINY = {
+  hidden: 32,
+  inner: 48,
+  heads: 4,
+  keyValueHeads: 2,
+  vocabulary: 64,
+  rank: 4,
+  sequenceLength: 16,
+  batchSizes: [1],
+};
+const LEAST: ProbeEffort = {
+  seconds: 0,
+  passes: 1,
+  dwell: 0,
+  footprint: 0,
+  shapes: [TINY],
+  transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
+};
+
+let directory: string;
+let profile: HardwareProfile;
+let samples: readonly Plan[];
+const progress: string[] = [];
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "lema-probe-"));
+  profile = await measureDevice("cuda-emulated", {
+    directory,
+    threads: 2,
+    effort: LEAST,
+    plans: [],
+    onProgress: (text) => progress.push(text),
+  });
+  samples = samplePlans([TINY], { hardware: profile, numbers: deviceNumbers(80), vram: 2 ** 32 });
+});
+
+describe("the profile of a device", () => {
+  it("names it, and has a rate for every dtype that it computes in", () => {
+    const { compute, links, memory, source } = profile;
+    expect(source).toBe("lema probe on emulated device (sm_80)");
+    expect(compute).toMatchObject({ kind: "cuda", threads: null, dtypes: ["f32", "bf16", "f16"] });
+    expect(Object.keys(compute.matrix_rate)).toEqual(["f32", "bf16", "f16"]);
+    expect(links!.pinned).toBe(true);
+    expect(memory.vram).toBe(2 ** 34);
+    expect(profile.host!.memory_bandwidth).toBeGreaterThan(0);
+  });
+
+  it("times every op that a step has on the device, products in each dtype", () => {
+    const used = samples.flatMap(callsOf).map(({ op }) => op);
+    const { calls } = profile.compute;
+    expect(new Set(calls!.map(({ op }) => op))).toEqual(new Set(used));
+    const products = calls!.filter(({ op }) => op === "linear").map(({ product }) => product);
+    expect(new Set(products)).toEqual(new Set(["f32", "bf16", "f16"]));
+  });
+
+  it("says how far it is, and leaves nothing behind", () => {
+    expect(progress[0]).toBe("disk and copies");
+    expect(progress.at(-1)).toBe("timing the optimizer on the host");
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("reads back as it was measured, and plans are made for it", async () => {
+    const text = profileText(profile, "a note");
+    const { profile: read, diagnostics } = parseHardware(text, { file: "probed.yaml" });
+    expect(diagnostics).toEqual([]);
+    expect(read!.compute).toMatchObject({
+      calls: profile.compute.calls,
+      submission: profile.compute.submission,
+    });
+    const cwd = await makeSmallTraining();
+    writeFileSync(join(cwd, "probed.yaml"), text);
+    const settings = ["hardware=./probed.yaml", "memory.vram=1 GiB", "memory.ram=4 GiB"];
+    const planned = await lema(["plan", "recipe.yaml", ...settings.flatMap((set) => ["--set", set])], {
+      cwd,
+    });
+    expect(planned).toMatchObject({ exit: 0, stderr: "" });
+    const plan = JSON.parse(planText(cwd)) as Plan;
+    expect(plan.shape.compute_arena).toBe("vram");
+    expect(plan.budgets.vram!.reserve).toBe(profile.reserve.vram);
+  });
+
+  it("has no bf16 below compute capability 8.0", () => {
+    expect(deviceNumbers(75).map(({ precision }) => precision)).toEqual(["f32", "fp16"]);
+  });
+});
+
+it.skipIf(hasBackend("cuda"))(
+  "says what is missing where there is no device, and writes nothing",
+  async () => {
+    const { exit, stderr } = await lema(["probe", "--backend", "cuda", "--quick", "-o", "p.yaml"], {
+      cwd: directory,
+    });
+    expect(exit).toBe(1);
+    expect(stderr).toContain("run.no-device");
+    expect(readdirSync(directory)).toEqual([]);
+  },
+);
+
+describe("samples", () => {
+  it("are left out where the device has no room for them", () => {
+    const [largest] = samples.map(({ budgets }) => budgets.vram!.arena).sort((a, b) => b - a);
+    const machine = { hardware: profile, numbers: deviceNumbers(80), vram: largest! - 1 };
+    expect(samplePlans([TINY], machine).length).toBeLessThan(samples.length);
+  });
+
+  it("are timed while the device is kept behind the host, each call once", () => {
+    const options = { threads: 2, footprint: 0, lane: "compute", target: "vram" } as const;
+    const many = { ...options, footprint: 6 * samples[0]!.budgets.vram!.arena };
+    const { plan, calls } = callPlan(samples[0]!, many);
+    const { steady } = plan.programs["train-step"]!;
+    const runs = steady.filter(({ kind }) => kind === "run");
+    const copies = steady.flatMap((instruction, at) => (instruction.kind === "copy" ? [at] : []));
+    expect(calls.length).toBe(runs.length);
+    expect(new Set(calls.map(signatureOf))).toEqual(new Set(callsOf(samples[0]!).map(signatureOf)));
+    expect(copies.length).toBe(Math.ceil(runs.length / 96));
+    expect(copies.length).toBeGreaterThan(1);
+    for (const at of copies) {
+      const [copy, next] = [steady[at]!, steady[at + 1]!];
+      expect(copy.waits).toEqual(at === 0 ? [] : [{ on: steady[at - 1]!.id, at: 0 }]);
+      expect(next.waits).toEqual([{ on: copy.id, at: 0 }]);
+    }
+    const ends = plan.buffers
+      .filter(({ arena }) => arena === "vram")
+      .map(({ offset, bytes }) => offset + bytes);
+    expect(Math.max(...ends)).toBe(plan.budgets.vram!.arena);
+  });
+});
+
+describe("submission", () => {
+  it("is told apart into an instruction's and its calls' share", () => {
+    expect(sharesOf({ one: 9000, many: 71_000, calls: 32 })).toEqual({ call_ns: 2000, instruction_ns: 7000 });
+    expect(sharesOf({ one: 10, many: 5, calls: 32 }).call_ns).toBe(0);
+  });
+
+  it("is the least that an instruction on the device takes", () => {
+    const [{ procedures }] = samples as [Plan];
+    const longest = procedures.reduce((a, b) => (b.calls.length > a.calls.length ? b : a));
+    const with_ = (call_ns: number): HardwareProfile => ({
+      ...profile,
+      compute: { ...profile.compute, submission: { call_ns, instruction_ns: 7000 } },
+    });
+    const run = (hardware: HardwareProfile, lane: "compute" | "host") =>
+      costModel(procedures, hardware).run(longest.id, lane);
+    expect(run(with_(1e9), "compute")).toBe(7000 + 1e9 * longest.calls.length);
+    const { submission: _, ...compute } = with_(0).compute;
+    expect(run(with_(0), "compute")).toBe(Math.max(7000, run({ ...profile, compute }, "compute")));
+    expect(run(with_(1e9), "host")).toBe(run({ ...profile, compute }, "host"));
+  });
+});
