@@ -113,7 +113,7 @@ export function addSamplingOptions(command: Command): Command {
     .option("--seed <number>", "decides the draws", wholeNumber, 0)
     .addOption(
       new Option("--stop <text>", "end before this text; may be given several times")
-        .argParser(collect)
+        .argParser(stopText)
         .default([], "none"),
     );
 }
@@ -127,6 +127,11 @@ export function samplingOf({
   seed,
 }: SamplingOptions): Sampling {
   return { temperature, topK: topK ?? null, topP, minP, repetitionPenalty, seed };
+}
+
+function stopText(text: string, previous: readonly string[]): readonly string[] {
+  if (text === "") throw new InvalidArgumentError("An empty text stands before every other.");
+  return collect(text, previous);
 }
 
 function within(least: number, most: number): (text: string) => number {

@@ -4,9 +4,10 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeDirectory } from "../models/make-directory.ts";
 import { asNoSpace } from "../models/output-directory.ts";
 import { ATTEMPTS, ask, type HubClient, type HubFile, hubError, hubUrl, unreachable } from "./client.ts";
 import { ConnectionError, readPieces } from "./http.ts";
@@ -25,7 +26,7 @@ export interface Download {
 /** Throws `hub.*` and `output.no-space`. */
 export async function download(client: HubClient, job: Download): Promise<void> {
   const { file, partial, path } = job;
-  await mkdir(dirname(partial), { recursive: true });
+  await makeDirectory(dirname(partial));
   const handle = await open(partial, "a");
   try {
     const hash = digesterOf(file);

@@ -4,10 +4,11 @@
  * Invariant: a directory holds files of one commit only, and lema-pull.json says of which; nothing that was there and
  * is something else is replaced.
  */
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ADAPTER_WEIGHTS_FILE } from "../models/adapter-file.ts";
 import { INDEX_FILE, readIndex, SINGLE_FILE, TOKENIZER_FILES } from "../models/checkpoint.ts";
+import { makeDirectory } from "../models/make-directory.ts";
 import { OTHER_FILES } from "../models/model-files.ts";
 import { checkSpace, withOutputLock } from "../models/output-directory.ts";
 import { ADAPTER_CONFIG_FILE } from "../models/peft-settings.ts";
@@ -51,7 +52,7 @@ async function pullFiles(client: HubClient, options: PullOptions): Promise<Pulle
   if (record === null) await checkForeign(directory);
   else checkRecord(record, options, revision);
   const first = wantedFiles(revision, repo);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   const job = new PullJob(client, options, revision.commit);
   await job.fetch(first);
   const shards = first.some(({ name }) => name === INDEX_FILE)

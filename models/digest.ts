@@ -6,11 +6,12 @@
  */
 import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
-import { type FileHandle, mkdir, open, readFile, rename, writeFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as z from "zod";
 import { type Diagnostic, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import type { Checkpoint, CheckpointFile } from "./checkpoint.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { unreadable } from "./safetensors.ts";
 
 export interface DigestOptions {
@@ -159,7 +160,7 @@ async function writeEntry(cacheDir: string, entry: Entry): Promise<Diagnostic[]>
   const target = entryPath(cacheDir, entry.path);
   const partial = `${target}.${process.pid}.partial`;
   try {
-    await mkdir(join(cacheDir, "digests"), { recursive: true });
+    await makeDirectory(join(cacheDir, "digests"));
     await writeFile(partial, JSON.stringify(entry));
     await rename(partial, target);
     return [];

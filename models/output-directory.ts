@@ -6,6 +6,7 @@ import { mkdir, readdir, rename, rm, rmdir, statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { formatBytes } from "../schemas/units.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { lockFile } from "./process-lock.ts";
 import { refuse } from "./refuse.ts";
 
@@ -40,7 +41,7 @@ export async function writeDirectory<T>(
 /** Keeps other processes from writing `path`, a file or a directory, while `action` does. Throws `output.locked`. */
 export async function withOutputLock<T>(path: string, action: () => Promise<T>): Promise<T> {
   const parent = dirname(path);
-  await mkdir(parent, { recursive: true });
+  await makeDirectory(parent);
   const lock = join(parent, `.${basename(path)}.lock`);
   const unlock = await lockFile(lock, ({ host, pid }) => {
     const summary = `${path} is being written by process ${pid} on ${host}`;

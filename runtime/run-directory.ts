@@ -3,8 +3,9 @@
  *
  * Invariant: a directory that holds a run is never written by another one; all refusals come before the first write.
  */
-import { access, constants, mkdir, readdir, readFile } from "node:fs/promises";
+import { access, constants, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../models/make-directory.ts";
 import { type DiagnosticCode, DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { type Plan, planSchema } from "../schemas/plan.ts";
 import { type RunRecord, type RunTrace, runSchema, runTraceSchema } from "../schemas/run.ts";
@@ -74,7 +75,7 @@ export async function readTrace(directory: string): Promise<RunTrace> {
 
 async function makeWritable(directory: string): Promise<string[]> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await access(directory, constants.W_OK | constants.X_OK);
     return await readdir(directory);
   } catch (error) {

@@ -1,6 +1,6 @@
 /** One process at a time writes into a run's directory: `lock.json` names it. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDirectory } from "../models/make-directory.ts";
 import { type LockOwner, lockFile } from "../models/process-lock.ts";
 import { DiagnosticError, diagnostic } from "../schemas/diagnostic.ts";
 import { asUnwritable } from "./run-directory.ts";
@@ -9,7 +9,7 @@ export const LOCK_FILE = "lock.json";
 
 /** Takes the directory for this process; returns what gives it back. Throws `run.locked`. */
 export async function lockRun(directory: string): Promise<() => Promise<void>> {
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   return lockFile(join(directory, LOCK_FILE), (owner) => locked(directory, owner)).catch((error) => {
     throw asUnwritable(error, directory);
   });

@@ -1,8 +1,9 @@
 /** `lema dataset build`: writes the dataset that teaches the reply format, its held-out questions and a manifest. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { buildReplyDataset, type ReplyDatasetManifest } from "../../data/reply/build.ts";
+import { makeDirectory } from "../../models/make-directory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { type CommandContext, wholeNumber } from "../context.ts";
@@ -62,7 +63,7 @@ async function build(options: BuildOptions, { io }: CommandContext): Promise<Exi
       }),
     );
   }
-  await mkdir(dirname(out), { recursive: true });
+  await makeDirectory(dirname(out));
   // The manifest is last: whoever finds it finds what it describes.
   for (const { path, text } of changed) await replaceFile(path, text);
   const paths = files.map(({ path }) => relative(io.cwd, path));

@@ -1,5 +1,5 @@
 /** `lema kaggle build`: a recipe as two notebooks: one that trains it on Kaggle, one that talks to the result. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import {
@@ -17,6 +17,7 @@ import { packageFiles } from "../../kaggle/package-files.ts";
 import { recipeFiles } from "../../kaggle/recipe-files.ts";
 import { replyNotebook } from "../../kaggle/reply-notebook.ts";
 import { lemaCell, trainingNotebook } from "../../kaggle/training-notebook.ts";
+import { makeDirectory } from "../../models/make-directory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes } from "../../schemas/units.ts";
@@ -164,7 +165,7 @@ async function write(
   const codeFile = `${identity.slug}.ipynb`;
   const text = notebookText(content);
   checkLength(content, text.length);
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   await replaceFile(join(directory, codeFile), text);
   // Whoever finds the metadata finds the notebook.
   await replaceFile(join(directory, METADATA_FILE), jsonText(kernelMetadata(identity, codeFile, machine)));

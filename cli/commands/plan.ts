@@ -1,8 +1,9 @@
 /** `lema plan`: compiles a recipe into plan.json and says what the plan will do; moves nothing. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { makeDirectory } from "../../models/make-directory.ts";
 import { type Compiled, compile } from "../../planner/compile.ts";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
@@ -162,7 +163,7 @@ async function write(
     return { text: `Nothing was written (${dryRun ? "--dry-run" : "--what-if"}).`, differs };
   }
   if (out === undefined && differs) await claimDirectory(dirname(path));
-  if (out !== undefined) mkdirSync(dirname(path), { recursive: true });
+  if (out !== undefined) await makeDirectory(dirname(path));
   if (differs || out !== undefined) await replaceFile(path, jsonText(made));
   const next = made.executable ? `Run it with: lema exec ${name}` : `Look at it with: lema show ${name}`;
   return { text: `${differs ? "Wrote" : "Unchanged:"} ${name}. ${next}`, differs };
@@ -220,7 +221,7 @@ async function reportPasses(
   }
   if (dumpDir !== undefined) {
     const directory = resolve(io.cwd, dumpDir);
-    mkdirSync(directory, { recursive: true });
+    await makeDirectory(directory);
     for (const { name, dump, index } of dumps) {
       writeFileSync(join(directory, `${String(index).padStart(2, "0")}-${name}.json`), `${dump}\n`);
     }

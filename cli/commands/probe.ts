@@ -1,7 +1,7 @@
 /** `lema probe`: measures this machine, or its CUDA device, and writes the hardware profile that `hardware: auto` means. */
-import { mkdir } from "node:fs/promises";
 import { dirname, relative, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { makeDirectory } from "../../models/make-directory.ts";
 import { compile } from "../../planner/compile.ts";
 import { replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
@@ -61,7 +61,7 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
         : await measureDevice(backend, { ...request, effort: DEVICE_EFFORTS[how] });
     const path =
       options.out === undefined ? probedProfilePath(io.env, backend) : resolve(io.cwd, options.out);
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     await replaceFile(
       path,
       profileText(

@@ -22,6 +22,14 @@ bool WithinRange(const StepInput& input, std::span<const std::byte> bytes) {
   return true;
 }
 
+// Closes the files of a run when it ends, however it ends: one that is removed then gives its room back.
+struct SinkCloser {
+  std::span<Executor::OpenSink> sinks;
+  ~SinkCloser() {
+    for (Executor::OpenSink& sink : sinks) sink = {};
+  }
+};
+
 }  // namespace
 
 Failure Engine::Load(std::span<const std::byte> encoded, std::span<const std::string> paths) {
@@ -75,6 +83,7 @@ Failure Engine::Run(const RunRequest& request, RunStats* stats) {
   }
   if (torn_ && request.part != 0) return invalid("the last run was not finished; start again from a prologue");
   if (Status s = PutInputs(request.inputs); !s.ok()) return without_place(s);
+  const SinkCloser closer{sinks_};
   if (Status s = OpenSinks(request.sinks); !s.ok()) return without_place(s);
 
   const uint64_t read_before = disk_->bytes_read();
@@ -123,7 +132,6 @@ Status Engine::PutInputs(std::span<const InputValue> inputs) {
 }
 
 Status Engine::OpenSinks(std::span<const SinkPath> sinks) {
-  for (Executor::OpenSink& sink : sinks_) sink = {};
   for (const SinkPath& sink : sinks) {
     if (sink.sink >= sinks_.size()) return Status(StatusCode::kInvalidArgument, "no such sink");
     if (sink.base > (uint64_t{1} << 40)) return Status(StatusCode::kOutOfRange, "the header of a sink is too long");

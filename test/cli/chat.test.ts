@@ -50,6 +50,7 @@ describe("lema chat", () => {
     [["--memory", "ram=1KiB"], "plan.does-not-fit"],
     [["--memory", "ram=many"], "cli.usage"],
     [["--temperature", "hot"], "cli.usage"],
+    [["--stop", ""], "cli.usage"],
     [["--top-p", "1.5"], "cli.usage"],
     [["--seed", "-1"], "cli.usage"],
   ])("refuses %j", async (options, code) => {

@@ -1,6 +1,15 @@
 /** Small plans through the whole native engine: the same bytes in every way of running, and every failure named. */
 import { spawnSync } from "node:child_process";
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -32,6 +41,18 @@ function same(a: Float32Array, b: Float32Array): boolean {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(
     Buffer.from(b.buffer, b.byteOffset, b.byteLength),
   );
+}
+
+/** What this process has open, by its name; none where the system does not tell. */
+function openFiles(): string[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // The one that the listing itself had open.
+    }
+  });
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
@@ -92,6 +113,7 @@ describe("a plan runs", () => {
     const written = readFileSync(path);
     expect(written.subarray(0, 8).toString()).toBe("header!!");
     expect(new Float32Array(new Uint8Array(written.subarray(8)).buffer)).toEqual(made.values);
+    expect(openFiles()).not.toContain(path);
     expect(await codeOf(engine.run(checkpoint))).toBe("run.engine"); // no file for the sink
   });
 
@@ -104,6 +126,8 @@ describe("a plan runs", () => {
       () => null,
       (thrown: unknown) => thrown,
     );
+    // Else what is removed there would not make room.
+    expect(openFiles()).not.toContain("/dev/full");
     expect(error).toMatchObject({
       diagnostics: [
         {
