@@ -52,11 +52,15 @@ function isAlive({ host, pid, started }: LockOwner): boolean {
   return startOf(pid) === started;
 }
 
-/** Field 22 of /proc/PID/stat, counted behind the process name, which may hold anything. */
+/**
+ * Field 22 of /proc/PID/stat, counted behind the process name, which may hold anything. Null also of a process that has
+ * ended and whom nobody asks how, as where the first process of a container is no init: its pid is still taken.
+ */
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? null : (fields[19] ?? null);
   } catch {
     return null;
   }
