@@ -1,16 +1,12 @@
 /** `lema pull` and `lema push` as a user meets them, and their memory over a shard of 1 GB. */
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
+import { mkdir, mkdtemp, open, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MockHub } from "../hub/mock-hub.ts";
-import { lema, type Outcome } from "./run-in-process.ts";
+import { measured } from "./measured.ts";
+import { lema } from "./run-in-process.ts";
 
-const SCRIPT = resolve(import.meta.dirname, "exec-process.ts");
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const GIGABYTE = 1e9;
 /** What streams, hashes and sockets may take; the file is more than ten times as large. */
 const ALLOWED = 100e6;
@@ -29,29 +25,6 @@ afterAll(async () => {
 
 const env = () => ({ HOME: cwd, HF_ENDPOINT: hub.endpoint, HF_TOKEN: "good" });
 
-/** The command as a process of its own, which leaves its peak of resident memory in a file. */
-async function measured(name: string, ...argv: string[]): Promise<Outcome & { readonly peak: number }> {
-  const file = join(cwd, `${name}.status`);
-  const leave = `
-    import { readFileSync, writeFileSync } from "node:fs";
-    process.on("exit", () => writeFileSync(${JSON.stringify(file)}, readFileSync("/proc/self/status")));
-  `;
-  const preload = ["--import", TSX, "--import", `data:text/javascript,${encodeURIComponent(leave)}`];
-  const child = spawn(process.execPath, [...preload, SCRIPT, ...argv], {
-    cwd,
-    env: { ...process.env, ...env() },
-  });
-  const written = { stdout: "", stderr: "" };
-  for (const sink of ["stdout", "stderr"] as const) {
-    child[sink].on("data", (text) => {
-      written[sink] += text;
-    });
-  }
-  const exit = await new Promise<number>((done) => child.on("close", (code) => done(code ?? -1)));
-  const peak = 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(await readFile(file, "utf8"))![1]);
-  return { exit, ...written, peak };
-}
-
 describe("lema push and pull", () => {
   it.runIf(process.platform === "linux")("move a shard of 1 GB in constant memory", async () => {
     const directory = join(cwd, "large");
@@ -62,14 +35,15 @@ describe("lema push and pull", () => {
     await file.truncate(GIGABYTE);
     await file.close();
 
-    const { peak: idle } = await measured("idle", "push", "nothing", "org/model");
-    const pushed = await measured("push", "push", "large", "org/model", "--delete-after-upload");
+    const run = (...argv: string[]) => measured(argv, { cwd, env: env() });
+    const { peak: idle } = await run("push", "nothing", "org/model");
+    const pushed = await run("push", "large", "org/model", "--delete-after-upload");
     expect(pushed.exit, pushed.stderr).toBe(0);
     expect(pushed.stdout).toBe(`org/model at ${hub.commit}: 2 files uploaded, 0 unchanged, 1 removed here\n`);
     expect([...hub.storage.values()]).toEqual([GIGABYTE]);
     await expect(stat(shard)).rejects.toThrow("ENOENT");
     hub.faults.cut = { after: GIGABYTE / 3, times: 1 };
-    const pulled = await measured("pull", "pull", "org/model", "-o", "back");
+    const pulled = await run("pull", "org/model", "-o", "back");
     expect(pulled.exit, pulled.stderr).toBe(0);
     expect((await stat(join(cwd, "back/model.safetensors"))).size).toBe(GIGABYTE);
     await rm(join(cwd, "back"), { recursive: true });
