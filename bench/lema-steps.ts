@@ -7,8 +7,9 @@
  * the process takes beside it is measured.
  */
 import { parseArgs } from "node:util";
+import { opTotals } from "../cli/explain/calibrate.ts";
+import { type ComparedTime, compareTimes } from "../cli/explain/compare-times.ts";
 import { compile } from "../planner/compile.ts";
-import { simulatePlan } from "../planner/simulate/simulate-plan.ts";
 import type { Backend } from "../runtime/addon.ts";
 import { writeInitialState } from "../runtime/initial-state.ts";
 import { PeakMemory, residentBytes } from "../runtime/memory.ts";
@@ -34,7 +35,6 @@ const { values } = parseArgs({
     warmup: { type: "string", default: "1" },
     steps: { type: "string", default: "5" },
     digests: { type: "string" },
-    trace: { type: "boolean", default: false },
   },
 });
 
@@ -88,14 +88,10 @@ for (let step = 0; step < Number(values.warmup) + Number(values.steps); step++) 
 }
 const peak = memory.stop();
 const device = session.deviceMemory;
-const trace = session.trace();
+const instructions = [...session.trace()];
 session.close();
-const predicted = simulatePlan(plan).lanes.map(({ lane, busy }) => {
-  const own = trace.filter((span) => span.lane === lane);
-  const measured = own.reduce((sum, { start, end, waited }) => sum + end! - start - waited, 0);
-  return [lane, { predicted_seconds: busy / 1e9, measured_seconds: measured / 1e9 }];
-});
 
+const explanation = compareTimes(plan, { program: "train-step", instructions }, []);
 const median = seconds.toSorted((a, b) => a - b)[seconds.length >> 1]!;
 const flops = plan.programs["train-step"].steady.reduce((sum, instruction) => {
   if (instruction.kind !== "run") return sum;
@@ -117,9 +113,20 @@ console.log(
     )!.moved,
     flops_per_step: flops,
     predicted_seconds: plan.predictions[0]!.step_ns / 1e9,
-    lanes: Object.fromEntries(predicted),
     shape: plan.shape,
     decisions: plan.decisions.map(({ name, chosen }) => `${name}: ${chosen}`),
-    ...(values.trace && { trace }),
+    lanes: milliseconds(explanation.lanes, ({ lane }) => lane),
+    work: milliseconds(explanation.groups, ({ name, count }) => `${name} (${count})`),
+    ops: Object.fromEntries(opTotals(plan, explanation).map(({ op, fitted_ns }) => [op, fitted_ns / 1e6])),
   }),
 );
+
+/** Of the last step, at work: predicted and measured. */
+function milliseconds<T extends ComparedTime>(
+  times: readonly T[],
+  nameOf: (time: T) => string,
+): Record<string, readonly [predicted: number, measured: number]> {
+  return Object.fromEntries(
+    times.map((time) => [nameOf(time), [time.predicted_ns / 1e6, time.measured_ns / 1e6] as const]),
+  );
+}

@@ -21,6 +21,8 @@ export interface Program {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
+  /** What it has to print to have done anything, such as a test that was not skipped. */
+  readonly expects?: RegExp;
 }
 
 const KEPT_LINES = 60;
@@ -45,14 +47,15 @@ export class Steps {
   }
 
   /** Whether it ended well; what it printed is in the results. */
-  async run({ name, command: [program, ...argv], env }: Program): Promise<Step> {
+  async run({ name, command: [program, ...argv], env, expects = /^/ }: Program): Promise<Step> {
     const left = Math.floor((this.#deadline - performance.now()) / 1000);
     if (left < LEAST_SECONDS) return this.#add({ name, status: "late", seconds: 0, output: "", facts: [] });
     const began = performance.now();
     const { ok, text } = await outputOf(program, argv, { ...process.env, ...env }, left);
     const seconds = Math.round((performance.now() - began) / 100) / 10;
     const output = text.trimEnd().split("\n").slice(-KEPT_LINES).join("\n");
-    return this.#add({ name, status: ok ? "ok" : "failed", seconds, output, facts: factsOf(text) });
+    const status = ok && expects.test(text) ? "ok" : "failed";
+    return this.#add({ name, status, seconds, output, facts: factsOf(text) });
   }
 
   /** What the steps so far amount to; written with the next step, or now. */
