@@ -95,13 +95,7 @@ export function buildUnits(inputs: CommonInputs): Units {
     HEAD_CLASS,
     headUnits.map(({ id }) => id),
   );
-  const table = tensorByName(inputs, model.embedding);
-  const embedding: PlanUnit = {
-    id: "embedding",
-    kind: "embedding",
-    bytes: table.bytes,
-    parts: [{ tensor: table.name, from: 0, bytes: table.bytes, at: 0 }],
-  };
+  const embedding = tableUnit(inputs, Math.max(...blocks.map(largestPart)));
   const all = [...blocks, norm, ...headUnits, embedding];
   return {
     all,
@@ -259,4 +253,16 @@ function cutHead(inputs: CommonInputs, bytes: number): { units: PlanUnit[]; chun
     chunks.push({ unit: id, firstRow, rows: count });
   }
   return { units, chunks };
+}
+
+/** The embedding table in parts of whole rows: of at most `bytes` bytes, but of one row at least. */
+function tableUnit(inputs: CommonInputs, bytes: number): PlanUnit {
+  const table = tensorByName(inputs, inputs.model.embedding);
+  const rowBytes = table.bytes / table.shape[0]!;
+  const most = Math.max(1, Math.floor(bytes / rowBytes)) * rowBytes;
+  const parts = Array.from({ length: Math.ceil(table.bytes / most) }, (_, index) => {
+    const from = index * most;
+    return { tensor: table.name, from, bytes: Math.min(most, table.bytes - from), at: from };
+  });
+  return { id: "embedding", kind: "embedding", bytes: table.bytes, parts };
 }

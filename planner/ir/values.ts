@@ -108,9 +108,9 @@ export function ringBytes(units: Units, ring: number): number {
   );
 }
 
-/** Bytes of each of the places of ram that units pass through tensor by tensor, when those that `stays` tells do not. */
-export function passingBytes(units: Units, stays: ReadonlySet<string> = new Set()): number {
-  const passing = units.all.filter(({ id, kind }) => kind !== "embedding" && !stays.has(id));
+/** Bytes of each of the places of ram that units pass through tensor by tensor, when some do not. */
+export function passingBytes(units: Units, others: ReadonlySet<string> = new Set()): number {
+  const passing = units.all.filter(({ id }) => !others.has(id));
   return Math.max(0, ...passing.map((unit) => alignUp(largestTransfer(unit), ALIGNMENT)));
 }
 

@@ -53,7 +53,8 @@ export class WeightPlaces {
     this.#shape = shape;
     this.#units = units;
     this.#inRam = new Set(shape.ramPinned);
-    this.#passingBytes = passingBytes(units, this.#inRam);
+    const gathered = shape.embedding === "gather" ? [units.embedding] : [];
+    this.#passingBytes = passingBytes(units, new Set([...this.#inRam, ...gathered]));
     for (const unit of shape.pinned)
       this.#declare(pinnedSlot(unit), computeArena(shape), this.#bytes(unit), null);
     for (const unit of shape.ramPinned) this.#declare(ramPinnedSlot(unit), "ram", this.#bytes(unit), null);

@@ -131,7 +131,7 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const wider = fitting.length < all.size ? [] : [withHead];
   // A generation reads a row of the table for every token: where there is room, a second copy of a tied one pays.
   const worthIt = inputs.model.embedding !== inputs.model.head || inputs.model.generation !== null;
-  if (shape.tiers !== "disk-ram" || !worthIt) return wider;
+  if (!worthIt) return wider;
   const withTable = (one: Shape): Shape => {
     return { ...one, pinned: [...one.pinned, units.embedding], embedding: "resident" };
   };

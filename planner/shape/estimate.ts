@@ -51,7 +51,7 @@ export class Estimator {
     const fixed = { up: work(), head: work(), down: work() };
     let ends = 0;
     for (const { program, times } of variant.work(shape)) {
-      let rows = 0;
+      const gathers: number[] = [];
       const tasks = floor.parts[program]!.steady;
       const inHead = (task: Task) => task.kind === "run" && task.unit !== null && head.has(task.unit);
       const [first, last] = [tasks.findIndex(inHead), tasks.findLastIndex(inHead)];
@@ -61,12 +61,15 @@ export class Estimator {
           if (task.lane === "host") ends += times * cost.run(task.procedure, "host");
           else phase.compute += times * cost.run(task.procedure, "compute");
         } else if (task.kind === "gather") {
-          rows ||= rowsNs(variant, task.indices.bytes / dtypeBytes.i32);
+          gathers.push(rowsNs(variant, task.indices.bytes / dtypeBytes.i32));
         } else if (!movesWeights(task)) {
           phase.bytes[task.lane] += times * bytesOf(task);
         }
       });
-      ends += times * rows;
+      const block = fixed.up.compute / times / (units.blocks.length * Math.max(1, gathers.length));
+      gathers.forEach((ns, index) => {
+        ends += times * (index === 0 ? ns : Math.max(0, ns - block));
+      });
     }
     this.#fixed = fixed;
     this.#ends = ends;
@@ -166,7 +169,7 @@ interface Streamed {
   readonly head: number;
 }
 
-/** Nanoseconds that the first micro-batch waits for its embedding rows. */
+/** Nanoseconds that embedding rows take; the first micro-batch waits for its, the others compute a block meanwhile. */
 function rowsNs({ inputs }: Variant, rows: number): number {
   const { bytes, shape } = tensorByName(inputs, inputs.model.embedding);
   return gatherNs({ rows, bytes: (rows * bytes) / shape[0]!, table: bytes }, inputs.hardware);

@@ -100,8 +100,8 @@ function weightOperandFaults(
 ): string[] {
   const { offset, shape, dtype } = operand;
   const end = offset + tensorBytes(shape, dtype);
-  const part = unit.parts.find(({ at, bytes }) => at <= offset && end <= at + bytes);
-  if (!part) return ["is not one tensor's bytes"];
+  const part = unit.parts.find(({ at, bytes }) => at <= offset && offset < at + bytes);
+  if (!part || end > unbrokenEnd(unit, part)) return ["is not one tensor's bytes"];
   const tensor = index.tensor(part.tensor);
   const rowBytes = tensor.bytes / tensor.shape[0]!;
   const first = part.from + offset - part.at;
@@ -114,4 +114,14 @@ function weightOperandFaults(
     faults.push(`holds the vocabulary from row ${first / rowBytes} on`);
   }
   return faults;
+}
+
+/** Where a tensor's bytes end that lie in the unit as in the tensor, from this part on through those that continue it. */
+function unbrokenEnd({ parts }: PlanUnit, first: PlanUnit["parts"][number]): number {
+  let [from, at] = [first.from, first.at];
+  for (let part: typeof first | undefined = first; part; ) {
+    [from, at] = [part.from + part.bytes, part.at + part.bytes];
+    part = parts.find((one) => one.tensor === first.tensor && one.from === from && one.at === at);
+  }
+  return at;
 }
