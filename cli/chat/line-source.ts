@@ -88,7 +88,10 @@ class TerminalLines implements LineSource {
     this.#reader.on("SIGINT", () => this.#interrupt());
     this.#reader.on("close", () => {
       this.#ended = true;
-      this.#asked?.(null);
+      if (this.#asked === null) return;
+      // What comes next in the terminal begins its own line.
+      this.#output.write("\n");
+      this.#asked(null);
     });
   }
 
@@ -138,7 +141,6 @@ class TerminalLines implements LineSource {
     }
     const empty = this.#reader.line === "" && this.#pasted.length === 0;
     if (empty && this.#warned) {
-      this.#output.write("\n");
       this.#reader.close();
       return;
     }

@@ -80,6 +80,8 @@ describe.skipIf(absent)("lema chat in a terminal", () => {
     await terminal.shows(PROMPT);
     terminal.type(KEYS.ctrlD);
     expect(await terminal.exit()).toBe(0);
+    // What comes next, such as a shell's prompt, begins its own line.
+    expect(terminal.shown).toMatch(/^\r?\n$/);
   });
 
   it("takes lines that are pasted at once as one message, and none is lost", async () => {
