@@ -228,6 +228,20 @@ const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
       hint: "make room where none is left, else look at the disk; a training goes on from its last checkpoint with `--resume`",
     },
   ],
+  [
+    "resource-exhausted",
+    {
+      diagnosticCode: "run.out-of-memory",
+      hint: "close what else holds it (`nvidia-smi` lists the programs on a device), or plan for less: `lema plan RECIPE --set memory.vram=…` or `memory.ram=…`",
+    },
+  ],
+  [
+    "kernel-error",
+    {
+      diagnosticCode: "run.device-failed",
+      hint: "`nvidia-smi` and the system's log say whether the device is sound; a training goes on from its last checkpoint with `--resume`",
+    },
+  ],
   ["op-table-mismatch", { diagnosticCode: "plan.op-table", hint: "plan again with this version of lema" }],
 ]);
 

@@ -4,9 +4,10 @@ import { opTableHash } from "../schemas/op-table.ts";
 import type { AnyPlan, Plan } from "../schemas/plan.ts";
 import type { RunRecord } from "../schemas/run.ts";
 import { formatBytes } from "../schemas/units.ts";
+import { nativeDevice } from "./addon.ts";
 import { availableBytes, residentBytes } from "./memory.ts";
 
-/** Throws `plan.not-executable`, `plan.op-table`, `plan.no-vram` and `plan.free-memory`. */
+/** Throws `plan.not-executable`, `plan.op-table`, `plan.no-vram`, `plan.free-memory` and `run.no-device`. */
 export function checkExecutable(plan: AnyPlan, backend: RunRecord["backend"]): void {
   if (!plan.executable) {
     const summary = "the plan comes from a dry run, which opens no weights and no data";
@@ -30,6 +31,18 @@ export function checkExecutable(plan: AnyPlan, backend: RunRecord["backend"]): v
     );
   }
   checkFreeMemory(plan, backend, availableBytes(), residentBytes());
+  if (backend === "cuda" || backend === "cuda-emulated") checkFreeVram(plan, nativeDevice(backend).freeBytes);
+}
+
+/** The arena against what is free on the device beside the context, which is there already. */
+export function checkFreeVram({ budgets: { vram } }: Pick<Plan, "budgets">, free: number): void {
+  const arena = vram?.arena ?? 0;
+  if (free >= arena) return;
+  throw refused(
+    "plan.free-memory",
+    `the plan needs ${formatBytes(arena)} of vram, and ${formatBytes(free)} are free on the device`,
+    `close other programs there (\`nvidia-smi\` lists them), or plan for less: \`lema plan RECIPE --set memory.vram="${mebibytes(free - arena + (vram?.total ?? 0))} MiB"\``,
+  );
 }
 
 /** Bytes of ram that the process will take: a backend on the processor keeps its vram arena there too. */

@@ -663,10 +663,20 @@ export const diagnosticCodes = declared({
     exit: 1,
     doc: "The operating system refused to read or write a file of a run: a full disk, or one that fails.",
   },
+  "run.out-of-memory": {
+    kind: "environment",
+    exit: 1,
+    doc: "An arena could not be allocated: less memory is free, in ram or on the device, than the plan takes.",
+  },
+  "run.device-failed": {
+    kind: "environment",
+    exit: 1,
+    doc: "The device refused a launch, or reported that a kernel or a copy failed.",
+  },
   "run.engine": {
     kind: "environment",
     exit: 1,
-    doc: "The native engine failed: a device, a kernel or an allocation.",
+    doc: "The native engine refused or failed: a plan or a value that it cannot take.",
   },
   "generation.context-full": {
     kind: "user",

@@ -130,7 +130,7 @@ Failure Executor::RunPart(int program, int part, std::span<OpenSink> sinks) {
 void Executor::WalkSerially() {
   for (uint32_t i = 0; i < part_->size(); ++i) {
     const Call* call = nullptr;
-    if (Status status = Execute(i, &call); !status.ok()) Fail(std::move(status), i, call);
+    if (Status status = Execute(i, &call); !status.ok()) Fail(std::move(status), &(*part_)[i], call);
     DrainLane(static_cast<int>((*part_)[i].lane));
     if (stopped_.load(std::memory_order_relaxed)) return;
   }
@@ -139,7 +139,7 @@ void Executor::WalkSerially() {
 void Executor::WalkLane(int lane) {
   for (const uint32_t i : prepared_->lanes[lane]) {
     const Call* call = nullptr;
-    if (Status status = Execute(i, &call); !status.ok()) return Fail(std::move(status), i, call);
+    if (Status status = Execute(i, &call); !status.ok()) return Fail(std::move(status), &(*part_)[i], call);
   }
 }
 
@@ -155,11 +155,14 @@ void Executor::LaneLoop(int lane) {
   }
 }
 
-// A device is done with what the lane gave it; what it reports belongs to the instruction that had not ended.
+// A device is done with what the lane gave it; what it reports belongs to the instruction that had not ended, if there
+// is one: a device that failed before fails also where a part has nothing for it.
 void Executor::DrainLane(int lane) {
   uint64_t ended = 0;
   Status status = lanes_[lane]->Drain(&ended);
-  if (!status.ok()) Fail(std::move(status), prepared_->lanes[lane][ended], nullptr);
+  if (status.ok()) return;
+  const auto& indices = prepared_->lanes[lane];
+  Fail(std::move(status), ended < indices.size() ? &(*part_)[indices[ended]] : nullptr, nullptr);
 }
 
 // Where a device has measured them, its times stand for those of the submission.
@@ -238,12 +241,12 @@ Status Executor::Perform(const RunWork& run, uint32_t index, int64_t* waited, co
   return Status::Ok();
 }
 
-void Executor::Fail(Status status, uint32_t index, const Call* call) {
+void Executor::Fail(Status status, const Instruction* instruction, const Call* call) {
   {
     const std::lock_guard lock(failure_mutex_);
     // A lane that was stopped is never the cause: who stopped it says why.
     if (failure_.status.ok() && status.code() != StatusCode::kCancelled) {
-      failure_ = {std::move(status), (*part_)[index].id, call != nullptr ? OpName(call->op) : ""};
+      failure_ = {std::move(status), instruction != nullptr ? instruction->id : "", call != nullptr ? OpName(call->op) : ""};
     }
   }
   StopAll();

@@ -83,7 +83,7 @@ class Executor {
   Status Perform(uint32_t index, int64_t* waited, const Call** call);
   Status Perform(const RunWork& run, uint32_t index, int64_t* waited, const Call** call);
   Status AwaitFor(const Instruction& instruction, uint32_t at);
-  void Fail(Status status, uint32_t index, const Call* call);
+  void Fail(Status status, const Instruction* instruction, const Call* call);
   void StopAll();
   int64_t Now() const;
   std::byte* At(const Place& place) const;

@@ -199,6 +199,39 @@ TEST(ALaneWaitsForAnotherAndOnlyAsFarAsAsked) {
   });
 }
 
+// A device's events are a ring that turns many times here, while each lane waits for the other.
+TEST(WaitsHoldInPartsOfManyInstructions) {
+  constexpr int kInstructions = 700, kSlots = 4;
+  ForEachBackend([](Device& device) {
+    const auto compute = device.Lane(LaneId::kCompute);
+    const auto down = device.Lane(LaneId::kD2h);
+    const auto slot = [&](int i) { return device.At(ArenaId::kVram, static_cast<uint64_t>(i % kSlots) * 65536); };
+    const auto result = [&](int i) { return device.At(ArenaId::kRam, static_cast<uint64_t>(i) * sizeof(float)); };
+    std::vector<std::unique_ptr<BackendCall>> fills(kInstructions + 1);
+    for (int i = 1; i <= kInstructions; ++i) CHECK_OK(device.backend->Prepare(Fill(i), LaneId::kCompute, &fills[i]));
+    std::thread copying([&] {
+      for (int i = 1; i <= kInstructions; ++i) {
+        CHECK_OK(down->Await(*compute, i));
+        CHECK_OK(down->Copy(result(i), slot(i), sizeof(float)));
+        CHECK_OK(down->Complete(i));
+      }
+    });
+    for (int i = 1; i <= kInstructions; ++i) {
+      if (i > kSlots) CHECK_OK(compute->Await(*down, i - kSlots));
+      CHECK_OK(compute->Launch(*fills[i], std::array{slot(i)}, nullptr));
+      CHECK_OK(compute->Complete(i));
+    }
+    copying.join();
+    uint64_t ended = 0;
+    CHECK_OK(compute->Drain(&ended));
+    CHECK_OK(down->Drain(&ended));
+    const std::vector<float> results = FloatsAt(device, device.At(ArenaId::kRam, 0));
+    for (int i = 1; i <= kInstructions; ++i) CHECK(results[i] == static_cast<float>(i));
+    // Events of these have long stood for other instructions.
+    for (const int i : {kInstructions, 1, 128, 129, kInstructions - 128}) CHECK_OK(down->Await(*compute, i));
+  });
+}
+
 TEST(StoppingWakesAWaitingLane) {
   ForEachBackend([](Device& device) {
     const auto compute = device.Lane(LaneId::kCompute);

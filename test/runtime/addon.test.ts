@@ -512,6 +512,6 @@ describe("the engine does not trust the plan", () => {
     const made = tiny();
     const { ram } = made.plan.budgets;
     const budgets = { ...made.plan.budgets, ram: { ...ram, arena: 2 ** 50 } };
-    expect(await codeOf(open({ ...made, plan: { ...made.plan, budgets } }))).toBe("run.engine");
+    expect(await codeOf(open({ ...made, plan: { ...made.plan, budgets } }))).toBe("run.out-of-memory");
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkExecutable, checkFreeMemory } from "../../runtime/preflight.ts";
+import { checkExecutable, checkFreeMemory, checkFreeVram } from "../../runtime/preflight.ts";
 import { codesOf, diagnosticsOf, toyPlan } from "./helpers.ts";
 
 const MIB = 2 ** 20;
@@ -44,6 +44,18 @@ describe("checkFreeMemory", () => {
     expect(await codesOf(() => checkFreeMemory({ budgets }, "cpu", 90 * MIB, 0))).toEqual([
       "plan.free-memory",
     ]);
+  });
+
+  it("compares the vram arena with what is free on the device", async () => {
+    const budgets = { ram: budget, vram: budget };
+    expect(() => checkFreeVram({ budgets }, 50 * MIB)).not.toThrow();
+    expect(() => checkFreeVram({ budgets: ram }, 0)).not.toThrow();
+    const [problem] = await diagnosticsOf(() => checkFreeVram({ budgets }, 49 * MIB));
+    expect(problem).toMatchObject({
+      code: "plan.free-memory",
+      summary: "the plan needs 50.0 MiB of vram, and 49.0 MiB are free on the device",
+      hint: expect.stringContaining('memory.vram="89 MiB"'),
+    });
   });
 
   it("asks nothing where the system does not tell", () => {

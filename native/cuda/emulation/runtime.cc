@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "cuda/emulation/blocks.h"
+#include "cuda/emulation/faults.h"
 
 namespace lema::emulation {
 namespace {
@@ -22,13 +23,14 @@ struct Device {
   std::mutex mutex;
   std::map<void*, size_t> allocations;
   size_t allocated = 0;
+  int streams = 0;
   cudaError_t sticky = cudaSuccess;
   char message[512] = "an emulated kernel failed";
 
-  void Fail(const std::string& what) {
+  void Fail(const std::string& what, cudaError_t error = cudaErrorLaunchFailure) {
     const std::lock_guard lock(mutex);
     if (sticky != cudaSuccess) return;
-    sticky = cudaErrorLaunchFailure;
+    sticky = error;
     std::strncpy(message, what.c_str(), sizeof(message) - 1);
   }
   cudaError_t Error() {
@@ -129,8 +131,12 @@ class Stream {
 };
 
 cudaError_t LaunchKernel(dim3 grid, dim3 block, cudaStream_t stream, std::function<void()> body) {
-  stream->Put([grid, block, body = std::move(body)] {
+  if (TheDevice().Error() != cudaSuccess) return Report(TheDevice().Error());
+  if (Fails(FaultKind::kLaunch)) return Report(cudaErrorLaunchOutOfResources);
+  const bool fails = Fails(FaultKind::kKernel);
+  stream->Put([grid, block, fails, body = std::move(body)] {
     if (TheDevice().Error() != cudaSuccess) return;
+    if (fails) return TheDevice().Fail("a kernel failed that was to fail");
     if (const std::string fault = RunKernel(grid, block, body); !fault.empty()) TheDevice().Fail(fault);
   });
   return cudaSuccess;
@@ -139,6 +145,8 @@ cudaError_t LaunchKernel(dim3 grid, dim3 block, cudaStream_t stream, std::functi
 }  // namespace lema::emulation
 
 using lema::emulation::Event;
+using lema::emulation::Fails;
+using lema::emulation::FaultKind;
 using lema::emulation::last_error;
 using lema::emulation::Report;
 using lema::emulation::Stream;
@@ -151,13 +159,15 @@ const char* cudaGetErrorName(cudaError_t error) {
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorNoDevice: return "cudaErrorNoDevice";
     case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+    case cudaErrorLaunchOutOfResources: return "cudaErrorLaunchOutOfResources";
     case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
   }
   return "unknown error";
 }
 
 const char* cudaGetErrorString(cudaError_t error) {
-  return error == cudaErrorLaunchFailure ? TheDevice().message : cudaGetErrorName(error);
+  return error == TheDevice().Error() && error != cudaSuccess ? TheDevice().message : cudaGetErrorName(error);
 }
 
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
@@ -236,16 +246,28 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind)
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
-  stream->Put([=] { std::memmove(to, from, bytes); });
+  const bool fails = Fails(FaultKind::kCopy);
+  stream->Put([=] {
+    if (TheDevice().Error() != cudaSuccess) return;
+    if (fails) return TheDevice().Fail("a copy failed that was to fail", cudaErrorIllegalAddress);
+    std::memmove(to, from, bytes);
+  });
   return Report(TheDevice().Error());
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  {
+    const std::lock_guard lock(TheDevice().mutex);
+    if (TheDevice().streams++ == 0) lema::emulation::ReadWantedFault();
+  }
   *stream = new Stream;
   return cudaSuccess;
 }
+// A device that has failed stays so until its process ends; this one until its last stream does, so that tests go on.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   delete stream;
+  const std::lock_guard lock(TheDevice().mutex);
+  if (--TheDevice().streams == 0) TheDevice().sticky = cudaSuccess;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
