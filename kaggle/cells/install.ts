@@ -26,6 +26,15 @@ def doctor():
     return {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
 `;
 
+/** Part of {@link NATIVE}. */
+export const MEASURE = `
+def measure(backend):
+    """What the profile auto is on this machine."""
+    name, options = ("device profile", ["--backend", "cuda"]) if backend == "cuda" else ("hardware profile", [])
+    if doctor().get(name, {"status": "none"})["status"] != "ok":
+        lema("probe", "--quick", *options, "--directory", WORK)
+`;
+
 export const NATIVE = `
 BUILD, DEVICE = LEMA / "build/native", LEMA / "native/cuda/device"
 
@@ -68,4 +77,4 @@ if MACHINE["gpu"] and MACHINE["nvcc"] and DEVICE.is_dir() and not has_cuda():
     build_cuda()
 lema("doctor", "--directory", KEEP)
 BACKENDS = ["cpu", "cuda"] if has_cuda() else ["cpu"]
-`;
+${MEASURE}`;

@@ -14,6 +14,9 @@ def detect():
             "ram": memory["MemAvailable"], "disk": shutil.disk_usage(KEEP).free}
 
 MACHINE = detect()
+# The profile that lema has of this GPU; auto: it has none, and the GPU is measured.
+PROFILE = next((profile for name, profile in {"Tesla P100": "p100", "Tesla T4": "t4"}.items()
+                if (MACHINE["gpu"] or "").startswith(name)), "auto")
 print("GPU     ", f"{MACHINE['gpus']} × {MACHINE['gpu']}, {MACHINE['vram_mib']} MiB, compute capability {MACHINE['capability']}" if MACHINE["gpu"] else "none")
 print("CUDA    ", f"toolkit {MACHINE['toolkit']} ({MACHINE['nvcc']})" if MACHINE["nvcc"] else "no toolkit")
 print("CPU     ", MACHINE["threads"], "threads,", f"{MACHINE['ram'] / 2**30:.1f} GiB of memory free")

@@ -25,10 +25,14 @@ LONGEST = 200  # tokens
 `;
 
 export const REPLY = `
+BACKEND = BACKENDS[-1]
+if BACKEND == "cuda" and PROFILE == "auto":
+    measure(BACKEND)
+options = [*OPTIONS, "--backend", BACKEND, "--max-tokens", LONGEST]
 for question in QUESTIONS:
     print()
     if SETTINGS["chat"]:
-        lema("chat", MODEL, *OPTIONS, "--max-tokens", LONGEST, lines=[question])
+        lema("chat", MODEL, *options, lines=[question])
     else:  # It was not trained on conversations: it writes on behind the question.
-        lema("generate", MODEL, *OPTIONS, "--max-tokens", LONGEST, "--prompt", SETTINGS["prompt"].replace("QUESTION", question))
+        lema("generate", MODEL, *options, "--prompt", SETTINGS["prompt"].replace("QUESTION", question))
 `;

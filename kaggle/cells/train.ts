@@ -19,17 +19,14 @@ if pull:
 `;
 
 export const CHOOSE = `
-PROFILES = {"Tesla P100": "p100", "Tesla T4": "t4"}
-
 def choose():
     """The backend, and what of the recipe changes on this machine; every change is said."""
     ram, vram = SETTINGS["ram"], SETTINGS["vram"]
     changes = {}
     if MACHINE["gpu"] and "cuda" in BACKENDS and vram:
         backend = "cuda"
-        profile = next((profile for name, profile in PROFILES.items() if MACHINE["gpu"].startswith(name)), None)
-        if profile and profile != SETTINGS["hardware"]:
-            changes["hardware"] = profile
+        if PROFILE != SETTINGS["hardware"]:
+            changes["hardware"] = PROFILE
         if vram > MACHINE["vram_mib"] * 2**20:
             changes["memory.vram"] = f"{int(MACHINE['vram_mib'] * 0.92)} MiB"
         print(f"runs on the GPU: {MACHINE['gpu']}")
@@ -49,8 +46,8 @@ def choose():
 BACKEND, changes = choose()
 for key, value in changes.items():
     print(f"  {key}: {value or '(removed)'}")
-if BACKEND == "cpu" and doctor()["hardware profile"]["status"] != "ok":
-    lema("probe", "--quick", "--directory", WORK)
+if BACKEND == "cpu" or PROFILE == "auto":
+    measure(BACKEND)
 
 RUN, PLAN = KEEP / "run", WORK / "plan.json"
 
@@ -91,7 +88,7 @@ if not FINISHED:
 elif SETTINGS["heldOut"]:
     # A large model takes its time over a reply: it is asked less, and its base is not.
     extent = ["--limit", 20] if WEIGHTS > 2e9 else ["--limit", 100, "--base"]
-    lema("eval", RUN, "--questions", SETTINGS["heldOut"], *extent)
+    lema("eval", RUN, "--backend", BACKEND, "--questions", SETTINGS["heldOut"], *extent)
 else:
     print("no held-out questions lie beside the dataset: the validation losses above are the measure")
 `;
