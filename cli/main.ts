@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, CommanderError } from "commander";
+import { asNoSpace } from "../models/output-directory.ts";
 import {
   type Diagnostic,
   DiagnosticError,
@@ -98,6 +99,8 @@ function explain(error: unknown, debug: boolean): readonly Diagnostic[] {
     ];
   }
   if (isSystemError(error)) {
+    const full = error.path === undefined ? error : asNoSpace(error, error.path);
+    if (full instanceof DiagnosticError) return full.diagnostics;
     return [
       diagnostic("cli.system", {
         summary: error.message,

@@ -77,17 +77,21 @@ describe("what a command throws or returns", () => {
     expect(stderr).toBe("error: no [recipe.conflict]\n");
   });
 
-  it("what the system refuses is the environment's", async () => {
-    const refusal = Object.assign(new Error("ENOSPC: no space left on device, write"), {
-      code: "ENOSPC",
-      syscall: "write",
-      path: "runs/a/plan.json",
-    });
-    const { exit, stderr } = await lemaWith(() => Promise.reject(refusal));
+  it("what the system refuses is the environment's, and a full disk has a way out", async () => {
+    const refused = (code: string) =>
+      lemaWith(() => {
+        const error = new Error(`${code}: refused, write`);
+        return Promise.reject(Object.assign(error, { code, syscall: "write", path: "runs/a/plan.json" }));
+      });
+    const { exit, stderr } = await refused("EACCES");
     expect(exit).toBe(1);
-    expect(stderr).toContain("error (environment): ENOSPC");
+    expect(stderr).toContain("error (environment): EACCES");
     expect(stderr).toContain("at runs/a/plan.json");
     expect(stderr).toContain("[cli.system]");
+    expect((await refused("ENOSPC")).stderr).toBe(
+      "error (environment): runs/a/plan.json: the disk is full [output.no-space]\n" +
+        "  at runs/a/plan.json\n  hint: make room, or write to another disk\n",
+    );
   });
 
   it("anything else is a bug in lema, with its stack under --debug", async () => {
