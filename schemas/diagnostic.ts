@@ -323,6 +323,7 @@ export const diagnosticCodes = declared({
   // Command line
   "cli.usage": { kind: "user", exit: 1, doc: "A command or an option is unknown, missing or malformed." },
   "cli.unreadable-file": { kind: "environment", exit: 1, doc: "A file cannot be read." },
+  "cli.interrupted": { kind: "user", exit: 1, doc: "A signal ended a command before it was done." },
   "cli.system": { kind: "environment", exit: 1, doc: "The operating system refused an operation." },
 
   // Talking to a model

@@ -7,7 +7,7 @@ import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import { exportGguf } from "../../workflow/export-model.ts";
 import type { CommandContext } from "../context.ts";
-import { StatusLine } from "../render/status-line.ts";
+import { interruptible } from "../interruptible.ts";
 
 interface ExportOptions {
   readonly gguf: string;
@@ -37,13 +37,9 @@ async function run(
 ): Promise<ExitCode> {
   const { io } = context;
   const output = resolve(io.cwd, gguf);
-  const status = new StatusLine(io.stderr);
-  const exported = await exportGguf({
-    model: resolve(io.cwd, model),
-    output,
-    type,
-    onProgress: (text) => status.show(text),
-  }).finally(() => status.clear());
+  const exported = await interruptible(context, (show) =>
+    exportGguf({ model: resolve(io.cwd, model), output, type, onProgress: show }),
+  );
   const { diagnostics, ...facts } = exported;
   io.stderr.write(context.render(diagnostics, "stderr"));
   const { tensors, bytes } = facts;

@@ -11,6 +11,7 @@ import { CHECKED_TOKENS, type MergeCheck, percent, verifyMerge } from "../../wor
 import type { CommandContext } from "../context.ts";
 import { generationMachine, type MachineRequest } from "../generation-machine.ts";
 import { addBackendOptions, modelRequest } from "../generation-options.ts";
+import { interruptible } from "../interruptible.ts";
 import { cacheDirectory } from "../paths.ts";
 import { StatusLine } from "../render/status-line.ts";
 
@@ -59,17 +60,18 @@ async function merge(run: string, options: MergeOptions, context: CommandContext
   const { io } = context;
   // Before the model is written, so that a device that is missing costs nothing.
   const machine = verifyingMachine(options, context);
-  const status = new StatusLine(io.stderr);
-  const merged = await mergeRun({
-    source: run,
-    output: options.out,
-    base: options.base ?? null,
-    dtype: options.dtype === undefined ? null : DTYPES[options.dtype],
-    maxShardBytes: options.maxShardSize,
-    cwd: io.cwd,
-    cacheDirectory: cacheDirectory(io.env),
-    onProgress: (text) => status.show(text),
-  }).finally(() => status.clear());
+  const merged = await interruptible(context, (show) =>
+    mergeRun({
+      source: run,
+      output: options.out,
+      base: options.base ?? null,
+      dtype: options.dtype === undefined ? null : DTYPES[options.dtype],
+      maxShardBytes: options.maxShardSize,
+      cwd: io.cwd,
+      cacheDirectory: cacheDirectory(io.env),
+      onProgress: show,
+    }),
+  );
   const { diagnostics, ...facts } = merged;
   io.stderr.write(context.render(diagnostics, "stderr"));
   const check = machine === null ? null : await verifyMerged(run, options, machine, context);

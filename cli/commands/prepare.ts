@@ -9,8 +9,8 @@ import { jsonText } from "../../runtime/files.ts";
 import { DiagnosticError, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import type { CommandContext } from "../context.ts";
+import { interruptible } from "../interruptible.ts";
 import { cacheDirectory } from "../paths.ts";
-import { StatusLine } from "../render/status-line.ts";
 import { formatShare } from "../render/table.ts";
 import { byteSize, SHARD_BYTES } from "./merge.ts";
 
@@ -50,18 +50,19 @@ async function prepare(model: string, options: PrepareOptions, context: CommandC
   ];
   if (config === undefined || exitCodeOf(problems) !== 0) throw new DiagnosticError(problems);
   io.stderr.write(context.render([...checkpoint.diagnostics, ...problems], "stderr"));
-  const status = new StatusLine(io.stderr);
-  const prepared = await prepareModel({
-    checkpoint,
-    config,
-    layout:
-      options.layout === "aligned"
-        ? { type: "aligned" }
-        : { type: "shards", maxShardBytes: options.maxShardSize },
-    output,
-    cacheDirectory: cacheDirectory(io.env),
-    onProgress: (stage, share) => status.show(`${stage} ${Math.floor(100 * share)} %`),
-  }).finally(() => status.clear());
+  const prepared = await interruptible(context, (show) =>
+    prepareModel({
+      checkpoint,
+      config,
+      layout:
+        options.layout === "aligned"
+          ? { type: "aligned" }
+          : { type: "shards", maxShardBytes: options.maxShardSize },
+      output,
+      cacheDirectory: cacheDirectory(io.env),
+      onProgress: (stage, share) => show(`${stage} ${Math.floor(100 * share)} %`),
+    }),
+  );
   const { files, bytes, padding } = prepared;
   const where = files.length === 1 ? `${files[0]}` : `${files.length} files`;
   const share = padding === 0 ? "" : `, ${formatShare(padding / bytes)} of padding`;

@@ -1,5 +1,7 @@
 /** Merging, laying out and exporting hold a piece of a tensor in memory, never a tensor and never the model. */
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +10,7 @@ import { ADAPTER_METADATA, ADAPTER_WEIGHTS_FILE } from "../../models/adapter-fil
 import { allLlamaTensors, readLlamaConfig } from "../../models/llama.ts";
 import { makeLlama } from "../../models/make-llama.ts";
 import { layoutSafetensors, type TensorSpec, writeSafetensors } from "../../models/safetensors-writer.ts";
-import { type Measured, measured } from "./measured.ts";
+import { COMMAND_LINE, type Measured, measured } from "./measured.ts";
 
 const HIDDEN = 256;
 /** Of the feed-forward layer: each of its three matrices takes 123 MB, 369 MB in all. */
@@ -61,6 +63,24 @@ beforeAll(async () => {
 }, 60_000);
 
 const run = (...argv: string[]): Promise<Measured> => measured(argv, { cwd, env: { HOME: cwd } });
+
+it("Ctrl-C ends a merge, and nothing of it is left", async () => {
+  const before = await readdir(cwd);
+  const child = spawn(process.execPath, [...COMMAND_LINE, "merge", "adapter", "-o", "stopped"], {
+    cwd,
+    env: { ...process.env, HOME: cwd },
+  });
+  let stderr = "";
+  child.stderr.on("data", (text) => {
+    stderr += text;
+  });
+  const ended = once(child, "close");
+  const partial = join(cwd, ".stopped.partial");
+  while (!existsSync(partial) && child.exitCode === null) await new Promise((tick) => setTimeout(tick, 10));
+  child.kill("SIGINT");
+  expect([await ended, stderr]).toEqual([[1, null], expect.stringContaining("[cli.interrupted]")]);
+  expect((await readdir(cwd)).filter((name) => name !== ".cache")).toEqual(before);
+}, 60_000);
 
 it.runIf(process.platform === "linux")(
   "merge, prepare and export keep their memory, whatever a tensor takes",

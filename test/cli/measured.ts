@@ -7,8 +7,12 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Outcome } from "./run-in-process.ts";
 
-const SCRIPT = resolve(import.meta.dirname, "exec-process.ts");
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+/** Arguments of Node that run the command line of this checkout, in any folder; those of the command follow. */
+export const COMMAND_LINE: readonly string[] = [
+  "--import",
+  pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href,
+  resolve(import.meta.dirname, "exec-process.ts"),
+];
 
 export interface Measured extends Outcome {
   /** Resident bytes at the peak, as Linux counts them. */
@@ -25,8 +29,8 @@ export async function measured(
     import { readFileSync, writeFileSync } from "node:fs";
     process.on("exit", () => writeFileSync(${JSON.stringify(file)}, readFileSync("/proc/self/status")));
   `;
-  const preload = ["--import", TSX, "--import", `data:text/javascript,${encodeURIComponent(leave)}`];
-  const child = spawn(process.execPath, [...preload, SCRIPT, ...argv], {
+  const preload = ["--import", `data:text/javascript,${encodeURIComponent(leave)}`];
+  const child = spawn(process.execPath, [...preload, ...COMMAND_LINE, ...argv], {
     cwd,
     env: { ...process.env, ...env },
   });
