@@ -90,6 +90,8 @@ export interface Engine {
   run(request: RunRequest): Promise<RunStats>;
   readTensor(place: Place, bytes: number): Uint8Array;
   writeTensor(place: Place, bytes: Uint8Array): void;
+  /** SHA-256 of each range of the ram arena, one after the other. */
+  digest(ranges: readonly { readonly at: Place; readonly bytes: number }[]): Promise<Uint8Array>;
   trace(): readonly InstructionSpan[];
   /** Bytes in use on the device now, by whomever; 0: no device. */
   deviceBytes(): number;
@@ -147,6 +149,11 @@ class LoadedEngine implements Engine {
 
   writeTensor({ buffer, offset }: Place, bytes: Uint8Array): void {
     this.#tell((native) => native.writeTensor(this.#buffer(buffer), offset, bytes));
+  }
+
+  digest(ranges: readonly { readonly at: Place; readonly bytes: number }[]): Promise<Uint8Array> {
+    const flat = ranges.flatMap(({ at, bytes }) => [this.#buffer(at.buffer), at.offset, bytes]);
+    return this.#ask((native) => native.digest(Float64Array.from(flat)));
   }
 
   trace(): readonly InstructionSpan[] {

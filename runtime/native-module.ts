@@ -16,6 +16,8 @@ export interface NativeEngine {
   run(request: Uint8Array): Promise<RunStats>;
   readTensor(buffer: number, offset: number, bytes: number): Uint8Array;
   writeTensor(buffer: number, offset: number, bytes: Uint8Array): void;
+  /** [buffer, offset, bytes] for each range → 32 bytes for each. */
+  digest(ranges: Float64Array): Promise<Uint8Array>;
   trace(): Float64Array;
   deviceBytes(): number;
   cancel(): void;

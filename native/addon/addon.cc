@@ -6,12 +6,14 @@
 //     .load(plan, paths)          → Promise; arenas, files, prepared calls
 //     .run(request)               → Promise of statistics: one part of one program
 //     .readTensor / .writeTensor  bytes of a buffer, between runs
+//     .digest(ranges)             SHA-256 of each
 //     .trace()                    times of the last run
 //     .deviceBytes()              in use on the device now
 //     .cancel() .close()          from any moment; close waits until nothing runs
 //
 // A failure becomes an Error with `code`, `instruction`, `op` and `where` (file:line of the native source).
 #include <condition_variable>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -139,7 +141,7 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
                        {InstanceMethod<&EngineObject::Load>("load"), InstanceMethod<&EngineObject::Run>("run"),
                         InstanceMethod<&EngineObject::ReadTensor>("readTensor"),
                         InstanceMethod<&EngineObject::WriteTensor>("writeTensor"),
-                        InstanceMethod<&EngineObject::Trace>("trace"),
+                        InstanceMethod<&EngineObject::Digest>("digest"), InstanceMethod<&EngineObject::Trace>("trace"),
                         InstanceMethod<&EngineObject::DeviceBytes>("deviceBytes"), InstanceMethod<&EngineObject::Cancel>("cancel"),
                         InstanceMethod<&EngineObject::Close>("close")});
   }
@@ -215,6 +217,25 @@ class EngineObject final : public Napi::ObjectWrap<EngineObject> {
     auto result = Napi::Uint8Array::New(info.Env(), bytes);
     ThrowIfFailed(info.Env(), engine.Read(buffer, offset, {reinterpret_cast<std::byte*>(result.Data()), bytes}));
     return result;
+  }
+
+  // (Float64Array of [buffer, offset, bytes] for each range) → Uint8Array of 32 bytes for each
+  Napi::Value Digest(const Napi::CallbackInfo& info) {
+    const auto given = info[0].As<Napi::Float64Array>();
+    auto ranges = std::make_shared<std::vector<ByteRange>>();
+    for (size_t i = 0; i + 3 <= given.ElementLength(); i += 3) {
+      ranges->push_back({static_cast<uint32_t>(given[i]), ToSize(Napi::Number::New(info.Env(), given[i + 1])),
+                         ToSize(Napi::Number::New(info.Env(), given[i + 2]))});
+    }
+    auto digests = std::make_shared<std::vector<Sha256Digest>>(ranges->size());
+    return Task::Start(
+        info.Env(), Open(info),
+        [ranges, digests](Engine& engine) -> Failure { return {engine.Digest(*ranges, *digests), "", ""}; },
+        [digests](Napi::Env env) -> Napi::Value {
+          auto result = Napi::Uint8Array::New(env, digests->size() * sizeof(Sha256Digest));
+          std::memcpy(result.Data(), digests->data(), result.ByteLength());
+          return result;
+        });
   }
 
   // (buffer, offset, Uint8Array)

@@ -1,15 +1,21 @@
 #include "core/engine.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/plan_checker.h"
 #include "core/plan_decoder.h"
 #include "core/text.h"
+#include "core/thread_pool.h"
 #include "generated/ops.h"
 
 namespace lema {
 namespace {
+
+// More would wait for memory.
+constexpr unsigned kDigestThreads = 16;
 
 // Every element within [low, high]; NaN is in no range.
 template <typename T>
@@ -167,6 +173,22 @@ Status Engine::Read(uint32_t buffer, uint64_t offset, std::span<std::byte> to) {
 Status Engine::Write(uint32_t buffer, uint64_t offset, std::span<const std::byte> from) {
   LEMA_RETURN_IF_ERROR(CheckRange(buffer, offset, from.size()));
   return backend_->Upload(At({buffer, offset}), from.data(), from.size());
+}
+
+Status Engine::Digest(std::span<const ByteRange> ranges, std::span<Sha256Digest> digests) const {
+  for (const auto& [buffer, offset, bytes] : ranges) {
+    LEMA_RETURN_IF_ERROR(CheckRange(buffer, offset, bytes));
+    if (plan_->buffers[buffer].arena != ArenaId::kRam) {
+      return Status(StatusCode::kInvalidArgument, Cat("buffer ", plan_->buffers[buffer].id, " is not in ram"));
+    }
+  }
+  ThreadPool pool(static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, kDigestThreads)));
+  pool.ParallelFor(static_cast<int64_t>(ranges.size()), [&](int64_t i, int) {
+    Sha256 hash;
+    hash.Update(At({ranges[i].buffer, ranges[i].offset}), ranges[i].bytes);
+    digests[i] = hash.Finish();
+  });
+  return Status::Ok();
 }
 
 }  // namespace lema

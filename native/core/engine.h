@@ -16,6 +16,7 @@
 #include "core/executor.h"
 #include "core/plan.h"
 #include "io/disk.h"
+#include "io/sha256.h"
 
 namespace lema {
 
@@ -51,6 +52,11 @@ struct RunStats {
   uint64_t tensors_verified = 0;  // since load: tensors whose digest has been checked
 };
 
+struct ByteRange {
+  uint32_t buffer;
+  uint64_t offset, bytes;
+};
+
 struct EngineInfo {
   uint64_t ram_bytes = 0;
   uint64_t vram_bytes = 0;
@@ -74,6 +80,9 @@ class Engine {
   Status CheckRange(uint32_t buffer, uint64_t offset, uint64_t bytes) const;
   Status Read(uint32_t buffer, uint64_t offset, std::span<std::byte> to);
   Status Write(uint32_t buffer, uint64_t offset, std::span<const std::byte> from);
+
+  // SHA-256 of each range, side by side; of the ram arena alone.
+  Status Digest(std::span<const ByteRange> ranges, std::span<Sha256Digest> digests) const;
 
   bool loaded() const { return loaded_.load(std::memory_order_acquire); }
   const EngineInfo& info() const { return info_; }

@@ -1,5 +1,6 @@
 /** Small plans through the whole native engine: the same bytes in every way of running, and every failure named. */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   closeSync,
   ftruncateSync,
@@ -147,6 +148,23 @@ describe("a plan runs", () => {
     expect(() => engine.writeTensor({ buffer: "z", offset: 19_999 }, new Uint8Array(2))).toThrow(/z/);
     expect(() => engine.readTensor({ buffer: "z", offset: 0 }, Number.MAX_SAFE_INTEGER)).toThrow(/z/);
   });
+});
+
+test("ranges of ram are digested side by side, each as a whole, and never outside their buffer", async () => {
+  const engine = await open(tiny());
+  const bytes = Uint8Array.from({ length: 1000 }, (_, index) => index % 251);
+  engine.writeTensor({ buffer: "z", offset: 4 }, bytes);
+  const ranges = [
+    { at: { buffer: "z", offset: 4 }, bytes: 1000 },
+    { at: { buffer: "z", offset: 5 }, bytes: 64 },
+    { at: { buffer: "z", offset: 4 }, bytes: 0 },
+  ];
+  const expected = [bytes, bytes.subarray(1, 65), bytes.subarray(0, 0)].map((part) =>
+    createHash("sha256").update(part).digest(),
+  );
+  expect(Buffer.from(await engine.digest(ranges))).toEqual(Buffer.concat(expected));
+  expect(await engine.digest([])).toEqual(new Uint8Array());
+  await expect(engine.digest([{ at: { buffer: "z", offset: 19_999 }, bytes: 2 }])).rejects.toThrow(/z/);
 });
 
 describe("gather", () => {
