@@ -37,6 +37,11 @@ const BATCHES = [8, 32];
 const PROBED = "scratch/cuda/probed.yaml";
 
 const node = (name: string, ...argv: string[]): Program => ({ name, command: ["node", ...argv] });
+/** The command line from its sources; it says something, or it was not the command line. */
+const lemaCommand = (name: string, ...argv: string[]): Program => ({
+  ...node(name, ...TSX, "test/cli/exec-process.ts", ...argv),
+  expects: /\S/,
+});
 const python = (name: string, ...argv: string[]): Program => ({ name, command: [PYTHON, ...argv] });
 
 async function machine(): Promise<void> {
@@ -71,7 +76,7 @@ const stepTest = (name: string): Program => ({
 });
 
 async function check(): Promise<void> {
-  await steps.run(node("doctor", ...TSX, "cli/main.ts", "doctor", "--json"));
+  await steps.run(lemaCommand("doctor", "doctor", "--json"));
   await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
   await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
   await steps.run({
@@ -133,7 +138,7 @@ async function time(): Promise<void> {
   if (!existsSync(`${MODEL}/config.json`)) return;
   // On the disk that holds the weights; predictions of steps are from this profile.
   const probed = ["--backend", "cuda", "--quick", "--directory", MODEL, "-o", PROBED];
-  await steps.run(node("probe", ...TSX, "cli/main.ts", "probe", ...probed));
+  await steps.run(lemaCommand("probe", "probe", ...probed));
   for (const batch of BATCHES.toReversed()) {
     await peft(`PEFT resident, ${batch} × 512`, batch);
     await lema(`lema 3 GiB, ${batch} × 512`, batch, 3 * GIB);

@@ -40,6 +40,14 @@ it("keeps what each step printed, and goes on after one that fails", async () =>
   });
 });
 
+it("takes a step that did nothing for one that failed", async () => {
+  const { steps } = begin(60);
+  const tests = { ...shell("tests", "echo 'Tests  10 skipped (10)'"), expects: /Tests +.*\d+ passed/ };
+  expect(await steps.run(tests)).toMatchObject({ status: "failed" });
+  const passed = { ...shell("tests", "echo 'Tests  5 passed | 5 skipped (10)'"), expects: tests.expects };
+  expect(await steps.run(passed)).toMatchObject({ status: "ok" });
+});
+
 it("ends what runs when the time is over, with all that it started, and begins nothing more", async () => {
   const { steps, results } = begin(6);
   const hung = await steps.run(shell("hangs", "echo begun; sleep 60 & wait"));

@@ -1,4 +1,4 @@
-/** The command line as a process of its own, for tests that send signals to it. */
+/** The command line from its sources, as a process of its own: for tests that send signals to it, and bench/cuda/run.ts. */
 import { runCli } from "../../cli/main.ts";
 
 process.exitCode = await runCli(process.argv.slice(2), {

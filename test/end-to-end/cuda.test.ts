@@ -1,12 +1,12 @@
 /**
  * The cuda backend on the emulated device, and on a real one where it is: streams, events, pinned memory and every
- * kernel that a step uses, in whole training steps. Streamed equals resident bit for bit; the cpu backend agrees within
- * rounding.
+ * kernel that a step uses, in whole training steps. Streamed equals resident bit for bit; the cpu backend, or in bf16 the
+ * float32 reference, agrees within rounding.
  */
 import { describe, expect, it } from "vitest";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
 import type { Plan } from "../../schemas/plan.ts";
-import { caseInputs, type MachineOptions, readCase } from "./case.ts";
+import { caseInputs, type MachineOptions, type ParityCase, readCase } from "./case.ts";
 import { hasBackend } from "./has-backend.ts";
 import { bitsOf, type CaseRun, relativeError, runCase } from "./run-case.ts";
 
@@ -14,12 +14,35 @@ function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly s
   return [JSON.stringify([losses, gradNorms]), ...gradients.map(bitsOf), bitsOf(parameters)];
 }
 
-/** What two backends may differ by, relative: in bf16 a sum's last bit can become the last bit of an activation. */
-const TOLERANCES = {
-  f32: { loss: 1e-6, gradient: 1e-5 },
-  fp16: { loss: 1e-6, gradient: 1e-5 },
-  bf16: { loss: 1e-4, gradient: 2e-2 },
-} as const;
+/** What two backends may differ by where activations are float32, relative. */
+const TOLERANCES = { loss: 1e-6, gradient: 1e-5 };
+/** The contract's (test/parity/precision.py): so many times as far from the float32 reference as PyTorch in bf16. */
+const MARGIN = 1.5;
+
+function checkAgainst(cpu: CaseRun, run: CaseRun): void {
+  run.losses.forEach((loss, step) => {
+    expect(Math.abs(loss / cpu.losses[step]! - 1)).toBeLessThan(TOLERANCES.loss);
+  });
+  run.gradients.forEach((gradients, step) => {
+    for (const [parameter, gradient] of gradients) {
+      const error = relativeError(gradient, cpu.gradients[step]!.get(parameter)!);
+      expect(error, parameter).toBeLessThan(TOLERANCES.gradient);
+    }
+  });
+}
+
+/**
+ * The first step in bf16. Two backends are not compared there: a sum's last bit becomes the last bit of an activation,
+ * and a tensor core's sums are its own, so that each is held to the reference instead.
+ */
+function checkAgainstReference({ losses, gradients }: CaseRun, { expected }: ParityCase): void {
+  const allowed = (key: string) => MARGIN * expected.get(`bf16.distance.${key}`)![0]!;
+  expect(Math.abs(losses[0]! / expected.get("loss")![0]! - 1)).toBeLessThan(allowed("loss"));
+  for (const [parameter, gradient] of gradients[0]!) {
+    const error = relativeError(gradient, expected.get(`grad.${parameter}`)!);
+    expect(error, parameter).toBeLessThan(allowed(`grad.${parameter}`));
+  }
+}
 
 const cases = (
   [
@@ -78,17 +101,8 @@ describe.each(cases)("$name in $precision on $backend", ({ name, precision, back
       const inputs = await inputsOn(machines[0]!);
       const serial = await runCase(parity, inputs, { steps, backend, serialLanes: true });
       expect(bits(serial)).toEqual(bits(resident));
-      const cpu = await runCase(parity, inputs, { steps });
-      resident.losses.forEach((loss, step) => {
-        expect(Math.abs(loss / cpu.losses[step]! - 1)).toBeLessThan(TOLERANCES[precision].loss);
-      });
-      resident.gradients.forEach((gradients, step) => {
-        for (const [parameter, gradient] of gradients) {
-          expect(relativeError(gradient, cpu.gradients[step]!.get(parameter)!), parameter).toBeLessThan(
-            TOLERANCES[precision].gradient,
-          );
-        }
-      });
+      if (precision === "bf16") checkAgainstReference(resident, parity);
+      else checkAgainst(await runCase(parity, inputs, { steps }), resident);
     },
   );
 });
