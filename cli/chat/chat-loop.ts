@@ -8,6 +8,7 @@ import { ReplyValidator } from "../../chat/reply-validator.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { CommandContext } from "../context.ts";
 import { usesColor } from "../io.ts";
+import { spoken } from "../render/human.ts";
 import { readLine } from "./commands.ts";
 import type { LineSource } from "./line-source.ts";
 
@@ -102,7 +103,7 @@ async function reply(
   let step = await pieces.next();
   let last = "\n";
   for (; !step.done; step = await pieces.next()) {
-    io.stdout.write(step.value);
+    io.stdout.write(io.stdout.isTTY ? spoken(step.value) : step.value);
     last = step.value;
     validator?.push(step.value);
   }

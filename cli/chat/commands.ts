@@ -1,5 +1,6 @@
 /** What a person can say to `lema chat` itself. */
 import type { Conversation } from "../../chat/conversation.ts";
+import { spoken } from "../render/human.ts";
 
 interface ChatCommand {
   readonly usage: string;
@@ -70,7 +71,7 @@ function history(conversation: Conversation): readonly string[] {
   const start = system === null ? [] : [`system: ${system}`];
   const lines = turns.map(({ role, content, inContext }) => {
     const who = role === "user" ? "you" : "model";
-    return `${who}${inContext ? "" : " (out of the context)"}: ${content}`;
+    return `${who}${inContext ? "" : " (out of the context)"}: ${spoken(content)}`;
   });
   return [...start, ...lines];
 }

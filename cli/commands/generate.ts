@@ -22,7 +22,7 @@ import {
   samplingOf,
 } from "../generation-options.ts";
 import { usesColor } from "../io.ts";
-import { painter } from "../render/human.ts";
+import { painter, spoken } from "../render/human.ts";
 import { renderLayers } from "../render/plan-layers.ts";
 import { renderSummary } from "../render/plan-summary.ts";
 import { StatusLine } from "../render/status-line.ts";
@@ -130,7 +130,7 @@ async function write(
         const now = performance.now();
         return { ...value, seconds: { prompt: (first - began) / 1000, reply: (now - first) / 1000 } };
       }
-      if (!options.json) io.stdout.write(value);
+      if (!options.json) io.stdout.write(io.stdout.isTTY ? spoken(value) : value);
     }
   } finally {
     signals.release();

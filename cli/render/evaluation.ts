@@ -1,6 +1,7 @@
 /** `lema eval`'s report as text. */
 import type { RunReport } from "../../chat/evaluate-run.ts";
 import type { ReplyCounts, ScoredReply } from "../../chat/score-replies.ts";
+import { spoken } from "./human.ts";
 import { formatShare, formatTable } from "./table.ts";
 
 /** `samples`: how many replies are shown, the first ones, and of others that failed as many. */
@@ -42,5 +43,5 @@ function sample({ question, reply, expected, correct, problems }: ScoredReply): 
   const others = more.length === 0 ? "" : ` (and ${more.length} more)`;
   const form =
     first === undefined ? [] : [`not in the format: line ${first.line}: ${first.message}${others}`];
-  return [`> ${question}`, ...reply.split("\n"), ...[...wrong, ...form].map((line) => `✗ ${line}`)];
+  return [`> ${question}`, ...spoken(reply).split("\n"), ...[...wrong, ...form].map((line) => `✗ ${line}`)];
 }

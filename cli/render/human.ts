@@ -78,6 +78,11 @@ export function printable(text: string): string {
   return text.replaceAll("\t", " ").replace(/(?!\n)[\p{Cc}\p{Bidi_Control}]/gu, "�");
 }
 
+/** What a model says, as a terminal may be given it: nothing that moves, hides or sets anything. */
+export function spoken(text: string): string {
+  return text.replaceAll("\r", "").replace(/(?![\n\t])\p{Cc}/gu, "�");
+}
+
 function indent(text: string): string[] {
   return text.split("\n").map((line) => `  ${line}`);
 }

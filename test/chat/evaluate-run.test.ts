@@ -124,11 +124,12 @@ it("shows what failed, and counts the rest", async () => {
   const problems = validateReply("Hm.");
   const replies = report.replies.map((reply, index) => {
     if (index === 0) return reply;
-    if (index === 1) return { ...reply, correct: false };
+    if (index === 1) return { ...reply, correct: false, reply: "\u001b[2Jhidden" };
     return { ...reply, inFormat: false, problems: problems.valid ? [] : problems.problems };
   });
   const lines = renderEvaluation({ ...report, replies }, 2);
   expect(lines).toContain(`✗ wrong: expected ${answers[1]!.expected}`);
+  expect(lines).toContain("�[2Jhidden");
   const form = "✗ not in the format: line 1: there is text before [LEMA_REPLY] (and 5 more)";
   expect(lines.filter((line) => line === form)).toHaveLength(2);
   expect(renderEvaluation({ ...report, replies }, 1)).toContain("2 more failed; --json has all replies");

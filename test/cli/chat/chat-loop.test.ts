@@ -11,16 +11,27 @@ import { type Respond, scriptedModel } from "../../chat/scripted-model.ts";
 interface Talk {
   readonly lines: readonly string[];
   readonly interactive?: boolean;
+  /** Whether what is written is shown by a terminal. */
+  readonly isTTY?: boolean;
   readonly respond?: Respond;
   readonly capacity?: number;
   readonly options?: Partial<ChatLoopOptions>;
   readonly replying?: () => AbortSignal;
 }
 
-async function talk({ lines, interactive = true, respond, capacity, options, replying }: Talk) {
+async function talk({
+  lines,
+  interactive = true,
+  isTTY = false,
+  respond,
+  capacity,
+  options,
+  replying,
+}: Talk) {
   const model = await scriptedModel({ ...(respond && { respond }), ...(capacity && { capacity }) });
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
+    isTTY,
     write: (text: string) => {
       written[name] += text;
     },
@@ -56,6 +67,15 @@ describe("lema chat", () => {
       stdout: "you said hello\nyou said more\n",
       stderr: "",
     });
+  });
+
+  it("lets no reply write to a terminal, and gives a pipe what was said", async () => {
+    const reply = "\u001b[2Ja\rb\u0007\tc";
+    const said = { lines: ["hello", "/history"], respond: () => reply };
+    const shown = await talk({ ...said, isTTY: true });
+    expect(shown.stdout).toBe("�[2Jab�\tc\n");
+    expect(shown.stderr).toContain("model: �[2Jab�\tc\n");
+    expect((await talk({ ...said, interactive: false })).stdout).toBe(`${reply}\n`);
   });
 
   it("takes several lines where a backslash ends them", async () => {
