@@ -29,11 +29,18 @@ export const DEFAULT_ENDPOINT = "https://huggingface.co";
 /** How often in a row something may fail without progress. */
 export const ATTEMPTS = 5;
 
-/** A client for an endpoint. Throws `hub.bad-endpoint`. */
+/** What a header may carry of a token. */
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/** A client for an endpoint. Throws `hub.bad-endpoint`, and `hub.unauthorized` for a token that is none. */
 export function createClient(
   endpoint: string,
   { token, userAgent, retryMs = 1000 }: { token: string | null; userAgent: string; retryMs?: number },
 ): HubClient {
+  if (token !== null && !TOKEN.test(token)) {
+    const hint = "copy it anew from https://huggingface.co/settings/tokens, on one line and without quotes";
+    throw hubError("hub.unauthorized", "HF_TOKEN holds a character that no token has", undefined, hint);
+  }
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   const problem =
     url === null || !["http:", "https:"].includes(url.protocol)

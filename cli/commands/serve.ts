@@ -26,6 +26,8 @@ interface ServeOptions extends ModelOptions {
 const BODY_BYTES = 64 << 10;
 /** More than a token spells, JSON's escapes included. */
 const TOKEN_BYTES = 32;
+/** What a header can carry. */
+const TOKEN = /^[\x21-\x7e]+$/;
 const MODEL_NAME = /^[\w.:/-]{1,100}$/;
 
 export function register(program: Command, context: CommandContext): void {
@@ -55,6 +57,7 @@ async function serve(argument: string, options: ServeOptions, context: CommandCo
   const { host, port } = options;
   const token = options.token || io.env.LEMA_TOKEN || null;
   if (token === null && !isLoopback(host)) throw openToAll(host);
+  if (token !== null && !TOKEN.test(token)) throw unsendable();
   const model = await openModel(
     modelRequest(argument, options, context),
     options,
@@ -124,6 +127,12 @@ function openToAll(host: string): DiagnosticError {
 function timeLimit(text: string): number {
   positive(text);
   return duration(text);
+}
+
+function unsendable(): DiagnosticError {
+  const summary = "the token holds a character that no client can send";
+  const hint = "use letters, digits and signs of ASCII, without spaces";
+  return new DiagnosticError(diagnostic("cli.usage", { summary, hint }));
 }
 
 function portNumber(text: string): number {

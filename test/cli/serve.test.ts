@@ -114,6 +114,8 @@ describe("lema serve", () => {
   it.each([
     ["--port", "70000"],
     ["--name", "a b"],
+    ["--token", "tökén"],
+    ["--token", "two words"],
     ["--time-limit", "0"],
     ["--time-limit", "2147484"],
   ])("refuses %s %s", async (option, value) => {

@@ -14,6 +14,13 @@ it("sends no token unencrypted, except to this machine", async () => {
   expect(client("http://hub.example", null).token).toBeNull();
 });
 
+it.each(["a\nb", "two words", "tökén", ""])(
+  "refuses %j, which no header can carry as a token",
+  async (token) => {
+    expect(await codesOf(() => client("https://hub.example", token))).toEqual(["hub.unauthorized"]);
+  },
+);
+
 it("sends its token to the endpoint's origin alone", () => {
   const hub = client("https://hub.example/mirror/", "secret");
   expect(headersFor(hub, hubUrl(hub, "api/x")).authorization).toBe("Bearer secret");
