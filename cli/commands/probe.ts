@@ -4,13 +4,14 @@ import { type Command, Option } from "commander";
 import { makeDirectory } from "../../models/make-directory.ts";
 import { compile } from "../../planner/compile.ts";
 import { replaceFile } from "../../runtime/files.ts";
-import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
+import { checkHardware } from "../../schemas/check-hardware.ts";
+import { DiagnosticError, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import { readInputs } from "../../workflow/read-inputs.ts";
 import { type CommandContext, positive } from "../context.ts";
-import { loadRecipe, probedProfilePath } from "../load-recipe.ts";
+import { type LoadedRecipe, loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
 import { DEVICE_EFFORTS, measureDevice } from "../probe/measure-device.ts";
 import { defaultThreads, EFFORTS, measureMachine } from "../probe/measure-machine.ts";
@@ -45,14 +46,15 @@ export function register(program: Command, context: CommandContext): void {
 async function probe(options: ProbeOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const status = new StatusLine(io.stderr);
-  const plans = options.recipe === undefined ? [] : [await recipePlan(options.recipe, context)];
+  const recipe = options.recipe === undefined ? null : loadRecipe(options.recipe, [], io);
   try {
     const { backend } = options;
     const how = options.quick ? "quick" : "thorough";
     const request = {
       directory: resolve(io.cwd, options.directory),
       threads: options.threads ?? defaultThreads(),
-      plans,
+      plansFor: async (own: HardwareProfile) =>
+        recipe === null ? [] : [await planFor(recipe, own, context)],
       onProgress: (text: string) => status.show(`measuring: ${text}`),
     };
     const profile =
@@ -78,9 +80,14 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
   }
 }
 
-/** A recipe's plan; neither its weights nor its dataset are opened. */
-async function recipePlan(file: string, { io, version }: CommandContext): Promise<Plan> {
-  const { recipe, hardware } = loadRecipe(file, [], io);
+/** A recipe's plan for this machine, whichever it names; neither its weights nor its dataset are opened. */
+async function planFor(
+  { recipe, placeOf }: LoadedRecipe,
+  hardware: HardwareProfile,
+  { io, version }: CommandContext,
+): Promise<Plan> {
+  const problems = checkHardware(recipe, hardware, placeOf);
+  if (exitCodeOf(problems) !== 0) throw new DiagnosticError(problems);
   const { inputs } = await readInputs({
     recipe,
     hardware,

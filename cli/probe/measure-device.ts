@@ -4,8 +4,15 @@ import { type DeviceBackend, nativeDevice } from "../../runtime/addon.ts";
 import { invariant } from "../../schemas/diagnostic.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
 import { bytes } from "../../schemas/units.ts";
-import { bandwidthOf, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
+import {
+  bandwidthOf,
+  type MeasuredCall,
+  matrixRate,
+  measureCalls,
+  memoryBandwidth,
+} from "./measure-calls.ts";
 import type { ProbeEffort, ProbeOptions } from "./measure-machine.ts";
+import { measureProfile } from "./measure-profile.ts";
 import { measureSubmission } from "./measure-submission.ts";
 import { measureTransfers } from "./measure-transfers.ts";
 import { deviceNumbers, samplePlans } from "./sample-models.ts";
@@ -39,7 +46,7 @@ export const DEVICE_EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>>
 /** Throws `run.no-device`. */
 export async function measureDevice(
   backend: DeviceBackend,
-  { directory, threads, effort, plans, onProgress }: ProbeOptions,
+  { directory, threads, effort, plansFor, onProgress }: ProbeOptions,
 ): Promise<HardwareProfile> {
   const device = nativeDevice(backend);
   onProgress("disk and copies");
@@ -49,13 +56,6 @@ export async function measureDevice(
   const numbers = deviceNumbers(device.capability);
   const vram = Math.floor(SHARE * device.freeBytes);
   const samples = samplePlans(effort.shapes, { hardware: UNMEASURED, numbers, vram });
-  const calls = await measureCalls([...samples, ...plans], {
-    ...effort,
-    backend,
-    lane: "compute",
-    threads,
-    onProgress: (share) => onProgress(`timing ops ${Math.floor(100 * share)} %`),
-  });
   onProgress("timing the optimizer on the host");
   // The host's lane is the cpu backend's own.
   const hostCalls = await measureCalls(samples.slice(-1), {
@@ -66,8 +66,10 @@ export async function measureDevice(
     threads,
     onProgress: () => {},
   });
+  const onShare = (share: number): void => onProgress(`timing ops ${Math.floor(100 * share)} %`);
+  const how = { ...effort, backend, lane: "compute", threads, onProgress: onShare } as const;
   const computesBf16 = numbers.some(({ precision }) => precision === "bf16");
-  return {
+  const profileOf = (calls: readonly MeasuredCall[]): HardwareProfile => ({
     name: "probed",
     source: `lema probe on ${device.name} (sm_${device.capability})`,
     compute: {
@@ -91,7 +93,8 @@ export async function measureDevice(
       ram: bytes(RAM_RESERVE),
       vram: bytes(Math.ceil(deviceReserve / MEBIBYTE) * MEBIBYTE),
     },
-  };
+  });
+  return measureProfile({ samples, plansFor, profileOf, measure: (plans) => measureCalls(plans, how) });
 }
 
 const wholeMebibytes = (size: number) => bytes(Math.floor(size / MEBIBYTE) * MEBIBYTE);

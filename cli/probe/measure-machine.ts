@@ -5,7 +5,14 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { bytes } from "../../schemas/units.ts";
-import { type Effort, matrixRate, measureCalls, memoryBandwidth } from "./measure-calls.ts";
+import {
+  type Effort,
+  type MeasuredCall,
+  matrixRate,
+  measureCalls,
+  memoryBandwidth,
+} from "./measure-calls.ts";
+import { measureProfile } from "./measure-profile.ts";
 import { measureTransfers } from "./measure-transfers.ts";
 import { CPU_NUMBERS, samplePlans } from "./sample-models.ts";
 import { SAMPLE_SHAPES, type SampleShape } from "./sample-shapes.ts";
@@ -21,8 +28,8 @@ export interface ProbeOptions {
   readonly directory: string;
   readonly threads: number;
   readonly effort: ProbeEffort;
-  /** Plans whose calls are timed besides those of the made-up models. */
-  readonly plans: readonly Plan[];
+  /** Plans whose calls are timed besides those of the made-up models, made for the machine as these describe it. */
+  readonly plansFor: (profile: HardwareProfile) => Promise<readonly Plan[]>;
   readonly onProgress: (text: string) => void;
 }
 
@@ -52,7 +59,7 @@ export const EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
 export const defaultThreads = (): number => availableParallelism();
 
 export async function measureMachine(options: ProbeOptions): Promise<HardwareProfile> {
-  const { directory, threads, plans, effort, onProgress } = options;
+  const { directory, threads, plansFor, effort, onProgress } = options;
   onProgress("disk and copies");
   const { disk, h2d, d2h } = await measureTransfers(directory, effort.transfers, "cpu");
   onProgress("compiling what is timed");
@@ -61,23 +68,21 @@ export async function measureMachine(options: ProbeOptions): Promise<HardwarePro
     numbers: CPU_NUMBERS,
     vram: null,
   });
-  const calls = await measureCalls([...samples, ...plans], {
-    ...effort,
-    backend: "cpu",
-    lane: "compute",
-    threads,
-    onProgress: (share) => onProgress(`timing ops ${Math.floor(100 * share)} %`),
-  });
+  const onShare = (share: number): void => onProgress(`timing ops ${Math.floor(100 * share)} %`);
+  const how = { ...effort, backend: "cpu", lane: "compute", threads, onProgress: onShare } as const;
   const ram = Math.floor(totalmem() / MEBIBYTE);
-  const f32 = matrixRate(calls, "f32");
-  return {
+  const profileOf = (calls: readonly MeasuredCall[]): HardwareProfile => ({
     name: "probed",
     source: `lema probe on ${moduleInfo().device}, ${threads} threads`,
     compute: {
       kind: "cpu",
       threads,
       // A cpu widens fp16 weights to float32.
-      matrix_rate: { f32, bf16: matrixRate(calls, "bf16"), f16: f32 },
+      matrix_rate: {
+        f32: matrixRate(calls, "f32"),
+        bf16: matrixRate(calls, "bf16"),
+        f16: matrixRate(calls, "f32"),
+      },
       memory_bandwidth: memoryBandwidth(calls),
       calls: [...calls],
       dtypes: ["f32", "bf16", "f16"],
@@ -87,7 +92,8 @@ export async function measureMachine(options: ProbeOptions): Promise<HardwarePro
     links: { h2d_bandwidth: h2d, d2h_bandwidth: d2h, pinned: false },
     memory: { ram: bytes(ram * MEBIBYTE), vram: bytes((ram >> 1) * MEBIBYTE) },
     reserve: { ram: bytes(RESERVE), vram: bytes(0) },
-  };
+  });
+  return measureProfile({ samples, plansFor, profileOf, measure: (plans) => measureCalls(plans, how) });
 }
 
 /** Some profile to compile the samples on; of its figures only the threads reach a call (as scratch). */

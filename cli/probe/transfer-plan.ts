@@ -101,9 +101,12 @@ export function transferPlan(sizes: TransferSizes, computeArena: "ram" | "vram")
       unit: null,
     };
   });
+  // A device's link goes both ways at once, and a step's traffic is nearly all one way: one after the other.
+  const afterUp = computeArena === "vram" ? [{ on: up.at(-1)!.id, at: 0 }] : [];
   const down = each((index): Instruction => {
     return {
       ...common,
+      waits: index === 0 ? afterUp : [],
       kind: "copy",
       lane: "d2h",
       id: `d2h/${index}`,

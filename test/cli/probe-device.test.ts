@@ -10,6 +10,8 @@ import { sharesOf } from "../../cli/probe/measure-submission.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
 import { deviceNumbers, samplePlans } from "../../cli/probe/sample-models.ts";
 import { callsOf, signatureOf } from "../../cli/probe/step-calls.ts";
+import { transferPlan } from "../../cli/probe/transfer-plan.ts";
+import { callWork } from "../../planner/cost/call-work.ts";
 import { costModel } from "../../planner/cost/duration.ts";
 import { type HardwareProfile, parseHardware } from "../../schemas/hardware.ts";
 import type { Plan } from "../../schemas/plan.ts";
@@ -27,6 +29,8 @@ const TINY = {
   sequenceLength: 16,
   batchSizes: [1],
 };
+/** Of a plan that is made for the device as the samples describe it. */
+const WIDER = { ...TINY, inner: 80 };
 const LEAST: ProbeEffort = {
   seconds: 0,
   passes: 1,
@@ -38,6 +42,8 @@ const LEAST: ProbeEffort = {
 
 let directory: string;
 let profile: HardwareProfile;
+let described: HardwareProfile;
+let own: readonly Plan[];
 let samples: readonly Plan[];
 const progress: string[] = [];
 beforeAll(async () => {
@@ -46,7 +52,15 @@ beforeAll(async () => {
     directory,
     threads: 2,
     effort: LEAST,
-    plans: [],
+    plansFor: async (sampled) => {
+      described = sampled;
+      own = samplePlans([WIDER], {
+        hardware: sampled,
+        numbers: deviceNumbers(80).slice(0, 1),
+        vram: 2 ** 32,
+      });
+      return own;
+    },
     onProgress: (text) => progress.push(text),
   });
   samples = samplePlans([TINY], { hardware: profile, numbers: deviceNumbers(80), vram: 2 ** 32 });
@@ -64,16 +78,31 @@ describe("the profile of a device", () => {
   });
 
   it("times every op that a step has on the device, products in each dtype", () => {
-    const used = samples.flatMap(callsOf).map(({ op }) => op);
+    const used = [...samples, ...own].flatMap(callsOf).map(({ op }) => op);
     const { calls } = profile.compute;
     expect(new Set(calls!.map(({ op }) => op))).toEqual(new Set(used));
     const products = calls!.filter(({ op }) => op === "linear").map(({ product }) => product);
     expect(new Set(products)).toEqual(new Set(["f32", "bf16", "f16"]));
   });
 
+  it("times the calls of plans that are made for it as the samples describe it", () => {
+    const known = ({ compute }: HardwareProfile) =>
+      new Set(
+        compute.calls!.map(({ op, flops, read, written }) => JSON.stringify([op, flops, read, written])),
+      );
+    const wanted = own.flatMap(callsOf).map((call) => {
+      const { op, flops, read, written } = callWork(call, "cuda");
+      return JSON.stringify([op, flops, read, written]);
+    });
+    expect(described.compute.matrix_rate.f32).toBeGreaterThan(0);
+    expect(wanted.every((work) => known(profile).has(work))).toBe(true);
+    expect(wanted.every((work) => known(described).has(work))).toBe(false);
+    expect([...known(described)].every((work) => known(profile).has(work))).toBe(true);
+  });
+
   it("says how far it is, and leaves nothing behind", () => {
     expect(progress[0]).toBe("disk and copies");
-    expect(progress.at(-1)).toBe("timing the optimizer on the host");
+    expect(progress.at(-1)).toMatch(/^timing ops \d+ %$/);
     expect(readdirSync(directory)).toEqual([]);
   });
 
@@ -100,6 +129,13 @@ describe("the profile of a device", () => {
   it("has no bf16 below compute capability 8.0", () => {
     expect(deviceNumbers(75).map(({ precision }) => precision)).toEqual(["f32", "fp16"]);
   });
+});
+
+it("copies one way after the other on a device, and both ways at once where vram is emulated", () => {
+  const firstDown = (arena: "ram" | "vram") =>
+    transferPlan(LEAST.transfers, arena).programs.checkpoint!.steady.find(({ lane }) => lane === "d2h")!;
+  expect(firstDown("vram").waits).toEqual([{ on: "h2d/1", at: 0 }]);
+  expect(firstDown("ram").waits).toEqual([]);
 });
 
 it.skipIf(hasBackend("cuda"))(

@@ -43,7 +43,7 @@ beforeAll(async () => {
     directory,
     threads: 2,
     effort: LEAST,
-    plans: [],
+    plansFor: async () => [],
     onProgress: (text) => progress.push(text),
   });
 });
@@ -151,6 +151,13 @@ it("refuses a directory that does not exist", async () => {
   const { exit, stderr } = await lema(["probe", "--quick", "--directory", "nowhere"], { cwd: directory });
   expect(exit).toBe(1);
   expect(stderr).toContain("nowhere");
+});
+
+it("refuses a recipe before it measures anything", async () => {
+  const { exit, stderr } = await lema(["probe", "--recipe", "nowhere.yaml"], { cwd: directory });
+  expect(exit).toBe(1);
+  expect(stderr).toContain("nowhere.yaml: it does not exist");
+  expect(stderr).not.toContain("measuring");
 });
 
 it("refuses a profile that times an op that does not exist", () => {
