@@ -116,6 +116,10 @@ const links = z.strictObject({
 const host = z.strictObject({
   threads: count.describe("Threads of the host."),
   memory_bandwidth: byteRate.describe("Of the host's memory."),
+  calls: z
+    .array(measuredCall)
+    .optional()
+    .describe("Timed calls of the optimizer on the host's lane. `lema probe` writes them."),
 });
 
 /** The profile document; its output is {@link HardwareProfile}. */

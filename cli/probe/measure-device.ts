@@ -55,7 +55,7 @@ export async function measureDevice(
   onProgress("compiling what is timed");
   const numbers = deviceNumbers(device.capability);
   const vram = Math.floor(SHARE * device.freeBytes);
-  const samples = samplePlans(effort.shapes, { hardware: UNMEASURED, numbers, vram });
+  const samples = samplePlans(effort.shapes, { hardware: UNMEASURED_DEVICE, numbers, vram });
   onProgress("timing the optimizer on the host");
   // The host's lane is the cpu backend's own.
   const hostCalls = await measureCalls(samples.slice(-1), {
@@ -87,7 +87,7 @@ export async function measureDevice(
     },
     disk,
     links: { h2d_bandwidth: h2d, d2h_bandwidth: d2h, pinned: true },
-    host: { threads, memory_bandwidth: bandwidthOf("adamw", hostCalls) },
+    host: { threads, memory_bandwidth: bandwidthOf("adamw", hostCalls), calls: [...hostCalls] },
     memory: { ram: wholeMebibytes(totalmem()), vram: wholeMebibytes(device.totalBytes) },
     reserve: {
       ram: bytes(RAM_RESERVE),
@@ -100,7 +100,7 @@ export async function measureDevice(
 const wholeMebibytes = (size: number) => bytes(Math.floor(size / MEBIBYTE) * MEBIBYTE);
 
 /** Some device to compile the samples for; none of its figures reaches a call. */
-const UNMEASURED = unmeasured();
+export const UNMEASURED_DEVICE = unmeasured();
 
 function unmeasured(): HardwareProfile {
   const { profile } = parseHardware(

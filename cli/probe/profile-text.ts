@@ -32,8 +32,9 @@ export function profileText(profile: HardwareProfile, note: string): string {
     reserve: mapped(reserve, size),
   });
   document.commentBefore = ` ${note}`;
-  const list = document.getIn(["compute", "calls"]);
-  if (isSeq<Node & { flow?: boolean }>(list)) {
+  for (const where of ["compute", "host"]) {
+    const list = document.getIn([where, "calls"]);
+    if (!isSeq<Node & { flow?: boolean }>(list)) continue;
     for (const call of list.items) call.flow = true;
   }
   const text = document.toString({ lineWidth: 0 });

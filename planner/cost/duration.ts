@@ -87,7 +87,7 @@ function submissionNs(calls: number, { compute: { submission } }: HardwareProfil
   return submission === undefined ? 0 : submission.instruction_ns + calls * submission.call_ns;
 }
 
-/** Nanoseconds of calls on one lane. What has been measured was measured on the compute lane. */
+/** Nanoseconds of calls on one lane, which knows what was measured on it. */
 function callCosts(hardware: HardwareProfile, lane: "compute" | "host"): (call: PlanCall) => number {
   const { compute, host } = hardware;
   const bandwidth =
@@ -97,7 +97,7 @@ function callCosts(hardware: HardwareProfile, lane: "compute" | "host"): (call: 
     const memory = (work.read + work.written) / bandwidth;
     return CALL_OVERHEAD_NS + Math.max(memory, work.flops / rate) * SECOND;
   };
-  const slowdown = measuredSlowdown(lane === "compute" ? (compute.calls ?? []) : [], roofline);
+  const slowdown = measuredSlowdown((lane === "compute" ? compute : host)?.calls ?? [], roofline);
   return (call) => {
     const work = callWork(call, compute.kind);
     return roofline(work) * (slowdown(work) ?? 1);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { callPlan } from "../../cli/probe/call-plan.ts";
-import { measureDevice } from "../../cli/probe/measure-device.ts";
+import { measureDevice, UNMEASURED_DEVICE } from "../../cli/probe/measure-device.ts";
 import type { ProbeEffort } from "../../cli/probe/measure-machine.ts";
 import { sharesOf } from "../../cli/probe/measure-submission.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
@@ -63,7 +63,8 @@ beforeAll(async () => {
     },
     onProgress: (text) => progress.push(text),
   });
-  samples = samplePlans([TINY], { hardware: profile, numbers: deviceNumbers(80), vram: 2 ** 32 });
+  // As the probe compiles them: what a plan does may depend on what was measured.
+  samples = samplePlans([TINY], { hardware: UNMEASURED_DEVICE, numbers: deviceNumbers(80), vram: 2 ** 32 });
 });
 
 describe("the profile of a device", () => {
@@ -75,6 +76,15 @@ describe("the profile of a device", () => {
     expect(links!.pinned).toBe(true);
     expect(memory.vram).toBe(2 ** 34);
     expect(profile.host!.memory_bandwidth).toBeGreaterThan(0);
+    const onHost = samples.flatMap(({ programs, procedures }) =>
+      programs["train-step"].steady.flatMap((instruction) =>
+        instruction.kind === "run" && instruction.lane === "host"
+          ? procedures.find(({ id }) => id === instruction.procedure)!.calls.map(({ op }) => op)
+          : [],
+      ),
+    );
+    expect(new Set(profile.host!.calls!.map(({ op }) => op))).toEqual(new Set(onHost));
+    expect(onHost).toContain("square_sum");
   });
 
   it("times every op that a step has on the device, products in each dtype", () => {
@@ -110,6 +120,7 @@ describe("the profile of a device", () => {
     const text = profileText(profile, "a note");
     const { profile: read, diagnostics } = parseHardware(text, { file: "probed.yaml" });
     expect(diagnostics).toEqual([]);
+    expect(read!.host!.calls).toEqual(profile.host!.calls);
     expect(read!.compute).toMatchObject({
       calls: profile.compute.calls,
       submission: profile.compute.submission,
@@ -153,7 +164,7 @@ it.skipIf(hasBackend("cuda"))(
 describe("samples", () => {
   it("are left out where the device has no room for them", () => {
     const [largest] = samples.map(({ budgets }) => budgets.vram!.arena).sort((a, b) => b - a);
-    const machine = { hardware: profile, numbers: deviceNumbers(80), vram: largest! - 1 };
+    const machine = { hardware: UNMEASURED_DEVICE, numbers: deviceNumbers(80), vram: largest! - 1 };
     expect(samplePlans([TINY], machine).length).toBeLessThan(samples.length);
   });
 
@@ -178,6 +189,16 @@ describe("samples", () => {
       .map(({ offset, bytes }) => offset + bytes);
     expect(Math.max(...ends)).toBe(plan.budgets.vram!.arena);
   });
+});
+
+it("predicts a call on the host's lane by what was measured there", () => {
+  const [{ procedures }] = samples as [Plan];
+  const call = procedures.flatMap(({ calls }) => calls).find(({ op }) => op === "adamw")!;
+  const { op, product: _, ...work } = callWork(call, "cuda");
+  const host = { ...profile.host!, calls: [{ op, ...work, ns: 123_456_789 }] };
+  const { call: predict } = costModel(procedures, { ...profile, host });
+  expect(Math.round(predict(call, "host"))).toBe(123_456_789);
+  expect(predict(call, "compute")).not.toBe(predict(call, "host"));
 });
 
 describe("submission", () => {
