@@ -11,7 +11,7 @@
  * made the same touch before, and is known to come after all that other lanes did with the buffer since, has nothing
  * more to wait for there. And of many runs of the same procedure at the same place only the last can matter to others.
  */
-import type { ArenaName, LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
+import type { LaneName, PlanBuffer, Wait } from "../../schemas/plan.ts";
 import { type Access, type EffectContext, forEachAccess } from "../ir/effects.ts";
 import type { LaidOut, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { mapPrograms } from "./residency.ts";
@@ -45,6 +45,8 @@ class Synchronizer {
   readonly #positions: Int32Array;
   /** What is finished when a task is. */
   readonly #finished: Clock[] = [];
+  /** Per lane, the last task that a call must come after. */
+  readonly #needed = new Int32Array(LANES.length);
 
   constructor(tasks: readonly Task[], buffers: ReadonlyMap<string, PlanBuffer>, context: EffectContext) {
     this.#tasks = tasks;
@@ -72,23 +74,22 @@ class Synchronizer {
   #synchronize(index: number, clock: Clock): readonly Wait[] {
     const own = this.#lanes[index]!;
     const isOpen = (use: Use) => !isSettled(use, own, clock);
-    if (!this.#uses[index]!.some(isOpen)) return [];
+    if (!this.#uses[index]!.some(isOpen)) return NO_WAITS;
     const open = this.#uses[index]!.filter(isOpen);
     for (const { buffer } of open) buffer.settle();
-    const accesses = open.flatMap((use) => use.accesses.map((access) => ({ access, use })));
-    accesses.sort((a, b) => a.access.call - b.access.call);
     const waits: Wait[] = [];
-    const needed = LANES.map(() => NOBODY);
-    for (let next = 0; next < accesses.length; ) {
-      const { call } = accesses[next]!.access;
-      needed.fill(NOBODY);
-      for (; accesses[next]?.access.call === call; next++) {
-        const { access, use } = accesses[next]!;
-        use.buffer.ledger.raise(needed, use.offset, access);
+    const next = open.map(() => 0);
+    for (let call = firstCall(open, next); call < NEVER; call = firstCall(open, next)) {
+      const needed = this.#needed.fill(NOBODY);
+      for (let which = 0; which < open.length; which++) {
+        const { accesses, buffer, offset } = open[which]!;
+        for (; accesses[next[which]!]?.call === call; next[which]!++) {
+          buffer.ledger.raise(needed, offset, accesses[next[which]!]!);
+        }
       }
-      const others = needed.filter((other, lane) => other !== NOBODY && lane !== own);
+      needed[own] = NOBODY;
       // The latest task first: what it implies need not be waited for again.
-      for (const other of others.sort((a, b) => b - a)) {
+      for (let other = takeLatest(needed); other !== NOBODY; other = takeLatest(needed)) {
         if (this.#positions[other]! <= clock[this.#lanes[other]!]!) continue;
         waits.push({ on: this.#tasks[other]!.id, at: call });
         merge(clock, this.#finished[other]!);
@@ -107,6 +108,28 @@ class Synchronizer {
     }
     for (const { buffer } of this.#uses[index]!) if (buffer.last === index) buffer.settle();
   }
+}
+
+const NO_WAITS: readonly Wait[] = [];
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** The earliest call among the next accesses of each use. */
+function firstCall(uses: readonly Use[], next: readonly number[]): number {
+  let first = NEVER;
+  for (let which = 0; which < uses.length; which++) {
+    const access = uses[which]!.accesses[next[which]!];
+    if (access && access.call < first) first = access.call;
+  }
+  return first;
+}
+
+/** Takes the largest out; `NOBODY` when none is left. */
+function takeLatest(needed: Int32Array): number {
+  let lane = 0;
+  for (let other = 1; other < needed.length; other++) if (needed[other]! > needed[lane]!) lane = other;
+  const latest = needed[lane]!;
+  needed[lane] = NOBODY;
+  return latest;
 }
 
 /**
@@ -175,8 +198,12 @@ function usesOf(
   const uses = tasks.map((task, index) => {
     const own: Use[] = [];
     forEachAccess(task, context, (id, place, accesses) => {
-      const buffer = shared.get(id) ?? sharedOf(buffers.get(id)!, ledgers);
-      shared.set(id, buffer);
+      let buffer = shared.get(id);
+      if (!buffer) {
+        const { arena, offset } = buffers.get(id)!;
+        buffer = new Shared(ledgers[arena], offset);
+        shared.set(id, buffer);
+      }
       buffer.last = index;
       own.push(useOf(buffer, lanes[index]!, place, accesses));
     });
@@ -185,10 +212,6 @@ function usesOf(
   ledgers.ram.cut();
   ledgers.vram.cut();
   return uses;
-}
-
-function sharedOf({ arena, offset }: PlanBuffer, ledgers: Readonly<Record<ArenaName, Ledger>>): Shared {
-  return new Shared(ledgers[arena], offset);
 }
 
 function useOf(buffer: Shared, lane: number, place: number, accesses: readonly Access[]): Use {
@@ -224,22 +247,30 @@ class Ledger {
 
   /** Makes cells of what is expected. */
   cut(): void {
-    const sorted = Float64Array.from(this.#bounds).sort();
-    this.#cuts = sorted.filter((bound, index) => bound !== sorted[index - 1]);
+    const sorted = new Float64Array(this.#bounds).sort();
+    let count = 0;
+    for (let bound = 0; bound < sorted.length; bound++) {
+      if (count === 0 || sorted[bound] !== sorted[count - 1]) sorted[count++] = sorted[bound]!;
+    }
+    this.#cuts = sorted.slice(0, count);
     this.#writer = new Int32Array(this.#cuts.length).fill(NOBODY);
     this.#readers = new Int32Array(this.#cuts.length * LANES.length).fill(NOBODY);
   }
 
   /** Raises `needed`, per lane, to the last task that an access must come after. */
-  raise(needed: number[], offset: number, { start, end, write }: Access): void {
-    for (let cell = this.#find(offset + start); this.#cuts[cell]! < offset + end; cell++) {
+  raise(needed: Int32Array, offset: number, { start, end, write }: Access): void {
+    const cuts = this.#cuts;
+    for (let cell = this.#find(offset + start); cuts[cell]! < offset + end; cell++) {
       const writer = this.#writer[cell]!;
       if (writer !== NOBODY) {
         const lane = this.#lanes[writer]!;
-        needed[lane] = Math.max(needed[lane]!, writer);
+        if (needed[lane]! < writer) needed[lane] = writer;
       }
-      for (let lane = 0; write && lane < LANES.length; lane++) {
-        needed[lane] = Math.max(needed[lane]!, this.#readers[cell * LANES.length + lane]!);
+      if (!write) continue;
+      const readers = cell * LANES.length;
+      for (let lane = 0; lane < LANES.length; lane++) {
+        const reader = this.#readers[readers + lane]!;
+        if (needed[lane]! < reader) needed[lane] = reader;
       }
     }
   }

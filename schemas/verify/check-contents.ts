@@ -135,7 +135,11 @@ class Interpreter {
         start: Math.max(own.start, start + shift),
         end: Math.min(own.end, end + shift),
       };
-      if (this.#memory.contents(range).some(({ value }) => value?.maker !== content.maker)) {
+      let current = true;
+      this.#memory.eachContent(range, (value) => {
+        current &&= value?.maker === content.maker;
+      });
+      if (!current) {
         this.#tell(
           "verify.contents",
           path,
@@ -181,13 +185,15 @@ class Interpreter {
       const slot = buffer.offset + base;
       const expected = part.from - part.at - slot;
       const range = { arena: buffer.arena, start: slot + start, end: slot + end };
-      for (const { value } of this.#memory.contents(range)) {
-        if (!value) return `nothing where ${part.tensor} should be`;
-        if (value.buffer !== buffer.id) return `${value.buffer} where ${part.tensor} should be`;
-        if (value.weight?.tensor !== part.tensor || value.weight.delta !== expected) {
-          return `${value.weight?.tensor ?? "other data"} where ${part.tensor} should be`;
+      let found: string | undefined;
+      this.#memory.eachContent(range, (value) => {
+        if (!value) found ??= "nothing";
+        else if (value.buffer !== buffer.id) found ??= value.buffer;
+        else if (value.weight?.tensor !== part.tensor || value.weight.delta !== expected) {
+          found ??= value.weight?.tensor ?? "other data";
         }
-      }
+      });
+      if (found !== undefined) return `${found} where ${part.tensor} should be`;
     }
     return undefined;
   }

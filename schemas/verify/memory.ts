@@ -42,8 +42,16 @@ export interface Use extends ArenaRange {
   readonly dtype: DType | null;
 }
 
-type Reader = (buffer: string, range: ArenaRange, dtype: DType | null) => void;
-type Writer = (buffer: string, range: ArenaRange, dtype: DType, value: Interval) => void;
+/** Both take arena bytes [start, end): a step has ten thousands of them, too many for an object each. */
+type Reader = (buffer: string, arena: ArenaName, start: number, end: number, dtype: DType | null) => void;
+type Writer = (
+  buffer: string,
+  arena: ArenaName,
+  start: number,
+  end: number,
+  dtype: DType,
+  value: Interval,
+) => void;
 
 export class Memory {
   readonly #index: PlanIndex;
@@ -71,13 +79,15 @@ export class Memory {
   execute(step: Step, onUse: (use: Use) => void): number {
     const writer = this.#executed++;
     this.#beginLifetimes(step.program, step.position);
-    const read: Reader = (buffer, range, dtype) => {
-      this.#arenas[range.arena].visit(range.start, range.end, (start, end, content) => {
-        onUse({ step, reader: writer, buffer, arena: range.arena, start, end, content, dtype });
+    const read: Reader = (buffer, arena, from, to, dtype) => {
+      this.#arenas[arena].visit(from, to, (start, end, content) => {
+        onUse({ step, reader: writer, buffer, arena, start, end, content, dtype });
       });
     };
-    const write: Writer = (buffer, range, dtype, value) =>
-      this.#define(range, { buffer, writer, maker: writer, dtype, value, weight: null, input: null });
+    const write: Writer = (buffer, arena, start, end, dtype, value) => {
+      const content = { buffer, writer, maker: writer, dtype, value, weight: null, input: null };
+      this.#arenas[arena].assign(start, end, content);
+    };
     const { instruction } = step;
     switch (instruction.kind) {
       case "read":
@@ -99,9 +109,11 @@ export class Memory {
         break;
       case "gather": {
         const { indices, to, staging } = instruction;
-        read(indices.buffer, this.#index.locate(indices, indices.bytes), "i32");
+        const taken = this.#index.locate(indices, indices.bytes);
+        read(indices.buffer, taken.arena, taken.start, taken.end, "i32");
         const rows = this.#index.locate(to, gatheredBytes(instruction));
-        write(to.buffer, rows, this.#index.tensor(instruction.tensor).storage, rows);
+        const { storage } = this.#index.tensor(instruction.tensor);
+        write(to.buffer, rows.arena, rows.start, rows.end, storage, rows);
         this.#clear(this.#index.locate(staging, staging.bytes));
         break;
       }
@@ -110,7 +122,8 @@ export class Memory {
         break;
       case "write": {
         const { from, staging } = instruction;
-        read(from.buffer, this.#index.locate(from, from.bytes), null);
+        const range = this.#index.locate(from, from.bytes);
+        read(from.buffer, range.arena, range.start, range.end, null);
         this.#clear(this.#index.locate(staging, staging.bytes));
         break;
       }
@@ -126,11 +139,9 @@ export class Memory {
     return this.#arenas[arena].pieces(start, end);
   }
 
-  /** The same without a list of it; bytes that hold nothing are left out. */
-  eachContent({ arena, start, end }: ArenaRange, see: (content: Content) => void): void {
-    this.#arenas[arena].visit(start, end, (_start, _end, content) => {
-      if (content) see(content);
-    });
+  /** The same without a list of it. */
+  eachContent({ arena, start, end }: ArenaRange, see: (content: Content | undefined) => void): void {
+    this.#arenas[arena].visit(start, end, (_start, _end, content) => see(content));
   }
 
   /** All that is in memory now. */
@@ -149,20 +160,25 @@ export class Memory {
     const { shared, scratch } = this.#index.summary(this.#index.procedure(instruction.procedure));
     for (const { name, exposed } of shared) {
       if (exposed.length === 0) continue;
-      const { buffer } = instruction.bind[name]!;
-      const { arena, start: base } = this.#index.locate(instruction.bind[name]!, 0);
+      const place = instruction.bind[name]!;
+      const { arena, offset } = this.#index.buffer(place.buffer);
+      const base = offset + place.offset;
       for (const { start, end, expects } of exposed) {
-        read(buffer, { arena, start: base + start, end: base + end }, expects);
+        read(place.buffer, arena, base + start, base + end, expects);
       }
     }
     for (const { name, written } of shared) {
       if (written.length === 0) continue;
-      const { buffer } = instruction.bind[name]!;
-      const { arena, start: base } = this.#index.locate(instruction.bind[name]!, 0);
+      const place = instruction.bind[name]!;
+      const { arena, offset } = this.#index.buffer(place.buffer);
+      const base = offset + place.offset;
       for (const { start, end, leaves, value } of written) {
-        const range = { arena, start: base + start, end: base + end };
-        if (leaves === null || value === null) this.#clear(range);
-        else write(buffer, range, leaves, { start: base + value.start, end: base + value.end });
+        if (leaves === null || value === null) {
+          this.#arenas[arena].assign(base + start, base + end, undefined);
+        } else {
+          const whole = { start: base + value.start, end: base + value.end };
+          write(place.buffer, arena, base + start, base + end, leaves, whole);
+        }
       }
     }
     for (const { name, bytes } of scratch) this.#clear(this.#index.locate(instruction.bind[name]!, bytes));
@@ -180,7 +196,7 @@ export class Memory {
         : partsWithin(this.#index.unit(unit), to.offset, bytes, source.start - to.offset);
     const carried: { range: ArenaRange; content: Content }[] = [];
     for (const { start, end } of needed) {
-      read(from.buffer, { ...source, start, end }, null);
+      read(from.buffer, source.arena, start, end, null);
       for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
         if (!value) continue;
         const weight = value.weight && { ...value.weight, delta: value.weight.delta - shift };

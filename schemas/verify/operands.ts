@@ -22,8 +22,8 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
   if (instruction.kind === "gather") return gatherFaults(index, memory, instruction);
   if (instruction.kind !== "run") return [];
   const faults: string[] = [];
-  for (const { formal, start, end, operand } of index.summary(index.procedure(instruction.procedure))
-    .imports) {
+  const { imports } = index.summary(index.procedure(instruction.procedure));
+  for (const { formal, start, end, operand } of imports) {
     if (formal === weightsFormal) continue;
     const { buffer, offset } = instruction.bind[formal]!;
     const range = index.locate({ buffer, offset: offset + start }, end - start);
@@ -32,7 +32,9 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     let first: Interval | undefined;
     let several = false;
     let torn = false;
-    memory.eachContent(range, ({ input, value }) => {
+    memory.eachContent(range, (content) => {
+      if (!content) return;
+      const { input, value } = content;
       const name = input?.name;
       if (name !== expected && !strangers?.includes(name)) strangers = [...(strangers ?? []), name];
       first ??= value;
@@ -45,10 +47,11 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     if (several && torn) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);
     }
-    for (const { key, parameter, ...own } of owners.within(buffer, offset + start, offset + end)) {
+    if (!owners.knows(buffer)) continue;
+    for (const own of owners.within(buffer, offset + start, offset + end)) {
       const whole = own.start === offset + start && own.end === offset + end;
-      if (key === "value" && instruction.unit !== null && !whole) {
-        faults.push(`${instruction.id}: ${operand} is not the whole of ${parameter.name}`);
+      if (own.key === "value" && instruction.unit !== null && !whole) {
+        faults.push(`${instruction.id}: ${operand} is not the whole of ${own.parameter.name}`);
       }
     }
   }
@@ -62,8 +65,8 @@ function gatherFaults(
   { id, indices }: Extract<Instruction, { kind: "gather" }>,
 ): string[] {
   const others = new Set<string>();
-  memory.eachContent(index.locate(indices, indices.bytes), ({ input }) => {
-    if (input?.name !== TOKENS) others.add(input?.name ?? "computed data");
+  memory.eachContent(index.locate(indices, indices.bytes), (content) => {
+    if (content && content.input?.name !== TOKENS) others.add(content.input?.name ?? "computed data");
   });
   return [...others].map((name) => `${id} gathers rows for ${name}, not for ${TOKENS}`);
 }

@@ -25,10 +25,17 @@ export interface ParameterBytes extends Interval {
   readonly replica: boolean;
 }
 
+interface Answer {
+  readonly end: number;
+  readonly found: readonly ParameterBytes[];
+}
+
 const NONE: readonly ParameterBytes[] = [];
 
 export class ParameterMap {
   readonly #buffers = new Map<string, IntervalMap<ParameterBytes>>();
+  /** The last answer for each buffer and start: the same operands are asked about again and again. */
+  readonly #answers = new Map<string, Map<number, Answer>>();
 
   constructor(plan: AnyPlan) {
     for (const parameter of plan.parameters) {
@@ -47,12 +54,15 @@ export class ParameterMap {
 
   /** Parameters with a byte in the range [start, end) of a buffer. */
   within(buffer: string, start: number, end: number): readonly ParameterBytes[] {
-    const known = this.#buffers.get(buffer);
-    if (!known) return NONE;
+    const answers = this.#answers.get(buffer);
+    if (!answers) return NONE;
+    const known = answers.get(start);
+    if (known?.end === end) return known.found;
     const found: ParameterBytes[] = [];
-    known.visit(start, end, (_start, _end, own) => {
+    this.#buffers.get(buffer)!.visit(start, end, (_start, _end, own) => {
       if (own) found.push(own);
     });
+    answers.set(start, { end, found });
     return found;
   }
 
@@ -82,6 +92,7 @@ export class ParameterMap {
     const map = this.#buffers.get(buffer) ?? new IntervalMap();
     this.#buffers.set(buffer, map);
     map.assign(bytes.start, bytes.end, bytes);
+    this.#answers.set(buffer, new Map());
   }
 }
 
