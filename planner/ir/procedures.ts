@@ -60,14 +60,9 @@ export function buildProcedures(
   derivatives: Derivatives,
   shape: ProcedureShape,
 ): Procedures {
-  const { model, hardware } = inputs;
-  const common = { batch: shape.microBatch, threads: hardware.compute.threads ?? 1 };
-  const build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) =>
-    buildProcedure({ id, ...common, ...graph });
-  const all: PlanProcedure[] = [
-    build("tables", model.tables),
-    build("embed", embedGraph(inputs, shape.embedding, inputs.recipe.sequence.length)),
-  ];
+  const { model } = inputs;
+  const build = builder(inputs, shape);
+  const all: PlanProcedure[] = [build("tables", model.tables), buildEmbed(inputs, shape)];
   const saved: RegionLayout[] = [];
   model.graphs.forEach((graph, index) => {
     const name = units.graphNames[index]!;
@@ -106,6 +101,23 @@ export function buildProcedures(
   const parameters = model.blocks.reduce((sum, block) => sum + block.parameters.length, 0);
   if (parameters > 0) all.push(build("step.norm", stepNorm(inputs, parameters)));
   return { all, saved };
+}
+
+/** The same with an embedding that stays elsewhere: all else is shared with those of the same micro-batch. */
+export function withEmbedding(inputs: Inputs, { all, saved }: Procedures, shape: ProcedureShape): Procedures {
+  const embed = buildEmbed(inputs, shape);
+  return { all: all.map((procedure) => (procedure.id === embed.id ? embed : procedure)), saved };
+}
+
+function buildEmbed(inputs: Inputs, shape: ProcedureShape): PlanProcedure {
+  return builder(inputs, shape)("embed", embedGraph(inputs, shape.embedding, inputs.recipe.sequence.length));
+}
+
+type Build = (id: string, graph: Omit<ProcedureSource, "id" | "batch" | "threads">) => PlanProcedure;
+
+function builder({ hardware }: Inputs, { microBatch }: ProcedureShape): Build {
+  const common = { batch: microBatch, threads: hardware.compute.threads ?? 1 };
+  return (id, graph) => buildProcedure({ id, ...common, ...graph });
 }
 
 const input = { origin: { kind: "input" } } as const;

@@ -4,7 +4,13 @@ import type { Inputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ProgramName } from "../../schemas/plan.ts";
 import { MOST_MICRO_BATCHES } from "../../schemas/recipe/training-document.ts";
-import { buildProcedures, type Derivatives, differentiateAll, type Procedures } from "../ir/procedures.ts";
+import {
+  buildProcedures,
+  type Derivatives,
+  differentiateAll,
+  type Procedures,
+  withEmbedding,
+} from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
 import { type Portion, type PortionText, Variant } from "../ir/variants.ts";
@@ -57,8 +63,12 @@ export class TrainingVariant extends Variant {
     const key = `${microBatch} ${embedding}`;
     const known = this.#procedures.get(key);
     if (known) return known;
+    const shape = { microBatch, embedding };
+    const alike = this.#procedures.get(`${microBatch} ${embedding === "gather" ? "resident" : "gather"}`);
     this.#derivatives ??= differentiateAll(this.inputs);
-    const built = buildProcedures(this.inputs, this.units, this.#derivatives, { microBatch, embedding });
+    const built = alike
+      ? withEmbedding(this.inputs, alike, shape)
+      : buildProcedures(this.inputs, this.units, this.#derivatives, shape);
     this.#procedures.set(key, built);
     return built;
   }
