@@ -2,8 +2,13 @@
 /** Starts the compiled command line; says how to compile it where that has not happened. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 
 const entry = new URL("../dist/cli/main.js", import.meta.url);
+
+// Bytes of bytecode that a function runs before V8 optimizes it: many times the usual. Most commands are over in seconds,
+// and on their way compiling took as long as all else; what is hot for longer is optimized all the same.
+setFlagsFromString("--interrupt-budget=2000000");
 
 if (existsSync(entry)) {
   // A reader that closes the pipe early (`lema show | head`) is no error.
