@@ -44,10 +44,10 @@ export function machineOf(backend: Backend): Machine {
     const { device, build } = moduleInfo();
     return { backend, device, build };
   }
-  const { name, capability } = nativeDevice(backend);
+  const { name, capability, products } = nativeDevice(backend);
   return {
     backend,
-    device: `${name} (sm_${capability})`,
+    device: `${name} (sm_${capability}${products === "" ? "" : `, ${products}`})`,
     build: deviceBuild(backend),
   };
 }

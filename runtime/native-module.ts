@@ -41,6 +41,8 @@ export interface NativeDevice {
   readonly name: string;
   /** 80: compute capability 8.0. */
   readonly capability: number;
+  /** The library that computes matrix products where it serves, with its version; empty: all are lema's own. */
+  readonly products: string;
   /** The newest CUDA that the driver knows, and the one that the CUDA object was built with; 12040: 12.4. */
   readonly driver: number;
   readonly runtime: number;

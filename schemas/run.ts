@@ -45,7 +45,9 @@ export const runSchema = z
     backend: z.enum(["cpu", "reference", "cuda", "cuda-emulated"]).describe("The backend that computed."),
     device: z
       .string()
-      .describe("Name of the device and its instruction set: bits are comparable on the same one."),
+      .describe(
+        "Name of the device, its instruction set and its matrix library: bits are comparable on the same one.",
+      ),
     build: digest.describe("Digest of the native module: bits are comparable within one build."),
     threads: positive.describe("Compute threads; they never change a bit."),
     started_at: z.iso.datetime().describe("Wall clock at the start, UTC."),

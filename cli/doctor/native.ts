@@ -81,7 +81,7 @@ function findDevice(): Finding {
   try {
     const device = nativeDevice("cuda");
     const free = `${formatBytes(device.freeBytes)} of ${formatBytes(device.totalBytes)} free`;
-    const summary = `${device.name}, sm_${device.capability}, ${free}`;
+    const summary = `${device.name}, sm_${device.capability}, ${free}, matrix products by ${device.products || "lema's own kernels"}`;
     return { name: "cuda backend", status: "ok", summary, facts: { ...device } };
   } catch (error) {
     if (!(error instanceof DiagnosticError)) throw error;

@@ -313,6 +313,7 @@ Napi::Value Device(const Napi::CallbackInfo& info) {
   auto result = Napi::Object::New(info.Env());
   result.Set("name", device.name);
   result.Set("capability", device.capability);
+  result.Set("products", device.products);
   result.Set("driver", device.driver);
   result.Set("runtime", device.runtime);
   result.Set("totalBytes", static_cast<double>(device.total_bytes));

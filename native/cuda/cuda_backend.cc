@@ -74,7 +74,7 @@ Status CudaBackend::DeviceBytes(uint64_t* in_use) const {
 Status CudaBackend::Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) {
   if (!OnDevice(lane)) return host_->Prepare(call, lane, prepared);
   auto made = std::make_unique<DeviceCall>(call);
-  DevicePreparation preparation{.granted_bytes = call.workspace ? call.workspace->bytes : 0};
+  DevicePreparation preparation{.granted_bytes = call.workspace ? call.workspace->bytes : 0, .library = library_.get()};
   LEMA_RETURN_IF_ERROR(made->kernel.prepare(made->record, &preparation));
   if (preparation.workspace_bytes > preparation.granted_bytes) {
     return Status(StatusCode::kInvalidArgument, Cat("the kernel needs a workspace of ", preparation.workspace_bytes, " bytes, and ",
@@ -88,7 +88,7 @@ Status CudaBackend::Prepare(const Call& call, LaneId lane, std::unique_ptr<Backe
 Status CudaBackend::MakeLane(LaneId lane, std::unique_ptr<Lane>* made) {
   if (!OnDevice(lane)) return host_->MakeLane(lane, made);
   std::unique_ptr<DeviceLane> device;
-  LEMA_RETURN_IF_ERROR(DeviceLane::Make(&device));
+  LEMA_RETURN_IF_ERROR(DeviceLane::Make(library_.get(), &device));
   *made = std::move(device);
   return Status::Ok();
 }

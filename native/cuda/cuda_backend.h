@@ -7,12 +7,14 @@
 
 #include "core/backend.h"
 #include "cuda/launch.h"
+#include "cuda/library_products.h"
 
 namespace lema::cuda {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(std::string_view name, std::unique_ptr<Backend> host) : name_(name), host_(std::move(host)) {}
+  CudaBackend(std::string_view name, std::unique_ptr<Backend> host, std::unique_ptr<LibraryProducts> library)
+      : name_(name), host_(std::move(host)), library_(std::move(library)) {}
   ~CudaBackend() override;
 
   std::string_view name() const override { return name_; }
@@ -30,6 +32,7 @@ class CudaBackend final : public Backend {
 
   const std::string_view name_;
   const std::unique_ptr<Backend> host_;
+  const std::unique_ptr<LibraryProducts> library_;  // null: all products are lema's own
   std::byte* vram_ = nullptr;
   uint64_t vram_bytes_ = 0;
   bool pinned_ = false;

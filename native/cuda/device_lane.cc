@@ -20,8 +20,8 @@ DeviceCall::DeviceCall(const Call& call) : kernel(kDeviceKernels[call.op]) {
   for (size_t i = 0; i < call.attributes.size(); ++i) record.attributes[i] = call.attributes[i];
 }
 
-Status DeviceLane::Make(std::unique_ptr<DeviceLane>* lane) {
-  std::unique_ptr<DeviceLane> made(new DeviceLane);
+Status DeviceLane::Make(const LibraryProducts* library, std::unique_ptr<DeviceLane>* lane) {
+  std::unique_ptr<DeviceLane> made(new DeviceLane(library));
   LEMA_RETURN_IF_ERROR(made->Create());
   *lane = std::move(made);
   return Status::Ok();
@@ -110,7 +110,7 @@ Status DeviceLane::Launch(const BackendCall& call, std::span<std::byte* const> o
   const auto& device = static_cast<const DeviceCall&>(call);
   CallRecord record = device.record;
   for (size_t i = 0; i < operands.size(); ++i) record.operands[i].data = operands[i];
-  return device.kernel.launch(record, {stream_, workspace, device.workspace_bytes, fault_, capability_});
+  return device.kernel.launch(record, {stream_, workspace, device.workspace_bytes, fault_, capability_, library_});
 }
 
 Status DeviceLane::Complete(uint64_t position) {

@@ -31,7 +31,7 @@ class DeviceCall final : public BackendCall {
 class DeviceLane final : public Lane {
  public:
   // Streams, events and the follower; everything is taken here.
-  static Status Make(std::unique_ptr<DeviceLane>* lane);
+  static Status Make(const LibraryProducts* library, std::unique_ptr<DeviceLane>* lane);
   ~DeviceLane() override;
 
   void Begin(std::span<LaneTime> times) override;
@@ -45,7 +45,7 @@ class DeviceLane final : public Lane {
  private:
   static constexpr uint64_t kAhead = 128;
 
-  DeviceLane() = default;
+  explicit DeviceLane(const LibraryProducts* library) : library_(library) {}
   Status Create();
   // Puts the event that begins the next instruction into the stream, once; waits for room in the ring.
   Status BeginInstruction();
@@ -54,6 +54,7 @@ class DeviceLane final : public Lane {
   Status Look();
   int64_t Since(cudaEvent_t event) const;
 
+  const LibraryProducts* const library_;
   int capability_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t origin_ = nullptr;

@@ -39,6 +39,8 @@ Status Look(CudaDevice* found) {
   LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
   std::snprintf(found->name, sizeof(found->name), "%s", properties.name);
   found->capability = properties.major * 10 + properties.minor;
+  const std::string products = LibraryProducts::NameFor(found->capability);
+  std::snprintf(found->products, sizeof(found->products), "%s", products.c_str());
   size_t free = 0, total = 0;
   LEMA_CUDA(cudaMemGetInfo(&free, &total));
   found->total_bytes = total;
@@ -57,7 +59,7 @@ Status MakeBackend(const CudaFactoryRequest& request, Backend** backend) {
   }
   CudaDevice device;
   LEMA_RETURN_IF_ERROR(Look(&device));
-  *backend = new CudaBackend(kName, std::unique_ptr<Backend>(request.host));
+  *backend = new CudaBackend(kName, std::unique_ptr<Backend>(request.host), LibraryProducts::Find(device.capability));
   return Status::Ok();
 }
 

@@ -21,13 +21,14 @@ struct CudaFactoryRequest {
   Backend* host;
 };
 
-inline constexpr uint32_t kCudaInterfaceVersion = 2;
+inline constexpr uint32_t kCudaInterfaceVersion = 3;
 
 // What a look at the machine found; plain, since it crosses the door.
 struct CudaDevice {
   bool present;
   char name[256];
   int32_t capability;  // 80: sm_80
+  char products[64];   // the library that computes matrix products where it serves, empty: none
   int32_t driver;      // 12040: the newest CUDA that the driver knows
   int32_t runtime;     // the CUDA that this object was built with
   uint64_t total_bytes;

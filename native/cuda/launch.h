@@ -21,18 +21,22 @@ struct DeviceFault {
   volatile int64_t at;
 };
 
+class LibraryProducts;
+
 struct LaunchContext {
   cudaStream_t stream;
   std::byte* workspace;  // 64-byte aligned device memory, as much as was planned
   size_t workspace_bytes;
   DeviceFault* fault;
   int capability;  // of the device: 10 · major + minor
+  const LibraryProducts* library = nullptr;  // for products that it has; null: all are lema's own
 };
 
 // What a kernel learns at load, and what it says then.
 struct DevicePreparation {
   size_t granted_bytes = 0;    // the planned workspace
   size_t workspace_bytes = 0;  // what the kernel takes of it; more is refused
+  LibraryProducts* library = nullptr;
 };
 
 inline Status FromCuda(cudaError_t error, const char* what, std::source_location where = std::source_location::current()) {

@@ -4,6 +4,9 @@
 // (docs/decisions/0005 says why this matters; here it holds for the same reason).
 #pragma once
 
+#include <type_traits>
+
+#include "cuda/library_products.h"
 #include "cuda/product_path.h"
 #include "cuda/product_simt.h"
 #include "cuda/product_tensor.h"
@@ -24,8 +27,31 @@ inline Factor Prepared(Factor factor, Along along, DType compute) {
   return factor;
 }
 
+inline bool OnBytes(const Elements& elements, uintptr_t alignment) { return reinterpret_cast<uintptr_t>(elements.data) % alignment == 0; }
+
+// Whether the library computes a product whose left factor lies along the depth, which then is in `product`. A plan puts
+// every operand on 64 bytes, so that no bit depends on an address here either.
+template <Along kRight>
+bool IsOfLibrary(const Factor& left, const Factor& right, const ProductShape& shape, const ScaledResult& result,
+                 const LaunchContext& context, LibraryProduct* product) {
+  constexpr bool kAlongDepth = kRight == Along::kDepth;
+  *product = {shape.rows, shape.columns, shape.depth, kAlongDepth, result.elements.dtype};
+  const bool dense = left.stride == shape.depth && right.stride == (kAlongDepth ? shape.depth : shape.columns) &&
+                     result.stride == shape.columns && shape.batches == 1;
+  const bool bf16 = shape.compute == DType::kBF16 && left.elements.dtype == DType::kBF16 && right.elements.dtype == DType::kBF16;
+  constexpr uintptr_t kAlignment = LibraryProducts::kAlignment;
+  return context.library != nullptr && dense && bf16 && OnBytes(left.elements, kAlignment) && OnBytes(right.elements, kAlignment) &&
+         OnBytes(result.elements, kAlignment) && context.library->Has(*product);
+}
+
 template <Along kLeft, Along kRight, typename Result>
 Status Product(const Factor& left, const Factor& right, const ProductShape& shape, const Result& result, const LaunchContext& context) {
+  if constexpr (kLeft == Along::kDepth && std::is_same_v<Result, ScaledResult>) {
+    if (LibraryProduct product; IsOfLibrary<kRight>(left, right, shape, result, context, &product)) {
+      return context.library->Multiply(product, left.elements.data, right.elements.data, result.elements.data, result.alpha,
+                                       result.accumulate, context.stream);
+    }
+  }
   const Factor l = Prepared(left, kLeft, shape.compute), r = Prepared(right, kRight, shape.compute);
   switch (ProductPathOf(shape.rows, shape.columns, l.by_sixteen_bytes && r.by_sixteen_bytes, shape.compute, context.capability)) {
     case ProductPath::kTensor128x128: return LaunchTensorProduct<LargeTensorTile, kLeft, kRight>(l, r, shape, result, context);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/launch.h"
+#include "cuda/library_products.h"
 #include "generated/cuda_ops.h"
 #include "kernels/number.h"
 
@@ -76,10 +77,20 @@ std::vector<BenchCase> Cases() {
 }
 
 // Milliseconds of each of some runs between two events.
-Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const BenchCase& made, int capability, double* median) {
+// Which kernels are timed: those of a device, with the matrix library or without.
+struct Kernels {
+  const char* name;
+  int capability;
+  cuda::LibraryProducts* library;
+};
+
+Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const BenchCase& made, const Kernels& kernels, double* median) {
   CallRecord call;
   for (size_t i = 0; i < operands.size(); ++i) call.operands[i] = operands[i];
   for (size_t i = 0; i < made.attributes.size(); ++i) call.attributes[i] = made.attributes[i];
+  const cuda::DeviceKernel& kernel = cuda::kDeviceKernels[static_cast<size_t>(made.op)];
+  cuda::DevicePreparation preparation{.library = kernels.library};
+  if (kernels.library != nullptr) LEMA_RETURN_IF_ERROR(kernel.prepare(call, &preparation));
   cuda::DeviceFault* fault = nullptr;
   LEMA_CUDA(cudaHostAlloc(reinterpret_cast<void**>(&fault), sizeof(cuda::DeviceFault), cudaHostAllocMapped));
   cudaEvent_t begin, end;
@@ -88,7 +99,7 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   std::vector<float> times;
   for (int run = 0; run < 23; ++run) {
     LEMA_CUDA(cudaEventRecord(begin, stream));
-    LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[static_cast<size_t>(made.op)].launch(call, {stream, nullptr, 0, fault, capability}));
+    LEMA_RETURN_IF_ERROR(kernel.launch(call, {stream, nullptr, 0, fault, kernels.capability, kernels.library}));
     LEMA_CUDA(cudaEventRecord(end, stream));
     LEMA_CUDA(cudaEventSynchronize(end));
     float milliseconds = 0.0f;
@@ -119,7 +130,7 @@ Status Fill(const TensorView& view) {
   return FromCuda(cudaMemcpy(view.data, host.data(), host.size(), cudaMemcpyDefault), "operands");
 }
 
-Status Run(const BenchCase& made, cudaStream_t stream, int capability) {
+Status Run(const BenchCase& made, cudaStream_t stream, int capability, cuda::LibraryProducts* library) {
   std::vector<TensorView> operands;
   double bytes = 0;
   for (const auto& [dtype, dims] : made.operands) {
@@ -130,15 +141,17 @@ Status Run(const BenchCase& made, cudaStream_t stream, int capability) {
     bytes += static_cast<double>(view.bytes());
     operands.push_back(view);
   }
-  const auto time = [&](const char* kernels, int of) -> Status {
+  const auto time = [&](const Kernels& kernels) -> Status {
     double milliseconds = 0;
-    LEMA_RETURN_IF_ERROR(Time(stream, operands, made, of, &milliseconds));
-    std::printf("{\"case\": \"%s\", \"kernels\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, kernels,
+    LEMA_RETURN_IF_ERROR(Time(stream, operands, made, kernels, &milliseconds));
+    std::printf("{\"case\": \"%s\", \"kernels\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, kernels.name,
                 milliseconds, made.flops / milliseconds * 1e-9, bytes / milliseconds * 1e-6);
     return Status::Ok();
   };
-  LEMA_RETURN_IF_ERROR(time("of the device", capability));
-  if (made.flops > 0) LEMA_RETURN_IF_ERROR(time("simt", 0));
+  LEMA_RETURN_IF_ERROR(time({"of the device", capability, nullptr}));
+  if (made.flops > 0) LEMA_RETURN_IF_ERROR(time({"simt", 0, nullptr}));
+  const bool product = made.op == Op::kLinear || made.op == Op::kLinearGradInput;
+  if (product && library != nullptr) LEMA_RETURN_IF_ERROR(time({"cuBLASLt where it serves", capability, library}));
   for (const TensorView& view : operands) LEMA_CUDA(cudaFree(view.data));
   return Status::Ok();
 }
@@ -175,7 +188,9 @@ Status RunAll() {
   cudaDeviceProp properties;
   LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
   LEMA_RETURN_IF_ERROR(Copy(stream));
-  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream, 10 * properties.major + properties.minor));
+  const int capability = 10 * properties.major + properties.minor;
+  const auto library = cuda::LibraryProducts::Find(capability);
+  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream, capability, library.get()));
   return Status::Ok();
 }
 

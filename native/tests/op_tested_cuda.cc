@@ -8,6 +8,7 @@
 
 #include "core/text.h"
 #include "cuda/launch.h"
+#include "cuda/library_products.h"
 #include "generated/cuda_ops.h"
 #include "op_tested.h"
 
@@ -72,9 +73,19 @@ struct TestStream {
   int capability = 0;
 };
 
+// One for all calls, as an engine has.
+cuda::LibraryProducts* Library() {
+  static const std::unique_ptr<cuda::LibraryProducts> library = [] {
+    cudaDeviceProp properties{};
+    const bool present = cudaGetDeviceProperties(&properties, 0) == cudaSuccess;
+    return present ? cuda::LibraryProducts::Find(10 * properties.major + properties.minor) : nullptr;
+  }();
+  return library.get();
+}
+
 Status Prepare(uint32_t op, const CallRecord& call, Preparation* preparation) {
   // What it takes when it may have anything, then half of it: kernels that work in parts do.
-  cuda::DevicePreparation wanted{.granted_bytes = size_t{1} << 40};
+  cuda::DevicePreparation wanted{.granted_bytes = size_t{1} << 40, .library = Library()};
   LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].prepare(call, &wanted));
   cuda::DevicePreparation half{.granted_bytes = wanted.workspace_bytes / 2};
   LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].prepare(call, &half));
@@ -99,7 +110,7 @@ Status Launch(uint32_t op, const CallRecord& call, size_t workspace_bytes) {
   LEMA_RETURN_IF_ERROR(workspace.Allocate());
   LEMA_CUDA(cudaMemset(workspace.data(), 0xff, workspace_bytes));
   stream.fault->code = 0;
-  LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].launch(on_device, {stream.stream, workspace.data(), workspace_bytes, stream.fault, stream.capability}));
+  LEMA_RETURN_IF_ERROR(cuda::kDeviceKernels[op].launch(on_device, {stream.stream, workspace.data(), workspace_bytes, stream.fault, stream.capability, Library()}));
   LEMA_CUDA(cudaStreamSynchronize(stream.stream));
   if (stream.fault->code != 0) return Status(static_cast<StatusCode>(static_cast<int32_t>(stream.fault->code)), "a fault");
   LEMA_RETURN_IF_ERROR(workspace.CheckGuards());

@@ -3,8 +3,9 @@
  * kernel that a step uses, in whole training steps. Streamed equals resident bit for bit; the cpu backend, or in bf16 the
  * float32 reference, agrees within rounding.
  */
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
+import { machineOf } from "../../runtime/addon.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { caseInputs, type MachineOptions, type ParityCase, readCase } from "./case.ts";
 import { hasBackend } from "./has-backend.ts";
@@ -105,4 +106,37 @@ describe.each(cases)("$name in $precision on $backend", ({ name, precision, back
       else checkAgainst(await runCase(parity, inputs, { steps }), resident);
     },
   );
+});
+
+describe("a matrix library on the device", () => {
+  const named = process.env.LEMA_CUBLASLT;
+  const name = (library: string | undefined) => {
+    if (library === undefined) delete process.env.LEMA_CUBLASLT;
+    else process.env.LEMA_CUBLASLT = library;
+  };
+  afterEach(() => name(named));
+
+  it.skipIf(!hasBackend("cuda-emulated"))("gives its own bits, the same at every budget", async () => {
+    const backend = "cuda-emulated";
+    const parity = await readCase("bf16_shards");
+    const run = async (library: string, machine: MachineOptions) => {
+      name(library);
+      return runCase(parity, await caseInputs(parity, { precision: "bf16", ...machine }), {
+        steps: 1,
+        backend,
+      });
+    };
+    const resident = await run("emulated", { vram: 2 ** 32 });
+    const smallest = smallestMemory(
+      await caseInputs(parity, { precision: "bf16", vram: 2 ** 34, microBatch: 1 }),
+    );
+    const streamed = await run("emulated", { vram: smallest.vram!.total, microBatch: 1 });
+    expect(bits(streamed)).toEqual(bits(resident));
+    checkAgainstReference(resident, parity);
+    const own = bits(await run("off", { vram: 2 ** 32 }));
+    expect(own).not.toEqual(bits(resident));
+    // One whose sums depend on the number of rows is not used.
+    expect(bits(await run("emulated-unsteady", { vram: 2 ** 32 }))).toEqual(own);
+    expect(machineOf(backend).device).toMatch(/cuBLASLt/);
+  });
 });

@@ -9,7 +9,12 @@ const executable = (name: string) =>
   fileURLToPath(new URL(`../../build/native/bin/${name}`, import.meta.url));
 
 function run(name: string, ...args: string[]): string[] {
-  const output = execFileSync(executable(name), args, { encoding: "utf8", maxBuffer: 64 << 20 });
+  return runIn({}, name, ...args);
+}
+
+function runIn(environment: Readonly<Record<string, string>>, name: string, ...args: string[]): string[] {
+  const env = { ...process.env, ...environment };
+  const output = execFileSync(executable(name), args, { encoding: "utf8", maxBuffer: 64 << 20, env });
   return output.trimEnd().split("\n");
 }
 
@@ -41,6 +46,23 @@ describe("matrix products of the cuda kernels", () => {
     const lines = run("lema_cuda_products_emulated");
     expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
     expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+  });
+
+  test("a matrix library computes what it serves: both layouts, every number of rows, alone and on top", () => {
+    const lines = runIn({ LEMA_CUBLASLT: "emulated" }, "lema_cuda_library_emulated");
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toBe("27 passed, 0 failed");
+  });
+
+  test("one whose sums depend on the number of rows is refused", () => {
+    const lines = runIn(
+      { LEMA_CUBLASLT: "emulated-unsteady" },
+      "lema_cuda_library_emulated",
+      "--expect",
+      "own",
+    );
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toBe("15 passed, 0 failed");
   });
 
   test("the kernel follows from shape, dtype and device", () => {

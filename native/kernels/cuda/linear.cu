@@ -5,7 +5,10 @@
 
 namespace lema::cuda {
 
-Status PrepareLinear(const LinearArgs& a, DevicePreparation*) { return CheckTiles(a.row_tile, a.column_tile); }
+Status PrepareLinear(const LinearArgs& a, DevicePreparation* preparation) {
+  LEMA_RETURN_IF_ERROR(CheckTiles(a.row_tile, a.column_tile));
+  return PrepareProduct(*preparation, {a.x.dim[0] * a.x.dim[1], a.w.dim[0], a.w.dim[1], true, a.y.dtype}, a.x.dtype, a.w.dtype);
+}
 
 Status Linear(const LinearArgs& a, const LaunchContext& context) {
   const int64_t columns = a.w.dim[0], depth = a.w.dim[1];

@@ -5,7 +5,10 @@
 
 namespace lema::cuda {
 
-Status PrepareLinearGradInput(const LinearGradInputArgs& a, DevicePreparation*) { return CheckTiles(a.row_tile, a.column_tile); }
+Status PrepareLinearGradInput(const LinearGradInputArgs& a, DevicePreparation* preparation) {
+  LEMA_RETURN_IF_ERROR(CheckTiles(a.row_tile, a.column_tile));
+  return PrepareProduct(*preparation, {a.dy.dim[0] * a.dy.dim[1], a.w.dim[1], a.w.dim[0], false, a.dx.dtype}, a.dy.dtype, a.w.dtype);
+}
 
 Status LinearGradInput(const LinearGradInputArgs& a, const LaunchContext& context) {
   const int64_t depth = a.w.dim[0], columns = a.w.dim[1];
