@@ -78,6 +78,7 @@ const stepTest = (name: string): Program => ({
 async function check(): Promise<void> {
   await steps.run(lemaCommand("doctor", "doctor", "--json"));
   await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
+  await steps.run({ name: "matrix library on the device", command: ["build/cuda/bin/lema_cuda_library"] });
   await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
   await steps.run({
     name: "build: matrix products one by one",

@@ -53,7 +53,7 @@ Status Product(const Factor& left, const Factor& right, const ProductShape& shap
     }
   }
   const Factor l = Prepared(left, kLeft, shape.compute), r = Prepared(right, kRight, shape.compute);
-  switch (ProductPathOf(shape.rows, shape.columns, l.by_sixteen_bytes && r.by_sixteen_bytes, shape.compute, context.capability)) {
+  switch (ProductPathOf(shape.rows, shape.columns, shape.depth, l.by_sixteen_bytes && r.by_sixteen_bytes, shape.compute, context.capability)) {
     case ProductPath::kTensor128x128: return LaunchTensorProduct<LargeTensorTile, kLeft, kRight>(l, r, shape, result, context);
     case ProductPath::kTensor64x64: return LaunchTensorProduct<MediumTensorTile, kLeft, kRight>(l, r, shape, result, context);
     case ProductPath::kTensor32x32: return LaunchTensorProduct<NarrowTensorTile, kLeft, kRight>(l, r, shape, result, context);

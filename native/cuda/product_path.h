@@ -12,10 +12,11 @@ enum class ProductPath { kTensor128x128, kTensor64x64, kTensor32x32, kSimt128x12
 
 // Whether a product runs on tensor cores changes its bits, and depends on nothing that a plan may choose; the tile
 // changes none, and is a matter of speed alone: a small one where few large ones would leave multiprocessors idle, or
-// where a factor cannot be `copied` and comes through registers that the large one does not have.
-constexpr ProductPath ProductPathOf(int64_t rows, int64_t columns, bool copied, DType compute, int capability) {
-  constexpr int64_t kNarrow = 32, kLargeTiles = 128;
-  if (compute == DType::kBF16 && capability >= kTensorCoreCapability) {
+// where a factor cannot be `copied` and comes through registers that the large one does not have. With the depth of a LoRA
+// rank there is one step and nothing to overlap it with: multiply-adds are done sooner.
+constexpr ProductPath ProductPathOf(int64_t rows, int64_t columns, int64_t depth, bool copied, DType compute, int capability) {
+  constexpr int64_t kNarrow = 32, kLargeTiles = 128, kShallow = 32;
+  if (compute == DType::kBF16 && capability >= kTensorCoreCapability && depth > kShallow) {
     if (rows <= kNarrow || columns <= kNarrow) return ProductPath::kTensor32x32;
     const int64_t large = (rows + 127) / 128 * ((columns + 127) / 128);
     return copied && large >= kLargeTiles ? ProductPath::kTensor128x128 : ProductPath::kTensor64x64;

@@ -118,18 +118,18 @@ void TestSizes(const Sizes& sizes, Report& report) {
 void PrintPaths() {
   constexpr struct {
     const char* what;
-    int64_t rows, columns;
+    int64_t rows, columns, depth;
   } kProducts[] = {
-      {"q_proj of 4096 tokens", 4096, 4096},  {"gate_proj of 512 tokens", 512, 11008}, {"k_proj of 512 tokens", 512, 1024},
-      {"lora_A of 4096 tokens", 4096, 16},    {"gradient of lora_A", 16, 4096},        {"q_proj of one token", 1, 4096},
-      {"head tile of 512 tokens", 512, 2048},
+      {"q_proj of 4096 tokens", 4096, 4096, 4096}, {"gate_proj of 512 tokens", 512, 11008, 4096}, {"k_proj of 512 tokens", 512, 1024, 4096},
+      {"lora_A of 4096 tokens", 4096, 16, 4096},   {"lora_B of 4096 tokens", 4096, 4096, 16},     {"gradient of lora_A", 16, 4096, 512},
+      {"q_proj of one token", 1, 4096, 4096},      {"head tile of 512 tokens", 512, 2048, 4096},
   };
   for (const auto& product : kProducts) {
     for (const DType compute : {DType::kF32, DType::kBF16}) {
       for (const bool copied : {true, false}) {
         for (const int capability : {60, 75, 80, 90}) {
           std::printf("%s, %s, %s, sm_%d: %s\n", product.what, compute == DType::kF32 ? "f32" : "bf16", copied ? "copied" : "converted",
-                      capability, cuda::NameOf(ProductPathOf(product.rows, product.columns, copied, compute, capability)));
+                      capability, cuda::NameOf(ProductPathOf(product.rows, product.columns, product.depth, copied, compute, capability)));
         }
       }
     }

@@ -103,6 +103,10 @@ describe("matrix products of the cuda kernels", () => {
         "lora_A of 4096 tokens, bf16, copied, sm_90": "tensor 32x32",
         "lora_A of 4096 tokens, f32, converted, sm_90": "simt 128x16",
         "lora_A of 4096 tokens, f32, copied, sm_90": "simt 128x16",
+        "lora_B of 4096 tokens, bf16, converted, sm_90": "simt 128x128",
+        "lora_B of 4096 tokens, bf16, copied, sm_90": "simt 128x128",
+        "lora_B of 4096 tokens, f32, converted, sm_90": "simt 128x128",
+        "lora_B of 4096 tokens, f32, copied, sm_90": "simt 128x128",
         "q_proj of 4096 tokens, bf16, converted, sm_90": "tensor 64x64",
         "q_proj of 4096 tokens, bf16, copied, sm_90": "tensor 128x128",
         "q_proj of 4096 tokens, f32, converted, sm_90": "simt 128x128",
@@ -114,7 +118,7 @@ describe("matrix products of the cuda kernels", () => {
       }
     `);
     for (const [product, kernel] of chosen) {
-      const tensor = /bf16, (.*, )?sm_(80|90)/.test(product) && !/heads of (32|80|256)/.test(product);
+      const tensor = /bf16, (.*, )?sm_(80|90)/.test(product) && !/heads of (32|80|256)|lora_B/.test(product);
       expect(kernel.startsWith(tensor ? "tensor" : "simt"), product).toBe(true);
     }
   });
