@@ -2,7 +2,7 @@
  * Everything that a GPU is needed for, step by step into one JSON file: the machine, the build, the kernels against the
  * reference, whole steps bit for bit, times beside PyTorch's, compute-sanitizer. Called by run.sh:
  *
- *   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,p100,sanitize]
+ *   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,kernels,p100,sanitize]
  *
  * What matters most comes first, and every result is in the file as soon as it is there; when the time is over, what is
  * left is marked `late`. A step that fails does not stop those that do not need it; the exit code is 1 when one failed.
@@ -16,7 +16,7 @@ import { type Program, type Step, Steps } from "./steps.ts";
 const { values: options, positionals } = parseArgs({
   options: {
     minutes: { type: "string", default: "9" },
-    parts: { type: "string", default: "check,time,p100,sanitize" },
+    parts: { type: "string", default: "check,time,kernels,p100,sanitize" },
   },
   allowPositionals: true,
 });
@@ -80,11 +80,6 @@ async function check(): Promise<void> {
   await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
   await steps.run({ name: "matrix library on the device", command: ["build/cuda/bin/lema_cuda_library"] });
   await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
-  await steps.run({
-    name: "build: matrix products one by one",
-    command: ["cmake", "--build", "build/cuda", "--parallel", JOBS, "--target", "lema_cuda_products"],
-  });
-  await steps.run({ name: "matrix products on the device", command: ["build/cuda/bin/lema_cuda_products"] });
   await steps.run(stepTest("steps: streamed as resident, cpu's numbers"));
 }
 
@@ -133,9 +128,17 @@ async function lema(name: string, batch: number, vram: number): Promise<void> {
   );
 }
 
-async function time(): Promise<void> {
+async function kernels(): Promise<void> {
   await steps.run({ name: "times of kernels", command: ["build/cuda/bin/lema_op_bench_cuda"] });
   await steps.run(python("times of PyTorch's kernels and of copies", "bench/cuda/yardsticks.py"));
+  await steps.run({
+    name: "build: matrix products one by one",
+    command: ["cmake", "--build", "build/cuda", "--parallel", JOBS, "--target", "lema_cuda_products"],
+  });
+  await steps.run({ name: "matrix products on the device", command: ["build/cuda/bin/lema_cuda_products"] });
+}
+
+async function time(): Promise<void> {
   if (!existsSync(`${MODEL}/config.json`)) return;
   // On the disk that holds the weights; predictions of steps are from this profile.
   const probed = ["--backend", "cuda", "--quick", "--directory", MODEL, "-o", PROBED];
@@ -201,7 +204,7 @@ async function sanitize(): Promise<void> {
 
 await machine();
 if (await build()) {
-  for (const [name, part] of Object.entries({ check, time, p100, sanitize })) {
+  for (const [name, part] of Object.entries({ check, time, kernels, p100, sanitize })) {
     if (wanted.has(name)) await part();
   }
 }
