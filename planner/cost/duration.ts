@@ -17,11 +17,19 @@ const READS_IN_FLIGHT = 4;
 const NEAR = 64 * 1024;
 const SECOND = 1e9;
 
+/** Of an instruction, what its time depends on. */
+export type TimedWork =
+  | Pick<Extract<Instruction, { kind: "run" }>, "kind" | "procedure" | "lane">
+  | Pick<Extract<Instruction, { kind: "copy" }>, "kind" | "bytes" | "lane">
+  | Pick<Extract<Instruction, { kind: "read" }>, "kind" | "bytes">
+  | Pick<Extract<Instruction, { kind: "write" }>, "kind" | "bytes">
+  | Pick<Extract<Instruction, { kind: "gather" }>, "kind" | "indices" | "bytes" | "table_rows" | "row_bytes">;
+
 export interface CostModel {
   readonly call: (call: PlanCall, lane: "compute" | "host") => number;
   /** Nanoseconds of one run of a procedure. */
   readonly run: (procedure: string, lane: "compute" | "host") => number;
-  readonly instruction: (instruction: Instruction) => number;
+  readonly instruction: (instruction: TimedWork) => number;
 }
 
 /** Procedures are costed once. */
@@ -65,7 +73,7 @@ export function gatherNs(
   return (reads / READS_IN_FLIGHT) * hardware.disk.latency_ns + linkNs("disk", moved, hardware);
 }
 
-function instructionNs(instruction: Instruction, runNs: CostModel["run"], hardware: HardwareProfile): number {
+function instructionNs(instruction: TimedWork, runNs: CostModel["run"], hardware: HardwareProfile): number {
   const { disk } = hardware;
   switch (instruction.kind) {
     case "read":

@@ -148,7 +148,7 @@ export class WeightPlaces {
       id: `read/${id}${suffix}`,
       lane: "disk",
       unit,
-      parts: parts.map((part) => ({ ...part, at: part.at + place.offset })),
+      parts: place.offset === 0 ? parts : parts.map((part) => ({ ...part, at: part.at + place.offset })),
       evicts: index === 0 ? evicts : null,
       to: place.buffer,
     };

@@ -4,9 +4,10 @@
 import type { CommonInputs, InputTensor } from "../../schemas/inputs.ts";
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import type { Instruction, PlanProgram, Range } from "../../schemas/plan.ts";
+import type { TimedWork } from "../cost/duration.ts";
 import { largestRow } from "../cost/pages.ts";
 import { type EffectContext, type Effects, effectsOf } from "../ir/effects.ts";
-import type { Programs, ReadTask, Synced, SyncedTask } from "../ir/schedule.ts";
+import type { GatherTask, Programs, ReadTask, Synced, SyncedTask, Task } from "../ir/schedule.ts";
 import { at } from "../ir/values.ts";
 import { mapPrograms } from "./residency.ts";
 
@@ -29,6 +30,33 @@ export function emitForTiming(
 ): readonly Instruction[] {
   const tensors = tensorsOf(inputs);
   return tasks.map((one) => instructionOf(one, tensors, stagingBytes, { reads: [], writes: [] }));
+}
+
+/** What the time of a task depends on, without the rest of its instruction. */
+export function timedWork(inputs: CommonInputs): (task: Task) => TimedWork {
+  const tensors = tensorsOf(inputs);
+  return (task) => {
+    switch (task.kind) {
+      case "run":
+      case "copy":
+        return task;
+      case "write":
+        return { kind: "write", bytes: task.from.bytes };
+      case "read":
+        return { kind: "read", bytes: task.parts.reduce((sum, { bytes }) => sum + bytes, 0) };
+      case "gather":
+        return { kind: "gather", indices: task.indices, ...rowsOf(task, tensors) };
+    }
+  };
+}
+
+/** The table that a task gathers from, and the bytes that its rows cost at most. */
+function rowsOf({ tensor, indices }: GatherTask, tensors: Tensors) {
+  const { offset, shape, storage } = tensors.get(tensor)!;
+  const [table_rows, width] = shape as readonly [number, number];
+  const row_bytes = width * dtypeBytes[storage];
+  const count = indices.bytes / dtypeBytes.i32;
+  return { bytes: count * largestRow({ offset, row_bytes, table_rows }), row_bytes, table_rows };
 }
 
 type Tensors = ReadonlyMap<string, InputTensor>;
@@ -62,16 +90,14 @@ function instructionOf(
       return { kind: "read", lane: "disk", id, ...common, unit, evicts, bytes, segments, staging };
     }
     case "gather": {
-      const { file, offset, shape, storage, name } = tensors.get(task.tensor)!;
-      const [table_rows, width] = shape as readonly [number, number];
-      const row_bytes = width * dtypeBytes[storage];
-      const count = task.indices.bytes / dtypeBytes.i32;
+      const { file, offset, name } = tensors.get(task.tensor)!;
+      const { bytes, row_bytes, table_rows } = rowsOf(task, tensors);
       return {
         kind: "gather",
         lane: "disk",
         id,
         ...common,
-        bytes: count * largestRow({ offset, row_bytes, table_rows }),
+        bytes,
         file,
         offset,
         row_bytes,

@@ -7,7 +7,7 @@ import type { LaneName, ProgramName } from "../../schemas/plan.ts";
 import { type EffectContext, usesOf } from "../ir/effects.ts";
 import type { Rolled } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
-import { emitForTiming } from "../passes/emit.ts";
+import { timedWork } from "../passes/emit.ts";
 import { effectContext } from "../passes/realize.ts";
 
 /** Nanoseconds of a step of the variant's work. */
@@ -21,28 +21,31 @@ export function timeSchedule(variant: Variant, rolled: Rolled): number {
 function timeProgram(variant: Variant, rolled: Rolled, program: ProgramName, context: EffectContext): number {
   const { steady } = rolled.parts[program]!;
   const durationOf = variant.costs(rolled.procedures).instruction;
-  const instructions = emitForTiming(
-    variant.inputs,
-    steady.map((task) => ({ task, waits: [] })),
-    context,
-  );
+  const timedOf = timedWork(variant.inputs);
   const free = new Map<LaneName, number>();
-  const buffers = new Map<string, { written: number; touched: number }>();
+  const buffers = new Map<string, Ends>();
   let last = 0;
-  steady.forEach((task, index) => {
+  for (const task of steady) {
     let start = free.get(task.lane) ?? 0;
-    const uses = usesOf(task, context);
-    for (const { buffer, writes } of uses) {
-      const known = buffers.get(buffer);
-      if (known) start = Math.max(start, writes ? known.touched : known.written);
-    }
-    const end = start + Math.round(durationOf(instructions[index]!));
-    for (const { buffer, writes } of uses) {
-      const known = buffers.get(buffer) ?? { written: 0, touched: 0 };
-      buffers.set(buffer, { written: writes ? end : known.written, touched: Math.max(end, known.touched) });
+    const touches = usesOf(task, context).map(({ buffer, writes }) => {
+      const ends = buffers.get(buffer) ?? { written: 0, touched: 0 };
+      buffers.set(buffer, ends);
+      start = Math.max(start, writes ? ends.touched : ends.written);
+      return { ends, writes };
+    });
+    const end = start + Math.round(durationOf(timedOf(task)));
+    for (const { ends, writes } of touches) {
+      if (writes) ends.written = end;
+      ends.touched = Math.max(end, ends.touched);
     }
     free.set(task.lane, end);
     last = Math.max(last, end);
-  });
+  }
   return last;
+}
+
+/** When the last task that wrote a buffer, and the last that touched it, ends. */
+interface Ends {
+  written: number;
+  touched: number;
 }

@@ -21,6 +21,8 @@ export class TrainingVariant extends Variant {
   readonly order = "there and back";
   #derivatives: Derivatives | undefined;
   readonly #procedures = new Map<string, Procedures>();
+  /** The last expansion of the work, and all of a shape that it depends on. */
+  #latest: { readonly key: string; readonly expanded: Expanded } | undefined;
 
   constructor(unitSize: UnitSize, inputs: Inputs) {
     super(unitSize, inputs);
@@ -77,9 +79,14 @@ export class TrainingVariant extends Variant {
     return expandStep(this, shape);
   }
 
-  /** An evaluation is half a step, and a checkpoint writes what is there. */
+  /** An evaluation is half a step, and a checkpoint writes what is there. Shapes that differ in their pins share one. */
   expandWork(shape: Shape): Expanded {
-    return expandStep(this, shape, ["train-step"]);
+    const { microBatch, embedding, adapter, keep, offload } = shape;
+    const key = [shape.tiers, microBatch, embedding, adapter, keep, offload].join(" ");
+    if (this.#latest?.key !== key) {
+      this.#latest = { key, expanded: expandStep(this, shape, ["train-step"]) };
+    }
+    return { ...this.#latest.expanded, shape };
   }
 
   work(): readonly { readonly program: ProgramName; readonly times: number }[] {
