@@ -64,7 +64,11 @@ function moveLoadsUp(
     touch(to, after);
     if (from !== null) touch(from, after);
   }
-  return behind.flatMap((loads, before) => (before === 0 ? loads : [others[before - 1]!, ...loads]));
+  const moved: Task[] = [...behind[0]!];
+  others.forEach((task, before) => {
+    moved.push(task, ...behind[before + 1]!);
+  });
+  return moved;
 }
 
 /** The places of weights that a load fills, and takes from where it is a copy. Others touch them by running on them. */
@@ -82,8 +86,7 @@ function loadOf(task: Task): Load | null {
 
 function sharesPlace(earlier: Task, { from, to }: Load): boolean {
   const places = loadOf(earlier);
-  return (
-    places !== null &&
-    [places.from, places.to].some((place) => place === to || (place !== null && place === from))
-  );
+  if (places === null) return false;
+  if (places.to === to || places.to === from) return true;
+  return places.from !== null && (places.from === to || places.from === from);
 }
