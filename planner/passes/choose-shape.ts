@@ -104,7 +104,7 @@ const CLOSED_FORM_MARGIN = 0.985;
 /** A candidate that promises a step this much slower than the fastest may still be faster. */
 const WORTH_TIMING = 1.005;
 /** Schedules that are looked at. */
-const MOST_TIMED = 24;
+const MOST_TIMED = 64;
 
 /**
  * The first that is as fast on its layout as the fastest schedule, those that move least first: a layout adds waits and
