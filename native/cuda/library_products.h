@@ -1,4 +1,5 @@
-// Matrix products by cuBLASLt: those of bf16 whose factors both lie in bf16, and whose result is wide and deep.
+// Matrix products by cuBLASLt: those of bf16 whose factors both lie in bf16, and whose result is f32, wide and deep. On top
+// of a result of bf16 it rounds twice.
 //
 // No bit may depend on the batch, so that the algorithm is chosen for columns, depth, layout and result alone, among those
 // that add each sum up in one piece, and serves any number of rows. That its sums do not depend on the rows then is not

@@ -78,7 +78,9 @@ int32_t ConfigGet(const Lt::Algorithm* algorithm, Lt::ConfigAttribute attribute,
 }
 
 int32_t Check(Lt::Handle, Lt::Description description, Lt::Layout a, Lt::Layout b, Lt::Layout, Lt::Layout d, const Lt::Algorithm*, Lt::Heuristic* answer) {
+  // As the library does: what the algorithm could use, also where it was chosen for having none.
   *answer = {};
+  answer->workspace_bytes = size_t{1} << 20;
   return Fit(*description, *a, *b, *d) ? kDone : kInvalidValue;
 }
 
