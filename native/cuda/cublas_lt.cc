@@ -62,9 +62,9 @@ std::vector<fs::path> Folders() {
 
 void* Open(std::string* where) {
   const std::string named = Environment("LEMA_CUBLASLT");
-  *where = named.empty() ? "no libcublasLt in the toolkit or in Python's nvidia-cublas" : named;
-  if (named == "off") return nullptr;
-  if (!named.empty()) return dlopen(named.c_str(), RTLD_NOW | RTLD_LOCAL);
+  *where = named.empty() ? "LEMA_CUBLASLT is not set" : named == "on" ? "no libcublasLt in the toolkit or in Python's nvidia-cublas" : named;
+  if (!AsksForCublasLt()) return nullptr;
+  if (named != "on") return dlopen(named.c_str(), RTLD_NOW | RTLD_LOCAL);
   const std::vector<fs::path> folders = Folders();
   for (const char* name : kNames) {
     if (void* const object = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return *where = name, object;

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 
 namespace lema::cuda {
@@ -60,8 +62,13 @@ struct CublasLt {
                       const void* c, Layout, void* d, Layout, const Algorithm*, void* workspace, size_t workspace_bytes, cudaStream_t);
 };
 
-// The library of this machine, loaded once and for good; null where there is none. `where`: its file, or what was looked
-// for. LEMA_CUBLASLT names a file, or `off`.
+// The library of this machine, loaded once and for good; null where there is none, or where LEMA_CUBLASLT does not ask for
+// it: `on`, or the name of its file. `where`: its file, or why there is none.
 const CublasLt* FindCublasLt(std::string* where);
+
+inline bool AsksForCublasLt() {
+  const char* const asked = std::getenv("LEMA_CUBLASLT");
+  return asked != nullptr && *asked != '\0' && std::strcmp(asked, "off") != 0;
+}
 
 }  // namespace lema::cuda
