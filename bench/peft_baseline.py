@@ -3,8 +3,7 @@
     .venv/bin/python bench/peft_baseline.py --model DIR [--gradient-checkpointing] [--weights float32]
     .venv/bin/python bench/peft_baseline.py --make-model DIR     writes the bench model, random, in bfloat16
 
-On a GPU with `--device cuda`: resident, or with `--offload BYTES` as accelerate keeps a model in the host's memory that
-the device has no room for. `--make-model DIR --shape llama2-7b` draws a model of that size there.
+On a GPU with `--device cuda`, everything resident. `--make-model DIR --shape llama2-7b` draws a model of that size there.
 
 Fair to PEFT: SDPA attention, whole rows without a padding mask, torch's AdamW, warm-up steps that are not counted, nothing
 else in the process. Weights are bfloat16; on a CPU without AMX float32 can be the faster choice, so measure that too
@@ -87,13 +86,7 @@ def make_model(directory: Path, shape: str, device: str) -> None:
 
 
 def load(arguments: argparse.Namespace) -> peft.PeftModel:
-    placement = {}
-    if arguments.offload is not None:
-        # Activations are taken from the same memory, so that half of it is for weights.
-        limits = {0: arguments.offload // 2, "cpu": 2**40}
-        placement = {"device_map": "auto", "max_memory": limits}
-    elif arguments.device != "cpu":
-        placement = {"device_map": arguments.device}
+    placement = {"device_map": arguments.device} if arguments.device != "cpu" else {}
     model = transformers.AutoModelForCausalLM.from_pretrained(
         arguments.model, dtype=getattr(torch, arguments.weights), attn_implementation="sdpa", **placement
     )
@@ -159,7 +152,6 @@ def settings(arguments: argparse.Namespace) -> dict:
             "attention": "sdpa",
             "gradient_checkpointing": arguments.gradient_checkpointing,
             "device": torch.cuda.get_device_name() if arguments.device != "cpu" else "cpu",
-            "offload": arguments.offload,
             "threads": torch.get_num_threads(),
             "warmup": arguments.warmup,
             "steps": arguments.steps,
@@ -184,7 +176,6 @@ def main() -> int:
     parser.add_argument("--weights", choices=["bfloat16", "float32"], default="bfloat16")
     parser.add_argument("--shape", choices=SHAPES, default="bench", help="of the model that is written")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--offload", type=int, metavar="BYTES", help="device memory for the model; the rest in host memory")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=4, help="rows a step")
     parser.add_argument("--length", type=int, default=512, help="tokens a row")

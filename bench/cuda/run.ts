@@ -68,19 +68,27 @@ function makeModel(): Promise<Step> {
   return steps.run(python("a random Llama-2 7B", "bench/peft_baseline.py", ...how));
 }
 
+/** Who computes matrix products: cuBLASLt, which must be there, or lema's own kernels. */
+const LIBRARY = { LEMA_CUBLASLT: "on" };
+const OWN = { LEMA_CUBLASLT: "off" };
+
 /** Only on the real device; when the name matches none, all are skipped and nothing has passed. */
-const stepTest = (name: string): Program => ({
+const stepTest = (name: string, env: Readonly<Record<string, string>>): Program => ({
   ...node(name, "node_modules/vitest/vitest.mjs", "run", "test/end-to-end/cuda.test.ts", "-t", "on 'cuda' "),
-  env: { NO_COLOR: "1" },
+  env: { NO_COLOR: "1", ...env },
   expects: /Tests +.*\d+ passed/,
 });
 
 async function check(): Promise<void> {
   await steps.run(lemaCommand("doctor", "doctor", "--json"));
   await steps.run({ name: "conformance", command: ["build/native/bin/lema_native_tests"] });
-  await steps.run({ name: "matrix library on the device", command: ["build/cuda/bin/lema_cuda_library"] });
+  const library = ["build/cuda/bin/lema_cuda_library"] as const;
+  await steps.run({ name: "matrix library on the device", command: library, env: LIBRARY });
   await steps.run({ name: "op suite on the device", command: ["build/cuda/bin/lema_op_suite_cuda"] });
-  await steps.run(stepTest("steps: streamed as resident, cpu's numbers"));
+  await steps.run(stepTest("steps by cuBLASLt: streamed as resident, the reference's numbers", LIBRARY));
+  await steps.run(
+    stepTest("steps by lema's own kernels: streamed as resident, the reference's numbers", OWN),
+  );
 }
 
 interface Timed {
@@ -101,14 +109,19 @@ async function timeStep(name: string, program: Program): Promise<void> {
   steps.summarize(summary());
 }
 
-async function peft(name: string, batch: number, ...how: string[]): Promise<void> {
+async function peft(name: string, batch: number): Promise<void> {
   const sizes = ["--batch", String(batch), "--length", "512", "--warmup", "1", "--steps", "3"];
   const device = ["--device", "cuda", "--gradient-checkpointing", "--threads", JOBS];
-  const argv = ["bench/peft_baseline.py", "--model", MODEL, ...sizes, ...device, ...how];
+  const argv = ["bench/peft_baseline.py", "--model", MODEL, ...sizes, ...device];
   await timeStep(name, python(`times of steps: ${name}`, ...argv));
 }
 
-async function lema(name: string, batch: number, vram: number): Promise<void> {
+async function lema(
+  name: string,
+  batch: number,
+  vram: number,
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
   const ram = String(Math.floor(Math.min(totalmem() * 0.6, 40 * GIB)));
   const sizes = ["--model", MODEL, "--arena", ram, "--vram", String(vram), "--batch", String(batch)];
   const how = [
@@ -122,10 +135,8 @@ async function lema(name: string, batch: number, vram: number): Promise<void> {
     JOBS,
   ];
   const count = ["--warmup", "1", "--steps", "3", "--digests", "scratch/cuda/digests"];
-  await timeStep(
-    name,
-    node(`times of steps: ${name}`, ...TSX, "bench/lema-steps.ts", ...sizes, ...how, ...count),
-  );
+  const program = node(`times of steps: ${name}`, ...TSX, "bench/lema-steps.ts", ...sizes, ...how, ...count);
+  await timeStep(name, { ...program, env });
 }
 
 async function kernels(): Promise<void> {
@@ -138,18 +149,24 @@ async function kernels(): Promise<void> {
   await steps.run({ name: "matrix products on the device", command: ["build/cuda/bin/lema_cuda_products"] });
 }
 
+/** What the device has, less a tenth for its context and for what the driver keeps. */
+function residentBytes(): number {
+  const query = ["--query-gpu=memory.total", "--format=csv,noheader,nounits"];
+  return Math.floor(0.9 * 2 ** 20 * Number.parseInt(spawnSync("nvidia-smi", query).stdout.toString(), 10));
+}
+
 async function time(): Promise<void> {
   if (!existsSync(`${MODEL}/config.json`)) return;
   // On the disk that holds the weights; predictions of steps are from this profile.
   const probed = ["--backend", "cuda", "--quick", "--directory", MODEL, "-o", PROBED];
   await steps.run(lemaCommand("probe", "probe", ...probed));
+  const resident = residentBytes();
   for (const batch of BATCHES.toReversed()) {
     await peft(`PEFT resident, ${batch} × 512`, batch);
     await lema(`lema 3 GiB, ${batch} × 512`, batch, 3 * GIB);
-    await lema(`lema resident, ${batch} × 512`, batch, 60 * GIB);
+    await lema(`lema resident, ${batch} × 512`, batch, resident);
   }
-  for (const batch of BATCHES)
-    await peft(`PEFT with accelerate's offload, ${batch} × 512`, batch, "--offload", String(3 * GIB));
+  await lema("lema resident by its own kernels, 8 × 512", 8, resident, OWN);
 }
 
 /** Tokens a second and shares of PEFT resident, of what was timed in this run. */
@@ -183,22 +200,41 @@ async function p100(): Promise<void> {
   const own = `${OBJECT}.own`;
   copyFileSync(OBJECT, own);
   copyFileSync(`${P100}/Release/lema_cuda.so`, OBJECT);
-  const test = stepTest("compute_60: steps, streamed as resident");
-  await steps.run({ ...test, env: { ...test.env, ...env } });
+  await steps.run(stepTest("compute_60: steps, streamed as resident", env));
   copyFileSync(own, OBJECT);
 }
 
+/** What the sanitizer runs: every kernel at odd shapes, and a step of small models that stream all they can. */
 async function sanitize(): Promise<void> {
-  if (spawnSync("compute-sanitizer", ["--version"]).status !== 0) return;
-  const ops = ["attention", "linear", "cross_entropy_tile", "rms_norm", "square_sum"];
+  const sanitizer = ["compute-sanitizer", "/usr/local/cuda/bin/compute-sanitizer"].find(
+    (program) => spawnSync(program, ["--version"]).status === 0,
+  );
+  if (sanitizer === undefined) return;
+  const models = [
+    ["bf16_shards", "bf16"],
+    ["fp16", "fp16"],
+    ["accumulation", "f32"],
+  ] as const;
   for (const tool of ["memcheck", "racecheck"]) {
-    for (const op of ops) {
-      const suite = ["build/cuda/bin/lema_op_suite_cuda", op];
+    const how = [sanitizer, "--tool", tool, "--error-exitcode", "1", "--target-processes", "all"] as const;
+    for (const [model, precision] of models) {
+      const sizes = ["--arena", String(GIB), "--vram", "400000", "--batch", "2", "--length", "32"];
+      const count = ["--hardware", "h200", "--backend", "cuda", "--warmup", "0", "--steps", "2"];
+      const argv = [
+        "--model",
+        `test/golden/parity/${model}/model`,
+        "--precision",
+        precision,
+        ...sizes,
+        ...count,
+      ];
       await steps.run({
-        name: `${tool}: ${op}`,
-        command: ["compute-sanitizer", "--tool", tool, "--error-exitcode", "1", ...suite],
+        name: `${tool}: steps of ${model} in ${precision}`,
+        command: [...how, "node", ...TSX, "bench/lema-steps.ts", ...argv],
+        env: OWN,
       });
     }
+    await steps.run({ name: `${tool}: op suite`, command: [...how, "build/cuda/bin/lema_op_suite_cuda"] });
   }
 }
 

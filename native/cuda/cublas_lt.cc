@@ -61,10 +61,13 @@ std::vector<fs::path> Folders() {
 }
 
 void* Open(std::string* where) {
-  const std::string named = Environment("LEMA_CUBLASLT");
-  *where = named.empty() ? "LEMA_CUBLASLT is not set" : named == "on" ? "no libcublasLt in the toolkit or in Python's nvidia-cublas" : named;
-  if (!AsksForCublasLt()) return nullptr;
-  if (named != "on") return dlopen(named.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const std::string asked = AskedOfCublasLt();
+  if (asked == "off") return *where = "LEMA_CUBLASLT is off", nullptr;
+  if (asked != "" && asked != "on") {
+    void* const object = dlopen(asked.c_str(), RTLD_NOW | RTLD_LOCAL);
+    *where = object == nullptr ? dlerror() : asked;
+    return object;
+  }
   const std::vector<fs::path> folders = Folders();
   for (const char* name : kNames) {
     if (void* const object = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return *where = name, object;
@@ -75,6 +78,7 @@ void* Open(std::string* where) {
       if (void* const object = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) return *where = file, object;
     }
   }
+  *where = "no libcublasLt in the toolkit or in Python's nvidia-cublas";
   return nullptr;
 }
 
@@ -100,7 +104,7 @@ const CublasLt* Load(std::string* where) {
                      Get(object, "cublasLtMatmulPreferenceSetAttribute", &lt.preference_set) &&
                      Get(object, "cublasLtMatmulAlgoGetHeuristic", &lt.heuristic) &&
                      Get(object, "cublasLtMatmulAlgoConfigGetAttribute", &lt.config_get) &&
-                     Get(object, "cublasLtMatmulAlgoCheck", &lt.check) && Get(object, "cublasLtMatmul", &lt.multiply);
+                     Get(object, "cublasLtMatmul", &lt.multiply);
   if (!whole) *where += ", which lacks a function";
   return whole ? &lt : nullptr;
 }

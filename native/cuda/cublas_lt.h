@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 namespace lema::cuda {
@@ -57,18 +56,20 @@ struct CublasLt {
   int32_t (*preference_set)(Preference, PreferenceAttribute, const void*, size_t);
   int32_t (*heuristic)(Handle, Description, Layout a, Layout b, Layout c, Layout d, Preference, int wanted, Heuristic*, int* found);
   int32_t (*config_get)(const Algorithm*, ConfigAttribute, void*, size_t, size_t* written);
-  int32_t (*check)(Handle, Description, Layout a, Layout b, Layout c, Layout d, const Algorithm*, Heuristic*);
   int32_t (*multiply)(Handle, Description, const void* alpha, const void* a, Layout, const void* b, Layout, const void* beta,
                       const void* c, Layout, void* d, Layout, const Algorithm*, void* workspace, size_t workspace_bytes, cudaStream_t);
 };
 
-// The library of this machine, loaded once and for good; null where there is none, or where LEMA_CUBLASLT does not ask for
-// it: `on`, or the name of its file. `where`: its file, or why there is none.
+// The library of this machine, loaded once and for good; null where there is none, or where LEMA_CUBLASLT is `off`. `on`
+// insists on one, the name of a file on that one. `where`: its file, or why there is none.
 const CublasLt* FindCublasLt(std::string* where);
 
-inline bool AsksForCublasLt() {
+// What LEMA_CUBLASLT says; empty: nothing.
+inline std::string AskedOfCublasLt() {
   const char* const asked = std::getenv("LEMA_CUBLASLT");
-  return asked != nullptr && *asked != '\0' && std::strcmp(asked, "off") != 0;
+  return asked == nullptr ? "" : asked;
 }
+
+inline bool InsistsOnCublasLt() { return AskedOfCublasLt() != "" && AskedOfCublasLt() != "off"; }
 
 }  // namespace lema::cuda

@@ -49,6 +49,13 @@ Status Look(CudaDevice* found) {
   return Status::Ok();
 }
 
+// A library that was asked for and is not there would leave other bits than those asked for.
+Status CheckLibrary() {
+  std::string where;
+  if (!InsistsOnCublasLt() || FindCublasLt(&where) != nullptr) return Status::Ok();
+  return Status(StatusCode::kUnavailable, Cat("LEMA_CUBLASLT asks for cuBLASLt, and it cannot be loaded: ", where));
+}
+
 Status MakeBackend(const CudaFactoryRequest& request, Backend** backend) {
   if (request.interface_version != kCudaInterfaceVersion) {
     return Status(StatusCode::kOpTableMismatch, "the CUDA object and the native module come from different builds");
@@ -59,6 +66,7 @@ Status MakeBackend(const CudaFactoryRequest& request, Backend** backend) {
   }
   CudaDevice device;
   LEMA_RETURN_IF_ERROR(Look(&device));
+  LEMA_RETURN_IF_ERROR(CheckLibrary());
   *backend = new CudaBackend(kName, std::unique_ptr<Backend>(request.host), LibraryProducts::Find(device.capability));
   return Status::Ok();
 }

@@ -13,8 +13,7 @@ namespace {
 constexpr int64_t kNarrow = 32;
 // Elements of bf16 in kAlignment bytes.
 constexpr int64_t kEights = 8;
-// The rows that an algorithm is chosen for, as many as a large step has; and those that it is proved with.
-constexpr int64_t kChosenRows = 4096;
+// Those that every algorithm is proved with before it is chosen: not a plan's own, or one plan's choice would be another's.
 constexpr int64_t kProvedRows[] = {1, 33, 256, 1000};
 constexpr int64_t kShift = 7;
 constexpr int kWanted = 16;
@@ -23,8 +22,6 @@ Status FromLt(int32_t code, const char* what) {
   if (code == 0) return Status::Ok();
   return Status(StatusCode::kKernelError, Cat(what, ": cuBLASLt answered ", code));
 }
-
-CublasLt::Type TypeOf(DType dtype) { return dtype == DType::kBF16 ? CublasLt::kBf16 : CublasLt::kF32; }
 
 class DeviceMemory {
  public:
@@ -83,7 +80,10 @@ std::string LibraryProducts::NameFor(int capability) {
 }
 
 LibraryProducts::~LibraryProducts() {
-  for (const auto& [key, rows] : products_) Close(rows);
+  for (const auto& [key, pieces] : products_) {
+    Close(pieces.most);
+    Close(pieces.rest);
+  }
   for (const auto& [key, shape] : shapes_) {
     if (shape.right != nullptr) (void)lt_.layout_destroy(shape.right);
     if (shape.description != nullptr) (void)lt_.description_destroy(shape.description);
@@ -92,26 +92,24 @@ LibraryProducts::~LibraryProducts() {
 }
 
 Status LibraryProducts::Prepare(const LibraryProduct& p) {
-  const bool suits = p.columns > kNarrow && p.depth > kNarrow && p.columns % kEights == 0 && p.depth % kEights == 0 &&
-                     p.result == DType::kF32;
+  const bool suits = p.columns > kNarrow && p.depth > kNarrow && p.columns % kEights == 0 && p.depth % kEights == 0;
   if (!suits || Has(p)) return Status::Ok();
-  const auto [at, fresh] = shapes_.try_emplace({p.columns, p.depth, p.right_along_depth, p.result});
+  const auto [at, fresh] = shapes_.try_emplace({p.columns, p.depth, p.right_along_depth});
   const Shape& shape = at->second;
   if (fresh) LEMA_RETURN_IF_ERROR(Choose(p, &at->second));
   if (!shape.usable) return Status::Ok();
-  Rows rows{};
-  LEMA_RETURN_IF_ERROR(Open(p, shape, &rows));
-  CublasLt::Heuristic checked{};
-  const int32_t refused = lt_.check(handle_, shape.description, shape.right, rows.left, rows.result, rows.result, &shape.algorithm, &checked);
-  // The workspace that it names is what the algorithm could use; the proof has shown that it needs none.
-  if (refused != 0) {
-    // Other numbers of rows have it already: their bits would be others than these.
-    Close(rows);
-    return Status(StatusCode::kKernelError, Cat("cuBLASLt refuses ", p.rows, " rows of a product that it has for other numbers of rows (",
-                                                refused, "); LEMA_CUBLASLT=off computes without it"));
+  const int64_t rest = p.rows % kMostRows;
+  bool steady = true;
+  if (rest > 0) LEMA_RETURN_IF_ERROR(Prove(p, shape, {&rest, 1}, &steady));
+  // Other numbers of rows have the library's bits already, so that these cannot be lema's own.
+  if (!steady) {
+    return Status(StatusCode::kKernelError, Cat("cuBLASLt does not give ", rest, " rows by ", p.columns, " columns the sums of other rows; "
+                                                "LEMA_CUBLASLT=off computes without it"));
   }
-  products_.emplace(KeyOf(p), rows);
-  return Status::Ok();
+  Pieces& pieces = products_[KeyOf(p)];
+  pieces.shape = &shape;
+  if (p.rows >= kMostRows) LEMA_RETURN_IF_ERROR(Open(p, kMostRows, &pieces.most));
+  return rest > 0 ? Open(p, rest, &pieces.rest) : Status::Ok();
 }
 
 Status LibraryProducts::Choose(const LibraryProduct& p, Shape* shape) {
@@ -123,10 +121,8 @@ Status LibraryProducts::Choose(const LibraryProduct& p, Shape* shape) {
   const int64_t inner = p.right_along_depth ? p.depth : p.columns, outer = p.right_along_depth ? p.columns : p.depth;
   LEMA_RETURN_IF_ERROR(FromLt(lt_.layout_create(&shape->right, CublasLt::kBf16, static_cast<uint64_t>(inner), static_cast<uint64_t>(outer), inner), "a factor"));
 
-  LibraryProduct chosen = p;
-  chosen.rows = kChosenRows;
-  Rows rows{};
-  LEMA_RETURN_IF_ERROR(Open(chosen, *shape, &rows));
+  Layouts layouts;
+  LEMA_RETURN_IF_ERROR(Open(p, kMostRows, &layouts));
   CublasLt::Preference preference = nullptr;
   LEMA_RETURN_IF_ERROR(FromLt(lt_.preference_create(&preference), "a preference"));
   // Each sum in one piece, by one block: no scheme that reduces, and no workspace to reduce in.
@@ -139,9 +135,10 @@ Status LibraryProducts::Choose(const LibraryProduct& p, Shape* shape) {
   }
   std::vector<CublasLt::Heuristic> answers(kWanted);
   int found = 0;
-  const int32_t answer = lt_.heuristic(handle_, shape->description, shape->right, rows.left, rows.result, rows.result, preference, kWanted, answers.data(), &found);
+  const int32_t answer = lt_.heuristic(handle_, shape->description, shape->right, layouts.left, layouts.result, layouts.result, preference,
+                                       kWanted, answers.data(), &found);
   (void)lt_.preference_destroy(preference);
-  Close(rows);
+  Close(layouts);
   if (answer != 0) return Status::Ok();
   for (int i = 0; i < found; ++i) {
     uint32_t pieces = 0, scheme = 0;
@@ -149,39 +146,37 @@ Status LibraryProducts::Choose(const LibraryProduct& p, Shape* shape) {
     (void)lt_.config_get(&answers[i].algorithm, CublasLt::kReductionScheme, &scheme, sizeof(scheme), nullptr);
     if (answers[i].status != 0 || pieces > 1 || scheme != 0 || answers[i].workspace_bytes > 0) continue;
     shape->algorithm = answers[i].algorithm;
-    LEMA_RETURN_IF_ERROR(Prove(p, *shape, &shape->usable));
+    LEMA_RETURN_IF_ERROR(Prove(p, *shape, kProvedRows, &shape->usable));
     if (shape->usable) break;
   }
   return Status::Ok();
 }
 
-// Rows of the same factor, fewer of them and from another row on, against those of the whole.
-Status LibraryProducts::Prove(const LibraryProduct& p, const Shape& shape, bool* steady) {
+// Rows of the same factor, fewer of them and from another row on, against those of kMostRows.
+Status LibraryProducts::Prove(const LibraryProduct& p, const Shape& shape, std::span<const int64_t> rows, bool* steady) const {
   *steady = false;
-  const int64_t result_row = p.columns * static_cast<int64_t>(SizeOf(p.result)), left_row = p.depth * static_cast<int64_t>(sizeof(uint16_t));
+  const int64_t result_row = p.columns * static_cast<int64_t>(sizeof(float)), left_row = p.depth * static_cast<int64_t>(sizeof(uint16_t));
   DeviceMemory left, right, whole, part;
-  LEMA_RETURN_IF_ERROR(left.Allocate(kChosenRows * left_row));
+  LEMA_RETURN_IF_ERROR(left.Allocate(kMostRows * left_row));
   LEMA_RETURN_IF_ERROR(right.Allocate(p.columns * left_row));
-  LEMA_RETURN_IF_ERROR(whole.Allocate(kChosenRows * result_row));
-  LEMA_RETURN_IF_ERROR(part.Allocate(kChosenRows * result_row));
-  LEMA_RETURN_IF_ERROR(left.Fill(kChosenRows * p.depth, 1));
+  LEMA_RETURN_IF_ERROR(whole.Allocate(kMostRows * result_row));
+  LEMA_RETURN_IF_ERROR(part.Allocate(std::ranges::max(rows) * result_row));
+  LEMA_RETURN_IF_ERROR(left.Fill(kMostRows * p.depth, 1));
   LEMA_RETURN_IF_ERROR(right.Fill(p.columns * p.depth, 2));
   ProofStream stream;
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream.stream, cudaStreamNonBlocking));
   const auto run = [&](int64_t count, int64_t from, std::byte* result) -> Status {
-    LibraryProduct product = p;
-    product.rows = count;
-    Rows rows{};
-    LEMA_RETURN_IF_ERROR(Open(product, shape, &rows));
-    Status status = Run(rows, left.data() + from * left_row, right.data(), result, 1.0f, false, stream.stream);
+    Layouts layouts;
+    LEMA_RETURN_IF_ERROR(Open(p, count, &layouts));
+    Status status = Run(shape, layouts, left.data() + from * left_row, right.data(), result, 1.0f, false, stream.stream);
     if (status.ok()) status = FromCuda(cudaStreamSynchronize(stream.stream), "a product of cuBLASLt");
-    Close(rows);
+    Close(layouts);
     return status;
   };
-  if (const Status status = run(kChosenRows, 0, whole.data()); !status.ok()) return Status::Ok();
+  if (const Status status = run(kMostRows, 0, whole.data()); !status.ok()) return Status::Ok();
   std::vector<std::byte> expected, given;
-  for (const int64_t count : kProvedRows) {
-    for (const int64_t from : {int64_t{0}, kShift}) {
+  for (const int64_t count : rows) {
+    for (const int64_t from : {int64_t{0}, std::min(kShift, kMostRows - count)}) {
       if (const Status status = run(count, from, part.data()); !status.ok()) return Status::Ok();
       const size_t bytes = static_cast<size_t>(count * result_row);
       expected.resize(bytes);
@@ -195,30 +190,34 @@ Status LibraryProducts::Prove(const LibraryProduct& p, const Shape& shape, bool*
   return Status::Ok();
 }
 
-Status LibraryProducts::Open(const LibraryProduct& p, const Shape& shape, Rows* rows) const {
-  const auto count = static_cast<uint64_t>(p.rows);
-  rows->shape = &shape;
-  LEMA_RETURN_IF_ERROR(FromLt(lt_.layout_create(&rows->left, CublasLt::kBf16, static_cast<uint64_t>(p.depth), count, p.depth), "a factor"));
-  return FromLt(lt_.layout_create(&rows->result, TypeOf(p.result), static_cast<uint64_t>(p.columns), count, p.columns), "a result");
+Status LibraryProducts::Open(const LibraryProduct& p, int64_t rows, Layouts* layouts) const {
+  const auto count = static_cast<uint64_t>(rows);
+  LEMA_RETURN_IF_ERROR(FromLt(lt_.layout_create(&layouts->left, CublasLt::kBf16, static_cast<uint64_t>(p.depth), count, p.depth), "a factor"));
+  return FromLt(lt_.layout_create(&layouts->result, CublasLt::kF32, static_cast<uint64_t>(p.columns), count, p.columns), "a result");
 }
 
-void LibraryProducts::Close(const Rows& rows) const {
-  if (rows.left != nullptr) (void)lt_.layout_destroy(rows.left);
-  if (rows.result != nullptr) (void)lt_.layout_destroy(rows.result);
+void LibraryProducts::Close(const Layouts& layouts) const {
+  if (layouts.left != nullptr) (void)lt_.layout_destroy(layouts.left);
+  if (layouts.result != nullptr) (void)lt_.layout_destroy(layouts.result);
 }
 
-Status LibraryProducts::Run(const Rows& rows, const void* left, const void* right, void* result, float alpha, bool accumulate,
-                            cudaStream_t stream) const {
+Status LibraryProducts::Run(const Shape& shape, const Layouts& layouts, const void* left, const void* right, void* result, float alpha,
+                            bool accumulate, cudaStream_t stream) const {
   const float beta = accumulate ? 1.0f : 0.0f;
-  const Shape& shape = *rows.shape;
-  return FromLt(lt_.multiply(handle_, shape.description, &alpha, right, shape.right, left, rows.left, &beta, result, rows.result, result,
-                             rows.result, &shape.algorithm, nullptr, 0, stream),
+  return FromLt(lt_.multiply(handle_, shape.description, &alpha, right, shape.right, left, layouts.left, &beta, result, layouts.result, result,
+                             layouts.result, &shape.algorithm, nullptr, 0, stream),
                 "a product");
 }
 
-Status LibraryProducts::Multiply(const LibraryProduct& product, const void* left, const void* right, void* result, float alpha,
-                                 bool accumulate, cudaStream_t stream) const {
-  return Run(products_.at(KeyOf(product)), left, right, result, alpha, accumulate, stream);
+Status LibraryProducts::Multiply(const LibraryProduct& p, const void* left, const void* right, void* result, float alpha, bool accumulate,
+                                 cudaStream_t stream) const {
+  const Pieces& pieces = products_.at(KeyOf(p));
+  for (int64_t row = 0; row < p.rows; row += kMostRows) {
+    LEMA_RETURN_IF_ERROR(Run(*pieces.shape, p.rows - row < kMostRows ? pieces.rest : pieces.most,
+                             static_cast<const uint16_t*>(left) + row * p.depth, right, static_cast<float*>(result) + row * p.columns, alpha,
+                             accumulate, stream));
+  }
+  return Status::Ok();
 }
 
 }  // namespace lema::cuda

@@ -1,14 +1,15 @@
-// Matrix products by cuBLASLt: those of bf16 whose factors both lie in bf16, and whose result is f32, wide and deep. On top
-// of a result of bf16 it rounds twice.
+// Matrix products by cuBLASLt: those whose factors are bf16 and whose result is f32 (on top of a result of bf16 it rounds
+// twice), wide and deep.
 //
-// No bit may depend on the batch, so that the algorithm is chosen for columns, depth, layout and result alone, among those
-// that add each sum up in one piece, and serves any number of rows. That its sums do not depend on the rows then is not
-// documented, so each choice proves it on data before it is taken, at several numbers of rows and at another row of the
-// factor; what fails is computed by lema's own kernels, whatever its rows. All of it happens at load.
+// No bit may depend on the batch, so that the algorithm is chosen for columns, depth and layout alone, among those that add
+// each sum up in one piece, and serves any number of rows, kMostRows of them at a time. That its sums do not depend on the
+// rows then is not documented, so each choice proves it on data before it is taken, at several numbers of rows and at
+// another row of the factor; what fails is computed by lema's own kernels, whatever its rows. All of it happens at load.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <tuple>
 
@@ -22,8 +23,11 @@ namespace lema::cuda {
 struct LibraryProduct {
   int64_t rows, columns, depth;
   bool right_along_depth;
-  DType result;
 };
+
+constexpr bool SuitsLibrary(DType left, DType right, DType result) {
+  return left == DType::kBF16 && right == DType::kBF16 && result == DType::kF32;
+}
 
 class LibraryProducts {
  public:
@@ -35,7 +39,8 @@ class LibraryProducts {
   LibraryProducts(const LibraryProducts&) = delete;
   LibraryProducts& operator=(const LibraryProducts&) = delete;
 
-  // Must come before the first Multiply of such a product; needs device memory for its proof, and gives it back.
+  // Must come before the first Multiply of such a product; needs device memory for its proof, and gives it back. Fails where
+  // these rows alone do not have the sums of others.
   Status Prepare(const LibraryProduct& product);
   // Whether a product that was prepared is the library's; one that is not is computed by another kernel.
   bool Has(const LibraryProduct& product) const { return products_.contains(KeyOf(product)); }
@@ -44,6 +49,8 @@ class LibraryProducts {
                   cudaStream_t stream) const;
 
   static constexpr uintptr_t kAlignment = 16;
+  // As many rows as a large step has, for which an algorithm is chosen; of more, each so many are a call of their own.
+  static constexpr int64_t kMostRows = 4096;
 
  private:
   // What does not depend on the rows.
@@ -53,33 +60,37 @@ class LibraryProducts {
     CublasLt::Layout right = nullptr;
     CublasLt::Algorithm algorithm{};
   };
-  using ShapeKey = std::tuple<int64_t, int64_t, bool, DType>;
-  using Key = std::tuple<int64_t, int64_t, bool, DType, int64_t>;
+  using ShapeKey = std::tuple<int64_t, int64_t, bool>;
+  using Key = std::tuple<int64_t, int64_t, bool, int64_t>;
 
   // Of one number of rows.
-  struct Rows {
+  struct Layouts {
+    CublasLt::Layout left = nullptr, result = nullptr;
+  };
+  // kMostRows at a time, and what is left.
+  struct Pieces {
     const Shape* shape;
-    CublasLt::Layout left, result;
+    Layouts most, rest;
   };
 
   explicit LibraryProducts(const CublasLt& lt) : lt_(lt) {}
-  static Key KeyOf(const LibraryProduct& p) { return {p.columns, p.depth, p.right_along_depth, p.result, p.rows}; }
+  static Key KeyOf(const LibraryProduct& p) { return {p.columns, p.depth, p.right_along_depth, p.rows}; }
   Status Choose(const LibraryProduct& product, Shape* shape);
-  Status Prove(const LibraryProduct& product, const Shape& shape, bool* steady);
-  Status Open(const LibraryProduct& product, const Shape& shape, Rows* rows) const;
-  void Close(const Rows& rows) const;
-  Status Run(const Rows& rows, const void* left, const void* right, void* result, float alpha, bool accumulate, cudaStream_t stream) const;
+  Status Prove(const LibraryProduct& product, const Shape& shape, std::span<const int64_t> rows, bool* steady) const;
+  Status Open(const LibraryProduct& product, int64_t rows, Layouts* layouts) const;
+  void Close(const Layouts& layouts) const;
+  Status Run(const Shape& shape, const Layouts& layouts, const void* left, const void* right, void* result, float alpha, bool accumulate,
+             cudaStream_t stream) const;
 
   const CublasLt& lt_;
   CublasLt::Handle handle_ = nullptr;
   std::map<ShapeKey, Shape> shapes_;
-  std::map<Key, Rows> products_;
+  std::map<Key, Pieces> products_;
 };
 
-// What a launcher of products says at load; `left` and `right` are the factors' own dtypes.
-inline Status PrepareProduct(const DevicePreparation& preparation, const LibraryProduct& product, DType left, DType right) {
-  const bool suits = preparation.library != nullptr && left == DType::kBF16 && right == DType::kBF16;
-  return suits ? preparation.library->Prepare(product) : Status::Ok();
+// What the launcher of a PreparedProduct says at load.
+inline Status PrepareProduct(const DevicePreparation& preparation, const LibraryProduct& product, bool suits_library) {
+  return suits_library && preparation.library != nullptr ? preparation.library->Prepare(product) : Status::Ok();
 }
 
 }  // namespace lema::cuda

@@ -4,8 +4,6 @@
 // (docs/decisions/0005 says why this matters; here it holds for the same reason).
 #pragma once
 
-#include <type_traits>
-
 #include "cuda/library_products.h"
 #include "cuda/product_path.h"
 #include "cuda/product_simt.h"
@@ -29,29 +27,8 @@ inline Factor Prepared(Factor factor, Along along, DType compute) {
 
 inline bool OnBytes(const Elements& elements, uintptr_t alignment) { return reinterpret_cast<uintptr_t>(elements.data) % alignment == 0; }
 
-// Whether the library computes a product whose left factor lies along the depth, which then is in `product`. A plan puts
-// every operand on 64 bytes, so that no bit depends on an address here either.
-template <Along kRight>
-bool IsOfLibrary(const Factor& left, const Factor& right, const ProductShape& shape, const ScaledResult& result,
-                 const LaunchContext& context, LibraryProduct* product) {
-  constexpr bool kAlongDepth = kRight == Along::kDepth;
-  *product = {shape.rows, shape.columns, shape.depth, kAlongDepth, result.elements.dtype};
-  const bool dense = left.stride == shape.depth && right.stride == (kAlongDepth ? shape.depth : shape.columns) &&
-                     result.stride == shape.columns && shape.batches == 1;
-  const bool bf16 = shape.compute == DType::kBF16 && left.elements.dtype == DType::kBF16 && right.elements.dtype == DType::kBF16;
-  constexpr uintptr_t kAlignment = LibraryProducts::kAlignment;
-  return context.library != nullptr && dense && bf16 && OnBytes(left.elements, kAlignment) && OnBytes(right.elements, kAlignment) &&
-         OnBytes(result.elements, kAlignment) && context.library->Has(*product);
-}
-
 template <Along kLeft, Along kRight, typename Result>
 Status Product(const Factor& left, const Factor& right, const ProductShape& shape, const Result& result, const LaunchContext& context) {
-  if constexpr (kLeft == Along::kDepth && std::is_same_v<Result, ScaledResult>) {
-    if (LibraryProduct product; IsOfLibrary<kRight>(left, right, shape, result, context, &product)) {
-      return context.library->Multiply(product, left.elements.data, right.elements.data, result.elements.data, result.alpha,
-                                       result.accumulate, context.stream);
-    }
-  }
   const Factor l = Prepared(left, kLeft, shape.compute), r = Prepared(right, kRight, shape.compute);
   switch (ProductPathOf(shape.rows, shape.columns, shape.depth, l.by_sixteen_bytes && r.by_sixteen_bytes, shape.compute, context.capability)) {
     case ProductPath::kTensor128x128: return LaunchTensorProduct<LargeTensorTile, kLeft, kRight>(l, r, shape, result, context);
@@ -62,6 +39,23 @@ Status Product(const Factor& left, const Factor& right, const ProductShape& shap
     case ProductPath::kSimt16x128: return LaunchProduct<ProductTile<16, 128, 2, 4, 16, 2>>(l, r, shape, result, context);
   }
   return Status(StatusCode::kKernelError, "a product without a kernel");
+}
+
+// The same, left factor along the depth and every matrix dense, of an op that has said so at load (PrepareProduct): by the
+// library where that serves it. Other ops may have products of the same sizes; theirs are lema's own whatever a plan
+// prepares, so that its ops never show in one another's bits. A plan puts every operand on 64 bytes, so that no bit depends
+// on an address here either.
+template <Along kRight>
+Status PreparedProduct(const Factor& left, const Factor& right, const ProductShape& shape, const ScaledResult& result, const LaunchContext& context) {
+  constexpr uintptr_t kAlignment = LibraryProducts::kAlignment;
+  const LibraryProduct product{shape.rows, shape.columns, shape.depth, kRight == Along::kDepth};
+  const bool aligned = OnBytes(left.elements, kAlignment) && OnBytes(right.elements, kAlignment) && OnBytes(result.elements, kAlignment);
+  const bool suits = SuitsLibrary(left.elements.dtype, right.elements.dtype, result.elements.dtype);
+  if (context.library != nullptr && suits && aligned && context.library->Has(product)) {
+    return context.library->Multiply(product, left.elements.data, right.elements.data, result.elements.data, result.alpha, result.accumulate,
+                                     context.stream);
+  }
+  return Product<Along::kDepth, kRight>(left, right, shape, result, context);
 }
 
 }  // namespace lema::cuda

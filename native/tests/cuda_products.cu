@@ -1,6 +1,6 @@
 // The kernels of matrix products one by one, on whichever device the runtime has: each against sums in double, at odd
 // sizes and with factors that can and cannot be copied, and all of one sort with the same bits. Prints a line a case, or
-// with `--paths` which kernel is taken for which product.
+// with `--paths` which kernel is taken for which product, or with `--library` who gets the matrix library's.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -10,8 +10,8 @@
 #include "core/text.h"
 #include "cuda/attention_path.h"
 #include "cuda/product.h"
+#include "device_elements.h"
 #include "kernels/number.h"
-#include "op_case.h"
 #include "op_report.h"
 
 namespace lema::test {
@@ -24,31 +24,10 @@ struct Sizes {
   int64_t rows, columns, depth, batches;
 };
 
-// Elements on the device, filled from a seed, as bf16 or f32, `past` elements behind 16 bytes.
-struct DeviceElements {
-  DeviceElements(uint64_t seed, DType dtype, int64_t count, int64_t past)
-      : dtype(dtype), values(static_cast<size_t>(count)), bytes(static_cast<size_t>(count + past) * SizeOf(dtype)) {
-    std::vector<std::byte> host(bytes);
-    TensorView view{host.data() + past * static_cast<int64_t>(SizeOf(dtype)), dtype, 1, {count, 1, 1, 1}};
-    for (int64_t i = 0; i < count; ++i) {
-      Store(view, i, Uniform(seed, static_cast<uint64_t>(i)));
-      values[static_cast<size_t>(i)] = RoundTo(DType::kBF16, Load(view, i));
-    }
-    error = cudaMalloc(&memory, bytes);
-    if (error == cudaSuccess) error = cudaMemcpy(memory, host.data(), bytes, cudaMemcpyDefault);
-    data = static_cast<std::byte*>(memory) + past * static_cast<int64_t>(SizeOf(dtype));
-  }
-  ~DeviceElements() { (void)cudaFree(memory); }
+Elements ElementsOf(const DeviceElements& of) { return {of.data(), of.dtype()}; }
 
-  Elements elements() const { return {data, dtype}; }
-
-  DType dtype;
-  std::vector<double> values;  // as the product sees them
-  size_t bytes;
-  cudaError_t error;
-  void* memory = nullptr;
-  std::byte* data = nullptr;
-};
+// As bf16, which every product here is computed in.
+double Rounded(TensorView view, int64_t i) { return RoundTo(DType::kBF16, Load(view, i)); }
 
 int64_t At(const Sizes& sizes, Along along, int64_t outers, int64_t batch, int64_t i, int64_t k) {
   const int64_t of_batch = batch * outers * sizes.depth;
@@ -61,29 +40,29 @@ std::string Run(const Sizes& sizes, DType right_dtype, int64_t past, std::vector
   DeviceElements left(1, DType::kBF16, sizes.rows * sizes.depth * sizes.batches, past);
   DeviceElements right(2, right_dtype, sizes.columns * sizes.depth * sizes.batches, past);
   DeviceElements to(3, DType::kF32, sizes.rows * sizes.columns, 0);
-  if (left.error != cudaSuccess || right.error != cudaSuccess || to.error != cudaSuccess) return "no memory";
-  std::vector<float> before(to.values.size());
-  if (cudaMemcpy(before.data(), to.data, to.bytes, cudaMemcpyDefault) != cudaSuccess) return "a copy";
+  if (!left.ok() || !right.ok() || !to.ok()) return "no memory";
+  std::vector<double> before(static_cast<size_t>(sizes.rows * sizes.columns));
+  for (size_t at = 0; at < before.size(); ++at) before[at] = Load(to.View(), static_cast<int64_t>(at));
   const auto factor = [&](const DeviceElements& of, Along along, int64_t outers) {
-    return Prepared({of.elements(), along == Along::kDepth ? sizes.depth : outers, outers * sizes.depth}, along, DType::kBF16);
+    return Prepared({ElementsOf(of), along == Along::kDepth ? sizes.depth : outers, outers * sizes.depth}, along, DType::kBF16);
   };
   cudaStream_t stream = nullptr;
   if (cudaStreamCreateWithFlags(&stream, cudaStreamDefault) != cudaSuccess) return "a stream";
   const ProductShape shape{sizes.rows, sizes.columns, sizes.depth, sizes.batches, DType::kBF16};
   const Status launched = LaunchTensorProduct<Tile, kLeft, kRight>(factor(left, kLeft, sizes.rows), factor(right, kRight, sizes.columns), shape,
-                                                           ScaledResult{to.elements(), sizes.columns, 0.5f, true}, {stream, nullptr, 0, nullptr, 0});
+                                                           ScaledResult{ElementsOf(to), sizes.columns, 0.5f, true}, {stream, nullptr, 0, nullptr, 0});
   if (!launched.ok()) return launched.message();
   if (const cudaError_t error = cudaStreamSynchronize(stream); error != cudaSuccess) return cudaGetErrorString(error);
   (void)cudaStreamDestroy(stream);
   result->resize(before.size());
-  if (cudaMemcpy(result->data(), to.data, to.bytes, cudaMemcpyDefault) != cudaSuccess) return "a copy";
+  if (!to.Fetch()) return "a copy";
+  for (size_t at = 0; at < before.size(); ++at) (*result)[at] = static_cast<float>(Load(to.View(), static_cast<int64_t>(at)));
   for (int64_t i = 0; i < sizes.rows; ++i) {
     for (int64_t j = 0; j < sizes.columns; ++j) {
       double sum = 0;
       for (int64_t b = 0; b < sizes.batches; ++b) {
         for (int64_t k = 0; k < sizes.depth; ++k) {
-          sum += left.values[static_cast<size_t>(At(sizes, kLeft, sizes.rows, b, i, k))] *
-                 right.values[static_cast<size_t>(At(sizes, kRight, sizes.columns, b, j, k))];
+          sum += Rounded(left.View(), At(sizes, kLeft, sizes.rows, b, i, k)) * Rounded(right.View(), At(sizes, kRight, sizes.columns, b, j, k));
         }
       }
       const size_t at = static_cast<size_t>(i * sizes.columns + j);
@@ -113,6 +92,34 @@ void TestSizes(const Sizes& sizes, Report& report) {
   // Another right factor: the one of f32 rounds to other values.
   report.Add("product", Cat("32x32, f32, ", name), Run<NarrowTensorTile, kLeft, kRight>(sizes, DType::kF32, 0, &first));
   add("64x64, f32,", Run<MediumTensorTile, kLeft, kRight>(sizes, DType::kF32, 1, &other));
+}
+
+// Of a product that suits the matrix library, what the op that has prepared it gets, and what another op does.
+void TestLibrary(Report& report) {
+  const auto library = cuda::LibraryProducts::Find(90);
+  if (library == nullptr) return report.Add("library", "found", "not found");
+  constexpr ProductShape kShape{40, 72, 136, 1, DType::kBF16};
+  DeviceElements left(1, DType::kBF16, kShape.rows * kShape.depth), right(2, DType::kBF16, kShape.columns * kShape.depth);
+  if (!left.ok() || !right.ok()) return report.Add("library", "prepared", "no memory");
+  if (const Status status = library->Prepare({kShape.rows, kShape.columns, kShape.depth, true}); !status.ok()) {
+    return report.Add("library", "prepared", status.message());
+  }
+  cudaStream_t stream = nullptr;
+  if (cudaStreamCreateWithFlags(&stream, cudaStreamDefault) != cudaSuccess) return report.Add("library", "a stream", "refused");
+  const cuda::Factor l{ElementsOf(left), kShape.depth}, r{ElementsOf(right), kShape.depth};
+  const auto bits = [&](bool prepared, const cuda::LibraryProducts* given) {
+    DeviceElements to(3, DType::kF32, kShape.rows * kShape.columns);
+    const ScaledResult result{ElementsOf(to), kShape.columns, 1.0f, false};
+    const cuda::LaunchContext context{stream, nullptr, 0, nullptr, 90, given};
+    const Status status = prepared ? cuda::PreparedProduct<Along::kDepth>(l, r, kShape, result, context)
+                                   : cuda::Product<Along::kDepth, Along::kDepth>(l, r, kShape, result, context);
+    if (!status.ok() || cudaStreamSynchronize(stream) != cudaSuccess || !to.Fetch()) return std::string("failed");
+    return std::string(reinterpret_cast<const char*>(to.View().data), static_cast<size_t>(kShape.rows * kShape.columns) * sizeof(float));
+  };
+  const std::string own = bits(true, nullptr);
+  report.Add("library", "an op that has prepared it gets the library's", bits(true, library.get()) == own ? "lema's own" : "");
+  report.Add("library", "another gets lema's own, whatever is prepared", bits(false, library.get()) == own ? "" : "the library's");
+  (void)cudaStreamDestroy(stream);
 }
 
 void PrintPaths() {
@@ -151,7 +158,7 @@ void PrintAttentionPaths() {
 }  // namespace
 }  // namespace lema::test
 
-// cuda_products [--paths]
+// cuda_products [--paths | --library]
 int main(int argc, char** argv) {
   using namespace lema::test;
   using lema::cuda::Along;
@@ -161,6 +168,10 @@ int main(int argc, char** argv) {
     return 0;
   }
   Report report;
+  if (argc > 1 && std::strcmp(argv[1], "--library") == 0) {
+    TestLibrary(report);
+    return report.Finish();
+  }
   for (const Sizes& sizes : {Sizes{1, 1, 1, 1}, {33, 65, 17, 1}, {40, 72, 136, 1}, {136, 264, 200, 1}, {130, 131, 70, 1}, {16, 136, 40, 3}}) {
     TestSizes<Along::kDepth, Along::kDepth>(sizes, report);
     TestSizes<Along::kDepth, Along::kOuter>(sizes, report);

@@ -51,18 +51,22 @@ describe("matrix products of the cuda kernels", () => {
   test("a matrix library computes what it serves: both layouts, every number of rows, alone and on top", () => {
     const lines = runIn({ LEMA_CUBLASLT: "emulated" }, "lema_cuda_library_emulated");
     expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
-    expect(lines.at(-1)).toBe("16 passed, 0 failed");
+    expect(lines.at(-1)).toBe("27 passed, 0 failed");
   });
 
-  test("one whose sums depend on the number of rows is refused", () => {
-    const lines = runIn(
-      { LEMA_CUBLASLT: "emulated-unsteady" },
-      "lema_cuda_library_emulated",
-      "--expect",
-      "own",
-    );
+  test.each([
+    ["emulated-unsteady", "own", "11 passed, 0 failed"],
+    ["emulated-unsteady-at-40", "refused-at-40", "23 passed, 0 failed"],
+  ])("one whose sums depend on the number of rows is refused: %s", (library, expected, last) => {
+    const lines = runIn({ LEMA_CUBLASLT: library }, "lema_cuda_library_emulated", expected);
     expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
-    expect(lines.at(-1)).toBe("10 passed, 0 failed");
+    expect(lines.at(-1)).toBe(last);
+  });
+
+  test("it serves the ops that have prepared their products, and no other of the same sizes", () => {
+    const lines = runIn({ LEMA_CUBLASLT: "emulated" }, "lema_cuda_products_emulated", "--library");
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toBe("2 passed, 0 failed");
   });
 
   test("the kernel follows from shape, dtype and device", () => {

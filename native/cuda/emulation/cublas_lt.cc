@@ -1,10 +1,10 @@
 // Stands in for cuBLASLt on the emulated device, where LEMA_CUBLASLT asks for it: `emulated` adds every sum up from k = 0;
-// `emulated-unsteady` is a library whose sums depend on the number of rows, which lema must notice. Matrices are stored by
-// columns, with a leading dimension, as the library's documentation says.
+// `emulated-unsteady` is a library whose sums depend on the number of rows, which lema must notice, and
+// `emulated-unsteady-at-40` has other sums for 40 rows alone. Matrices are stored by columns, with a leading dimension, as the
+// library's documentation says.
 #include "cuda/cublas_lt.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -30,12 +30,7 @@ using Lt = CublasLt;
 constexpr unsigned kThreads = 32;
 constexpr int32_t kDone = 0, kInvalidValue = 7, kNotSupported = 15;
 // What an algorithm says of itself.
-constexpr uint64_t kSteady = 1, kUnsteady = 2, kInPieces = 3;
-
-std::string Asked() {
-  const char* asked = std::getenv("LEMA_CUBLASLT");
-  return asked == nullptr ? "" : asked;
-}
+constexpr uint64_t kSteady = 1, kUnsteady = 2, kUnsteadyAtForty = 3, kInPieces = 4;
 
 template <typename Made, typename... Arguments>
 int32_t Create(Made** made, Arguments... arguments) {
@@ -67,21 +62,21 @@ int32_t Heuristic(Lt::Handle, Lt::Description description, Lt::Layout a, Lt::Lay
   for (int i = 0; i < *found; ++i) answers[i] = {};
   // The first is none that lema may take, although it claims so.
   answers[0].algorithm.data[0] = kInPieces;
-  if (*found > 1) answers[1].algorithm.data[0] = Asked() == "emulated-unsteady" ? kUnsteady : kSteady;
+  if (*found == 1) return kDone;
+  const std::string asked = AskedOfCublasLt();
+  answers[1].algorithm.data[0] = asked == "emulated-unsteady" ? kUnsteady : asked == "emulated-unsteady-at-40" ? kUnsteadyAtForty : kSteady;
   return kDone;
+}
+
+// Whether sums are added up from the other end.
+bool Backwards(const Lt::Algorithm& algorithm, int64_t rows) {
+  return (algorithm.data[0] == kUnsteady && rows < 1000) || (algorithm.data[0] == kUnsteadyAtForty && rows == 40);
 }
 
 int32_t ConfigGet(const Lt::Algorithm* algorithm, Lt::ConfigAttribute attribute, void* to, size_t, size_t*) {
   const uint32_t value = attribute == Lt::kSplitK && algorithm->data[0] == kInPieces ? 4 : 0;
   std::memcpy(to, &value, sizeof(value));
   return kDone;
-}
-
-int32_t Check(Lt::Handle, Lt::Description description, Lt::Layout a, Lt::Layout b, Lt::Layout, Lt::Layout d, const Lt::Algorithm*, Lt::Heuristic* answer) {
-  // As the library does: what the algorithm could use, also where it was chosen for having none.
-  *answer = {};
-  answer->workspace_bytes = size_t{1} << 20;
-  return Fit(*description, *a, *b, *d) ? kDone : kInvalidValue;
 }
 
 int32_t Multiply(Lt::Handle, Lt::Description description, const void* alpha, const void* a, Lt::Layout a_layout, const void* b,
@@ -92,7 +87,7 @@ int32_t Multiply(Lt::Handle, Lt::Description description, const void* alpha, con
     return TensorView{static_cast<std::byte*>(const_cast<void*>(data)), layout.dtype, 1, {layout.leading_dimension * layout.columns, 1, 1, 1}};
   };
   const auto product = [=, transposed = description->transposed, of_a = *a_layout, of_b = *b_layout, of_d = *d_layout,
-                        backwards = algorithm->data[0] == kUnsteady && d_layout->columns < 1000,
+                        backwards = Backwards(*algorithm, d_layout->columns),
                         scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta)] {
     const TensorView left = view(a, of_a), right = view(b, of_b), result = view(d, of_d);
     for (int64_t column = threadIdx.x; column < of_d.columns; column += kThreads) {
@@ -131,15 +126,14 @@ constexpr CublasLt kEmulated{
     .preference_set = [](Lt::Preference, Lt::PreferenceAttribute, const void*, size_t) { return kDone; },
     .heuristic = Heuristic,
     .config_get = ConfigGet,
-    .check = Check,
     .multiply = Multiply,
 };
 
 }  // namespace
 
 const CublasLt* FindCublasLt(std::string* where) {
-  *where = Asked();
-  return Asked().starts_with("emulated") ? &kEmulated : nullptr;
+  *where = AskedOfCublasLt();
+  return where->starts_with("emulated") ? &kEmulated : nullptr;
 }
 
 }  // namespace lema::cuda
