@@ -18,7 +18,10 @@ export interface SmallestMemory {
 
 type SmallestMemories = Readonly<Partial<Record<ArenaName, SmallestMemory>>>;
 
-/** Bytes of each tier that suffice beside the budget of the other; `total` is the smallest budget that fits. */
+/**
+ * Bytes of each tier that suffice beside the budget of the other, or beside what the other has to have at least; `total`
+ * is the smallest budget that fits.
+ */
 export function smallestMemory(inputs: Inputs): SmallestMemories {
   return smallestOf(buildVariants(inputs));
 }

@@ -3,7 +3,7 @@
  *
  * Guarantees: returns normally when a floor (a shape that pins nothing and keeps nothing) fits; else a diagnostic for
  * each tier that is too small, with the peak moment, the five largest buffers alive then, and the smallest budget that
- * fits, exact to the byte.
+ * fits, exact to the byte. What all of them say fits together.
  */
 import { type Diagnostic, diagnostic } from "../../schemas/diagnostic.ts";
 import type { CommonInputs } from "../../schemas/inputs.ts";
@@ -40,29 +40,51 @@ export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
     known.push(floor);
   }
   const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
-  const problems = tiersOf(known[0]!.shape).flatMap((tier) => {
+  const lacking = tiersOf(known[0]!.shape).flatMap((tier) => {
     const smallest = smallestFor(known, tier, limit);
-    return smallest.arenas[tier].bytes <= limit(tier) ? [] : [doesNotFit(inputs, smallest, tier, levers)];
+    return smallest.arenas[tier].bytes <= limit(tier) ? [] : [{ tier, smallest }];
   });
-  return problems;
+  return lacking.map(({ tier, smallest }) => {
+    const enough = lacking.find((one) => smallest.arenas[one.tier].bytes <= limit(one.tier));
+    const alone = enough ? ` (${enough.tier} is enough then)` : "";
+    return doesNotFit(inputs, smallest, tier, { alone, levers });
+  });
 }
 
 /**
- * The floor that needs least of a tier, among those that the other tier has room for; where it has room for none,
- * among all.
+ * The floor that needs least of a tier, among those that the other tier has room for. Where that has room for none, it has
+ * to grow too, and both tiers get the same floor: the one that needs least of the other tier if this one has room for
+ * any, else least vram.
  */
 export function smallestFor(
   all: readonly LaidOut[],
   tier: ArenaName,
   limit: (tier: ArenaName) => number,
 ): LaidOut {
-  const others = tiersOf(all[0]!.shape).filter((other) => other !== tier);
-  const possible = all.filter(({ arenas }) => others.every((other) => arenas[other].bytes <= limit(other)));
-  const candidates = possible.length > 0 ? possible : all;
-  return candidates.reduce((a, b) => (b.arenas[tier].bytes < a.arenas[tier].bytes ? b : a));
+  const least = (among: readonly LaidOut[], of: ArenaName) =>
+    among.reduce((a, b) => (lessMemory(b, a, of) ? b : a));
+  const within = (one: ArenaName) => all.filter(({ arenas }) => arenas[one].bytes <= limit(one));
+  const other = tiersOf(all[0]!.shape).find((one) => one !== tier);
+  if (other === undefined) return least(all, tier);
+  const possible = within(other);
+  if (possible.length > 0) return least(possible, tier);
+  const here = within(tier);
+  return here.length > 0 ? least(here, other) : least(all, "vram");
 }
 
-function doesNotFit(inputs: CommonInputs, smallest: LaidOut, tier: ArenaName, levers: string): Diagnostic {
+/** Less of a tier; as much of it, and less of the other. */
+function lessMemory(a: LaidOut, b: LaidOut, tier: ArenaName): boolean {
+  const other = tier === "ram" ? "vram" : "ram";
+  const more = a.arenas[tier].bytes - b.arenas[tier].bytes;
+  return more < 0 || (more === 0 && a.arenas[other].bytes < b.arenas[other].bytes);
+}
+
+function doesNotFit(
+  inputs: CommonInputs,
+  smallest: LaidOut,
+  tier: ArenaName,
+  { alone, levers }: { alone: string; levers: string },
+): Diagnostic {
   const { budget, reserve } = arenaBudget(inputs, tier);
   const needed = smallest.arenas[tier].bytes;
   const { moment, alive } = peak(smallest, tier);
@@ -77,7 +99,7 @@ function doesNotFit(inputs: CommonInputs, smallest: LaidOut, tier: ArenaName, le
       ...largest,
     ].join("\n"),
     where: { file: "recipe", path: `memory.${tier}` },
-    hint: `set memory.${tier} to ${needed + reserve} or more, or lower ${levers}`,
+    hint: `set memory.${tier} to ${needed + reserve} or more${alone}, or lower ${levers}`,
   });
 }
 

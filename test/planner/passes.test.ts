@@ -176,6 +176,36 @@ describe("feasible and choose-shape", () => {
     }
   });
 
+  it("names budgets that fit together where both tiers are too small, and no byte more than that takes", () => {
+    const problems = (budgets: { ram: number; vram: number }) => feasible(buildVariants(toyInputs(budgets)));
+    const least = problems({ ram: 4096, vram: 4096 }).map(({ summary, where, hint }) => {
+      expect(hint).not.toContain("is enough then");
+      return [where!.path!.replace("memory.", ""), Number(/at least (\d+) bytes/.exec(summary)![1])];
+    });
+    const { ram, vram } = Object.fromEntries(least);
+    expect(problems({ ram, vram })).toEqual([]);
+    expect(problems({ ram: ram - 1, vram })).not.toEqual([]);
+    expect(problems({ ram, vram: vram - 1 })).not.toEqual([]);
+  });
+
+  it("says so where more of either tier would do", () => {
+    const problems = (budgets: { ram: number; vram: number }) => feasible(buildVariants(toyInputs(budgets)));
+    const needed = (tier: "ram" | "vram", budgets: { ram: number; vram: number }) => {
+      const found = problems(budgets).find(({ where }) => where!.path === `memory.${tier}`);
+      return Number(/at least (\d+) bytes/.exec(found!.summary)![1]);
+    };
+    const plenty = 2 ** 34;
+    const short = {
+      ram: needed("ram", { ram: 4096, vram: plenty }),
+      vram: needed("vram", { ram: plenty, vram: 4096 }),
+    };
+    const both = problems(short);
+    expect(both.map(({ hint }) => /\((\w+) is enough then\)/.exec(hint!)?.[1])).toEqual(["vram", "ram"]);
+    for (const tier of ["ram", "vram"] as const) {
+      expect(problems({ ...short, [tier]: needed(tier, short) })).toEqual([]);
+    }
+  });
+
   it("steps back from a layout that is a few bytes too large until another shape results", () => {
     const options = { layers: 3, hidden: 24, vocabulary: 109, batch: 1, length: 1 };
     expect(compile(toyInputs({ ...options, ram: 228_972 })).diagnostics).toEqual([]);
