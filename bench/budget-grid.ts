@@ -90,7 +90,7 @@ console.table(
     ...row,
     step_s: step_s.toFixed(3),
     disk_gib: disk_gib.toFixed(3),
-    gap_percent: (100 * (disk_gib / disk_bound_gib - 1)).toFixed(2),
+    gap_percent: disk_gib === disk_bound_gib ? "0.00" : (100 * (disk_gib / disk_bound_gib - 1)).toFixed(2),
   })),
 );
 /** Rows that are slower than one with no more of either memory. */

@@ -1,4 +1,7 @@
-/** The shapes that a plan was chosen from, as columns of text: what differs, time and traffic. */
+/**
+ * The shapes that a plan was chosen from, as columns of text: what differs, time (with `~` by the closed form alone) and
+ * traffic.
+ */
 import type { AnyPlan } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 
@@ -13,11 +16,10 @@ export function candidateTable({ decisions, candidates }: AnyPlan): CandidateTab
     .map(({ name, chosen }, index) => ({ name, chosen, index }))
     .filter(({ chosen, index }) => candidates.some(({ values }) => values[index] !== chosen));
   return {
-    columns: [...differing.map(({ name }) => name), "estimated", "simulated", "moved"],
+    columns: [...differing.map(({ name }) => name), "a step", "moved"],
     rows: candidates.map(({ values, estimate_ns, simulated_ns, moved }) => [
       ...differing.map(({ index }) => values[index]!),
-      formatNanoseconds(estimate_ns),
-      simulated_ns === null ? "" : formatNanoseconds(simulated_ns),
+      simulated_ns === null ? `~${formatNanoseconds(estimate_ns)}` : formatNanoseconds(simulated_ns),
       formatBytes(moved),
     ]),
   };

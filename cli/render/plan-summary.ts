@@ -56,7 +56,10 @@ export function renderSummary(plan: AnyPlan, options: SummaryOptions): string {
     [`Traffic per ${step}`, traffic(plan)],
     [`Time per ${step}`, time(plan)],
     ["Decisions", decisions(plan, options)],
-    ["Shapes weighed (first the chosen one, which of the fastest moves least)", candidates(plan)],
+    [
+      "Shapes weighed (the chosen one first: 1 % of time is given for little traffic; ~ is estimated)",
+      candidates(plan),
+    ],
     ["Plan", identity(plan)],
   ];
   return sections
@@ -126,7 +129,7 @@ function traffic(plan: AnyPlan): string[] {
       LANE_WORDS[link],
       formatBytes(moved),
       `at least ${formatBytes(bound)}`,
-      gap_ppm === 0 ? "optimal" : `${formatShare(gap_ppm / 1e6)} above the bound`,
+      gap_ppm === 0 ? "optimal" : `${bound === 0 ? "all" : formatShare(gap_ppm / 1e6)} above the bound`,
     ]);
   return formatTable(rows, "lrrl", INDENT);
 }
@@ -188,7 +191,7 @@ function candidates(plan: AnyPlan): string[] {
   const shown = rows.slice(0, CANDIDATES_SHOWN);
   const left = rows.length - shown.length;
   return [
-    ...formatTable([columns, ...shown], `${"l".repeat(columns.length - 3)}r`, INDENT),
+    ...formatTable([columns, ...shown], `${"l".repeat(columns.length - 2)}rr`, INDENT),
     ...(left > 0 ? [`${INDENT}and ${left} more: lema show --html`] : []),
   ];
 }

@@ -79,3 +79,9 @@ function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number): 
   }
   return { bytes: best[count]!, windows };
 }
+
+/** ⌊(moved − bound) · 10⁶ / max(bound, 1)⌋, exactly; as much as an integer of JSON holds where more, as with no bound. */
+export function gapPpm(moved: number, bound: number): number {
+  const exact = (BigInt(moved - bound) * 1_000_000n) / BigInt(Math.max(bound, 1));
+  return Math.min(Number(exact), Number.MAX_SAFE_INTEGER);
+}

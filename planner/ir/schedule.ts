@@ -166,8 +166,13 @@ export interface ArenaLayout {
   readonly maxLive: number;
 }
 
+/** With the lifetime of every value, but not its place. */
+export interface Lived extends Rolled {
+  readonly buffers: readonly Omit<PlanBuffer, "offset">[];
+}
+
 /** After layout. */
-export interface LaidOut extends Rolled {
+export interface LaidOut extends Lived {
   readonly buffers: readonly PlanBuffer[];
   readonly arenas: Readonly<Record<ArenaName, ArenaLayout>>;
 }

@@ -5,25 +5,21 @@
  * certificate: disjoint windows of touches, each with the bytes that the places of weights hold when it begins.
  */
 import type { Instruction, Place, Plan, PlanBuffer, PlanProgram, ProgramName } from "../../schemas/plan.ts";
-import { type Touched, windowBound } from "../cost/bounds.ts";
+import { gapPpm, type Touched, windowBound } from "../cost/bounds.ts";
 import { largestRows } from "../cost/pages.ts";
-import type { LaidOut, Programs } from "../ir/schedule.ts";
+import type { Lived, Programs } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
 
 type Link = Plan["bounds"][number]["link"];
 
-export function boundTraffic(
-  laidOut: LaidOut,
-  units: Units,
-  programs: Programs<PlanProgram>,
-): Plan["bounds"] {
+export function boundTraffic(lived: Lived, units: Units, programs: Programs<PlanProgram>): Plan["bounds"] {
   return Object.entries(programs).flatMap(([name, parts]) => {
     const program = name as ProgramName;
     const { steady } = parts;
     const touches = touchesOf(steady, units);
-    const aside = spared(steady, laidOut.buffers);
-    const places = new Places(laidOut, program, parts);
+    const aside = spared(steady, lived.buffers);
+    const places = new Places(lived, program, parts);
     return (["disk", "h2d", "d2h"] as const).flatMap((link) => {
       const moving = steady.filter(({ lane }) => lane === link);
       if (moving.length === 0 && !(link === "disk" && program !== "checkpoint")) return [];
@@ -46,7 +42,7 @@ export function boundTraffic(
           bound,
           proof: "windows",
           certificate: { compulsory, windows },
-          gap_ppm: Math.floor(((moved - bound) * 1_000_000) / Math.max(bound, 1)),
+          gap_ppm: gapPpm(moved, bound),
         },
       ];
     });
@@ -60,7 +56,7 @@ interface WeightCopy {
 
 /** The places of weights that exist at a position of a program's steady part. */
 class Places {
-  readonly #slots: readonly PlanBuffer[];
+  readonly #slots: Lived["buffers"];
   readonly #program: ProgramName;
   readonly #compute: PlanBuffer["arena"];
   /** Serial position of the steady part's first instruction. */
@@ -68,10 +64,10 @@ class Places {
   /** Copies of weights to vram: position in the steady part and bytes. */
   readonly #copies: readonly WeightCopy[];
 
-  constructor(laidOut: LaidOut, program: ProgramName, { prologue, steady }: PlanProgram) {
-    this.#slots = laidOut.buffers.filter(({ holds }) => holds === "weights");
+  constructor(lived: Lived, program: ProgramName, { prologue, steady }: PlanProgram) {
+    this.#slots = lived.buffers.filter(({ holds }) => holds === "weights");
     this.#program = program;
-    this.#compute = computeArena(laidOut.shape);
+    this.#compute = computeArena(lived.shape);
     this.#offset = prologue.length;
     this.#copies = steady.flatMap((one, position) =>
       one.kind === "copy" && one.unit !== null ? [{ position, bytes: one.bytes }] : [],
@@ -119,7 +115,7 @@ class Places {
  * Copies of what waits in ram for a while although it could have stayed in vram: its place there lives on until it comes
  * back. What has no place in between has to cross twice.
  */
-function spared(steady: readonly Instruction[], buffers: readonly PlanBuffer[]): ReadonlySet<Instruction> {
+function spared(steady: readonly Instruction[], buffers: Lived["buffers"]): ReadonlySet<Instruction> {
   const lifetimes = new Map(buffers.map(({ id, lifetime }) => [id, lifetime]));
   const copies = steady.flatMap((one) => (one.kind === "copy" && one.unit === null ? [one] : []));
   const away = new Map(

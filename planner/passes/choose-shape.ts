@@ -9,15 +9,18 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { ArenaName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
-import type { LaidOut, Shape } from "../ir/schedule.ts";
+import type { LaidOut, Lived, Shape, Task } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates } from "../shape/candidates.ts";
 import { type Choice, choiceOf } from "../shape/choice.ts";
 import { simulateCandidate } from "../shape/simulate-candidate.ts";
 import { timeSchedule } from "../shape/time-schedule.ts";
+import { boundTraffic } from "./bound-traffic.ts";
+import { emitForTiming } from "./emit.ts";
 import { arenaBudget, fits } from "./feasible.ts";
-import { realizeWork, scheduleWork } from "./realize.ts";
+import { withLifetimes } from "./layout.ts";
+import { effectContext, realizeWork, scheduleWork } from "./realize.ts";
 
 export interface ChosenShape<Work extends Variant> {
   readonly variant: Work;
@@ -34,10 +37,10 @@ export function chooseShape<Work extends Variant>(variants: readonly Work[]): Ch
   const ranked = candidates(variants).toSorted(
     ({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved,
   );
-  const ordered = timed(ranked);
-  const best = decide(ordered);
+  const search = new Search(ranked);
+  const best = decide(search);
   const variant = variants.find((one) => one === best.candidate.variant)!;
-  const shown = [best, ...ordered.slice(0, TIMES_SHOWN)];
+  const shown = [best, ...search.timed.slice(0, TIMES_SHOWN)];
   const times = new Map(shown.toReversed().map(({ candidate, time }) => [candidate, time]));
   return { variant, shape: best.candidate.shape, choice: choiceOf(best.candidate, ranked, times) };
 }
@@ -52,38 +55,56 @@ interface Timed {
 }
 
 /**
- * Candidates by the time of their schedules, those that promise most first, until the rest promises less than the fastest
- * has. What a candidate would be with less memory is a candidate too, as it was under the smaller budget, so that more
- * memory is not slower; its closed form is taken to be as far off as that of the one that it comes from.
+ * Times the schedules of candidates, those that promise most first. What a candidate would be with less memory is a
+ * candidate too, as it was under the smaller budget, so that more memory is not slower; its closed form is taken to be as
+ * far off as that of the one that it comes from.
  */
-function timed(ranked: readonly Candidate[]): readonly Timed[] {
-  const known = new Map<string, Timed>();
-  const queue = ranked.map((candidate): Promising => {
-    const { step_ns } = candidate.estimate;
-    return { ns: CLOSED_FORM_MARGIN * step_ns, off: CLOSED_FORM_MARGIN, candidateOf: () => candidate };
-  });
-  let fastest = Number.POSITIVE_INFINITY;
-  while (queue.length > 0 && known.size < MOST_TIMED) {
-    const { ns, off, candidateOf } = queue.shift()!;
-    if (ns > fastest * WORTH_TIMING) break;
+class Search {
+  readonly #known = new Map<string, Timed>();
+  readonly #queue: Promising[];
+
+  constructor(ranked: readonly Candidate[]) {
+    this.#queue = ranked.map((candidate) => {
+      const { step_ns } = candidate.estimate;
+      return { ns: CLOSED_FORM_MARGIN * step_ns, off: CLOSED_FORM_MARGIN, candidateOf: () => candidate };
+    });
+  }
+
+  /** Those that were timed, the fastest first. */
+  get timed(): readonly Timed[] {
+    return [...this.#known.values()].toSorted((a, b) => a.time - b.time);
+  }
+
+  /** Goes on until the rest promises more than so many times the fastest, or so many are timed. */
+  until(worth: number, most: number): readonly Timed[] {
+    let fastest = Math.min(...[...this.#known.values()].map(({ time }) => time));
+    const limit = this.#known.size + most;
+    while (this.#queue.length > 0 && this.#known.size < limit && this.#queue[0]!.ns <= fastest * worth) {
+      fastest = Math.min(fastest, this.#timeNext());
+    }
+    return this.timed;
+  }
+
+  /** Nanoseconds a step; infinite where the next is known, or promises less than it seemed to. */
+  #timeNext(): number {
+    const { ns, off, candidateOf } = this.#queue.shift()!;
     const candidate = candidateOf();
     const promised = candidate.estimate.step_ns * off;
     if (promised > ns) {
-      enqueue(queue, { ns: promised, off, candidateOf: () => candidate });
-      continue;
+      enqueue(this.#queue, { ns: promised, off, candidateOf: () => candidate });
+      return Number.POSITIVE_INFINITY;
     }
     const { variant, shape, estimate } = candidate;
     const key = `${variant.unitSize} ${JSON.stringify(shape)}`;
-    if (known.has(key)) continue;
+    if (this.#known.has(key)) return Number.POSITIVE_INFINITY;
     const time = timeSchedule(variant, scheduleWork(variant, shape));
-    fastest = Math.min(fastest, time);
-    known.set(key, { candidate, time });
+    this.#known.set(key, { candidate, time });
     const lessersOff = Math.max(1, time / estimate.step_ns);
     for (const lesser of candidate.lesser) {
-      enqueue(queue, { ns: estimate.step_ns * lessersOff, off: lessersOff, candidateOf: lesser });
+      enqueue(this.#queue, { ns: estimate.step_ns * lessersOff, off: lessersOff, candidateOf: lesser });
     }
+    return time;
   }
-  return [...known.values()].toSorted((a, b) => a.time - b.time);
 }
 
 /** A candidate that may not be made yet. */
@@ -107,26 +128,81 @@ const WORTH_TIMING = 1.005;
 const MOST_TIMED = 64;
 
 /**
+ * The fastest; where it moves clearly more over some link than the bound of its touches and places, the fastest that does
+ * not, as long as it is hardly slower.
+ */
+function decide(search: Search): Timed {
+  const fastest = fastestOf(search.until(WORTH_TIMING, MOST_TIMED));
+  if (fastest.gap <= MOST_OVER_BOUND) return fastest;
+  const limit = fastest.time * WORTH_LESS_TRAFFIC;
+  const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC);
+  for (const { candidate, time } of all) {
+    if (time > limit) break;
+    const { variant, shape } = candidate;
+    if (gapOf(variant, withLifetimes(scheduleWork(variant, shape))) > MOST_OVER_BOUND) continue;
+    const placed = laidOutWithin(candidate);
+    if (!placed) continue;
+    const thrifty = simulated(placed);
+    if (thrifty.gap <= MOST_OVER_BOUND && thrifty.time <= limit) return thrifty;
+  }
+  return fastest;
+}
+
+/** Bytes above the bound, relative to it, that no time is given for. */
+const MOST_OVER_BOUND = 0.02;
+/** A step may be this much slower for traffic that is at its bound. */
+const WORTH_LESS_TRAFFIC = 1.01;
+/** So much slower a candidate may promise to be, since the closed form is further off where the disk is busy. */
+const WORTH_TIMING_FOR_TRAFFIC = 1.03;
+/** Schedules that are looked at for that, beyond those that are timed anyway. */
+const MOST_TIMED_FOR_TRAFFIC = 16;
+
+interface Simulated extends Timed {
+  readonly gap: number;
+}
+
+/**
  * The first that is as fast on its layout as the fastest schedule, those that move least first: a layout adds waits and
  * takes none away. Where each adds more, the fastest of some.
  */
-function decide(ordered: readonly Timed[]): Timed {
+function fastestOf(ordered: readonly Timed[]): Simulated {
   invariant(ordered.length > 0, "no candidate, although a floor fits");
   const limit = ordered[0]!.time * AS_FAST;
   const asFast = ordered.filter(({ time }) => time <= limit);
   const others = ordered.slice(asFast.length);
-  const known: Timed[] = [];
+  const known: Simulated[] = [];
   for (const { candidate } of [...asFast.toSorted(byMoved), ...others]) {
     if (known.length >= MOST_SIMULATED) break;
-    const laidOut = laidOutWithin(candidate);
-    if (!laidOut) continue;
+    const placed = laidOutWithin(candidate);
+    if (!placed) continue;
     // The layout is not kept: those of all together would fill the memory.
-    const one = { candidate: laidOut.candidate, time: simulateCandidate(candidate.variant, laidOut.laidOut) };
+    const one = simulated(placed);
     if (one.time <= limit) return one;
     known.push(one);
   }
   invariant(known.length > 0, "no candidate fits, although a floor does");
   return known.reduce((a, b) => (b.time < a.time ? b : a));
+}
+
+function simulated({ candidate, laidOut }: Placed): Simulated {
+  const { variant } = candidate;
+  return { candidate, time: simulateCandidate(variant, laidOut), gap: gapOf(variant, laidOut) };
+}
+
+/** The largest share by which a link moves more than its bound in the program that repeats. */
+function gapOf(variant: Variant, schedule: Lived): number {
+  const { cycle, parts } = schedule;
+  const context = effectContext(variant, schedule);
+  const instructions = (tasks: readonly Task[]) =>
+    emitForTiming(
+      variant.inputs,
+      tasks.map((task) => ({ task, waits: [] })),
+      context,
+    );
+  const { prologue, steady } = parts[cycle]!;
+  const program = { prologue: instructions(prologue), steady: instructions(steady), epilogue: [] };
+  const links = boundTraffic(schedule, variant.units, { [cycle]: program });
+  return Math.max(...links.map(({ moved, bound }) => (moved === bound ? 0 : moved / bound - 1)));
 }
 
 /** Whole blocks before stages that move as little: they are fewer instructions. */
@@ -137,8 +213,13 @@ function byMoved({ candidate: a }: Timed, { candidate: b }: Timed): number {
 
 const MOST_SIMULATED = 4;
 
+interface Placed {
+  readonly candidate: Candidate;
+  readonly laidOut: LaidOut;
+}
+
 /** The candidate on its exact layout; smaller where fragments make it larger than its fullest moment. */
-function laidOutWithin(candidate: Candidate): { candidate: Candidate; laidOut: LaidOut } | undefined {
+function laidOutWithin(candidate: Candidate): Placed | undefined {
   const { inputs } = candidate.variant;
   let tried = candidate;
   for (let correction = 0; correction < CORRECTIONS; correction++) {

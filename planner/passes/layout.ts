@@ -10,7 +10,16 @@ import type { ArenaName, PlanBuffer, ProgramName } from "../../schemas/plan.ts";
 import { alignUp } from "../../schemas/units.ts";
 import { forEachBuffer } from "../ir/effects.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
-import type { ArenaLayout, LaidOut, Programs, Rolled, Task, TaskParts, Value } from "../ir/schedule.ts";
+import type {
+  ArenaLayout,
+  LaidOut,
+  Lived,
+  Programs,
+  Rolled,
+  Task,
+  TaskParts,
+  Value,
+} from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
 import { type Block, maxLive, pack } from "../layout/pack.ts";
 import { mapPrograms } from "./residency.ts";
@@ -46,6 +55,18 @@ export function fullest(rolled: Rolled): Readonly<Record<ArenaName, number>> {
     return alignUp(alignUp(end, ALIGNMENT) + Math.max(...tallest), PAGE);
   };
   return { ram: arena("ram"), vram: arena("vram") };
+}
+
+/** What needs no address, such as a bound of traffic, of a schedule without any. */
+export function withLifetimes(rolled: Rolled): Lived {
+  const lifetimes = allLifetimes(rolled);
+  const buffers = rolled.values
+    .filter(({ bytes }) => bytes > 0)
+    .map(({ id, arena, bytes, alignment, holds, program }) => {
+      const lifetime = program && { program, ...lifetimeOf(id, lifetimes[program]!) };
+      return { id, arena, bytes, alignment, holds, lifetime };
+    });
+  return { ...rolled, buffers };
 }
 
 /** The largest sum of bytes of the values alive at one of a program's tasks. */

@@ -65,14 +65,17 @@ function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
 }
 
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
-  const ground = groundOf(variant, floor);
   const wider = widerFloors(variant, floor)
     .map((shape) => measure(variant, shape))
     .filter(({ rolled, bytes }) => hasRoom(variant, rolled.shape, bytes))
-    .map((measured) => grownFrom(variant, groundOf(variant, measured), "evenly"));
-  if (ground.shape.tiers === "disk-ram-vram") return [...waysThroughRam(variant, ground), ...wider];
-  const deeper = ringDepths(variant).flatMap((ring) => widened(variant, ground, { ring }));
-  return [...deeper.map((one) => grownFrom(variant, one, "evenly")), ...wider];
+    .flatMap((measured) => waysToGrow(variant, groundOf(variant, measured), [measured.rolled.shape.ring]));
+  return [...waysToGrow(variant, groundOf(variant, floor), ringDepths(variant)), ...wider];
+}
+
+function waysToGrow(variant: Variant, ground: Ground, rings: readonly number[]): readonly Candidate[] {
+  if (ground.shape.tiers === "disk-ram-vram") return waysThroughRam(variant, ground, rings);
+  const deeper = rings.flatMap((ring) => widened(variant, ground, { ring }));
+  return deeper.map((one) => grownFrom(variant, one, "evenly"));
 }
 
 /**
@@ -80,11 +83,11 @@ function grow(variant: Variant, floor: Measured): readonly Candidate[] {
  * Places go with the fewest slots in vram, since what these hold at a turn has to come from disk in a hurry; where a step
  * goes round there is no turn. Block inputs in ram leave the disk too little slack for units that stay there evenly.
  */
-function waysThroughRam(variant: Variant, narrowest: Ground): readonly Candidate[] {
+function waysThroughRam(variant: Variant, narrowest: Ground, rings: readonly number[]): readonly Candidate[] {
   const round = variant.order === "round";
   const wide = passingSlots(variant.inputs);
   const [ground = narrowest] = wide > 1 ? widened(variant, narrowest, { passing: wide }) : [];
-  const deeper = ringDepths(variant).flatMap((ring) => widened(variant, ground, { ring }));
+  const deeper = rings.flatMap((ring) => widened(variant, ground, { ring }));
   const inTurn = round ? [] : [grownFrom(variant, ground, "in turn")];
   const staying = deeper.flatMap((one): readonly Candidate[] => {
     const evenly = grownFrom(variant, one, "evenly");
@@ -119,7 +122,10 @@ function readsWeights({ units }: Variant, shape: Shape): boolean {
   return shape.tiers === "disk-ram-vram" && units.blocks.some((unit) => !near.has(unit));
 }
 
-/** With two tiers the embedding may stay, and where there is room for all blocks the head. */
+/**
+ * The embedding may stay, and where there is room for all blocks the head. Of a table that is the head's too it is a
+ * second copy, which still spares a read of whole pages for every row.
+ */
 function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const { units, inputs } = variant;
   const { shape } = floor.rolled;
@@ -129,9 +135,6 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const fitting = blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all });
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
   const wider = fitting.length < all.size ? [] : [withHead];
-  // A generation reads a row of the table for every token: where there is room, a second copy of a tied one pays.
-  const worthIt = inputs.model.embedding !== inputs.model.head || inputs.model.generation !== null;
-  if (!worthIt) return wider;
   const withTable = (one: Shape): Shape => {
     return { ...one, pinned: [...one.pinned, units.embedding], embedding: "resident" };
   };

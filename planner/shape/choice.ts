@@ -71,6 +71,7 @@ function aspectsOf({ variant, shape }: Candidate): readonly Aspect[] {
     ...(variant.savedBytes(shape).length > 0 ? [activations] : []),
     ...(onDevice && variant.offloads.length > 1 ? [blockInputs] : []),
     ...(onDevice ? [adapter] : []),
+    rows,
     {
       name: portion.name,
       recipePath: portion.recipePath,
@@ -108,7 +109,7 @@ const ram: Aspect = {
   name: "ram",
   recipePath: "memory.ram",
   reason:
-    "streamed units that stay in ram, or places that they take turns in; where the disk would be late, time comes before traffic",
+    "streamed units that stay in ram, or places that they take turns in; time comes before traffic where it is more than 1 %",
   read: (candidate) => {
     const { ramPinned, ramRings } = candidate.shape;
     const streaming = streamingBlocks(candidate);
@@ -138,6 +139,14 @@ const adapter: Aspect = {
   recipePath: "memory.vram",
   reason: "a streamed adapter needs the room of two blocks' parts, and crosses the link twice a step",
   read: ({ shape }) => shape.adapter,
+};
+
+const rows: Aspect = {
+  name: "rows",
+  recipePath: "memory",
+  reason:
+    "where rows of the embedding come from: a table that stays where it computes, or the disk, one by one",
+  read: ({ shape }) => (shape.embedding === "gather" ? "disk" : "table"),
 };
 
 /** How many take turns: where the slots hold all that stream, none does. */

@@ -64,9 +64,10 @@ export function movedBytes(index: PlanIndex, program: ProgramName, link: Link): 
     .reduce((sum, { instruction }) => sum + (instruction.lane === link ? instruction.bytes : 0), 0);
 }
 
-/** ⌊(moved − bound) · 10⁶ / max(bound, 1)⌋, exactly. */
+/** ⌊(moved − bound) · 10⁶ / max(bound, 1)⌋, exactly, and no more than an integer of JSON holds. */
 export function gapPpm(moved: number, bound: number): number {
-  return Number((BigInt(moved - bound) * 1_000_000n) / BigInt(Math.max(bound, 1)));
+  const exact = (BigInt(moved - bound) * 1_000_000n) / BigInt(Math.max(bound, 1));
+  return Math.min(Number(exact), Number.MAX_SAFE_INTEGER);
 }
 
 function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => void): number {

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { painter } from "../../cli/render/human.ts";
+import { renderSummary } from "../../cli/render/plan-summary.ts";
 import { renderReport } from "../../cli/render/report/page.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { directoryWith, lema } from "./run-in-process.ts";
@@ -39,6 +41,17 @@ it("is written beside a line that says what to do with it", async () => {
   expect(html).toBe(renderReport(plan));
   expect(html).not.toMatch(/\b(?:src|href)="(?!data:)/);
   expect(html).not.toMatch(/https?:\/\//);
+});
+
+it("counts in words, and says where nothing of the traffic has to be", () => {
+  const odd = structuredClone(plan);
+  odd.shape.ring = 1;
+  for (const one of odd.bounds) Object.assign(one, { moved: 5, bound: 0, gap_ppm: 5_000_000 });
+  const html = renderReport(odd);
+  expect(html).toContain("streamed through 1 slot<");
+  expect(html).toContain("<td>all above</td>");
+  const options = { paint: painter(false), placeOf: null, statistics: null };
+  expect(renderSummary(odd, options)).toMatch(/disk reads +5 B +at least 0 B +all above the bound\n/);
 });
 
 describe.skipIf(absent)(`in Chromium (needs ${CHROMIUM}: apt-get install chromium)`, () => {
@@ -172,6 +185,14 @@ describe.skipIf(absent)(`in Chromium (needs ${CHROMIUM}: apt-get install chromiu
       await page.selectOption("#program", "evaluate");
       const { length } = plan.programs.evaluate.steady;
       expect(await page.locator("#instructions .count").textContent()).toBe(`${length} of ${length}`);
+    });
+  });
+
+  it("fits a narrow screen: what is wider moves by itself", async () => {
+    await onPage(async (page) => {
+      await page.setViewportSize({ width: 380, height: 800 });
+      await frame(page);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(380);
     });
   });
 

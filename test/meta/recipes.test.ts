@@ -37,9 +37,21 @@ describe.each(recipes)("recipes/%s", (name) => {
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
     const tooWide = stdout.split("\n").filter((line) => line.length > 100);
     expect(tooWide).toEqual([]);
+    expect(linksOverBound(stdout)).toEqual([]);
     await expect(withoutIds(stdout)).toMatchFileSnapshot(`../golden/recipes/${golden(name)}`);
   });
 });
+
+/** Lines of links that move more than 2 % above their bound in a step. */
+function linksOverBound(summary: string): readonly string[] {
+  const links = summary.split("\n").filter((line) => line.includes(" at least "));
+  expect(links.length).toBeGreaterThan(0);
+  return links.filter((line) => {
+    if (line.endsWith("  optimal")) return false;
+    const percent = /([\d.]+) % above the bound$/.exec(line)?.[1];
+    return percent === undefined || Number(percent) > 2;
+  });
+}
 
 /** The id changes with the version and the op table, which say nothing about the recipe. */
 function withoutIds(text: string): string {

@@ -9,7 +9,7 @@ import { formatBytes, formatNanoseconds } from "../../../schemas/units.ts";
 import { candidateTable } from "../candidate-table.ts";
 import { stepPrediction } from "../plan-facts.ts";
 import { layersOf } from "../plan-layers.ts";
-import { machineName, modelName, workLine } from "../plan-work.ts";
+import { count, machineName, modelName, workLine } from "../plan-work.ts";
 import { formatCount, formatShare } from "../table.ts";
 import { reportScript, reportStyle } from "./generated/assets.ts";
 import { type ReportModel, reportModel } from "./model.ts";
@@ -76,7 +76,7 @@ ${card("Step, predicted", formatNanoseconds(step_ns), [
   `${tokens < 10 ? tokens.toFixed(1) : formatCount(Math.round(tokens))} tokens/s`,
   `no schedule of this work is faster than ${formatNanoseconds(bound_ns)}`,
 ])}
-${card("Bottleneck", bottleneck, [`busy ${formatShare(busy / step_ns)} of the step`, `${plan.shape.resident_units} units resident, ${streamed.length} streamed through ${plan.shape.ring} slots`])}
+${card("Bottleneck", bottleneck, [`busy ${formatShare(busy / step_ns)} of the step`, `${plan.shape.resident_units} units resident, ${streamed.length} streamed through ${count(plan.shape.ring, "slot")}`])}
 ${vram === null ? "" : memoryCard("vram", vram)}
 ${memoryCard("ram", ram)}
 </div>`;
@@ -160,7 +160,9 @@ function traffic(plan: AnyPlan): string {
   const rows = plan.bounds.map(({ program, link, moved, bound, gap_ppm, proof }) => {
     const share = moved === 0 ? 100 : (100 * bound) / moved;
     const gap =
-      gap_ppm === 0 ? `<span class="optimal">optimal</span>` : `${formatShare(gap_ppm / 1e6)} above`;
+      gap_ppm === 0
+        ? `<span class="optimal">optimal</span>`
+        : `${bound === 0 ? "all" : formatShare(gap_ppm / 1e6)} above`;
     return `<tr><td>${program}</td><td class="text">${LANE_WORDS[link]}</td><td class="bar"><div class="bound"><span style="width:${share.toFixed(2)}%"></span><span></span></div></td>
 <td>${formatBytes(moved)}</td><td>${formatBytes(bound)}</td><td>${gap}</td><td class="text">${escaped(proof)}</td></tr>`;
   });
@@ -204,7 +206,7 @@ function candidates(plan: AnyPlan): string {
   const cells = (tag: string, row: readonly string[]) =>
     row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
   const body = rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("");
-  return `<h4>Shapes weighed, the chosen one first</h4><div class="scroll tall" tabindex="0" role="region" aria-label="Shapes weighed"><table class="plain">
+  return `<h4>Shapes weighed, the chosen one first; ~ is estimated</h4><div class="scroll tall" tabindex="0" role="region" aria-label="Shapes weighed"><table class="plain">
 <thead><tr>${cells("th", columns)}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
