@@ -171,7 +171,7 @@ void* BlockRunner::Shared(const void* type, size_t bytes) {
 
 }  // namespace
 
-thread_local Running running = {};
+constinit thread_local Running running = {};
 
 unsigned Lane() { return runner.number() % kWarp; }
 void* SharedOf(const void* type, size_t bytes) { return runner.Shared(type, bytes); }

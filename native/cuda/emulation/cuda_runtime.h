@@ -32,7 +32,7 @@ struct Running {
   uint32_t thread;  // its number in the block
   uint32_t epoch;   // grows with each block barrier
 };
-extern thread_local Running running __attribute__((tls_model("initial-exec")));
+extern constinit thread_local Running running __attribute__((tls_model("initial-exec")));
 inline ThreadPosition& Here() { return *running.here; }
 
 // Returns when every thread of the block is at the same barrier; a fault otherwise.
