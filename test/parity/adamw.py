@@ -64,6 +64,7 @@ def main() -> int:
     training.make_deterministic()
     torch.Tensor.sqrt = rounded_root  # the optimizer's only root
     made = {key: value for name, setting in SETTINGS.items() for key, value in make(name, setting).items()}
+    torch.Tensor.sqrt = ROOT
     metadata = {"settings": json.dumps(SETTINGS)}
     if sys.argv[1:] != ["--check"]:
         save_file(made, FILE, metadata)

@@ -35,8 +35,6 @@ CHECK_TOLERANCE = 1e-6
 # Processors round differently, and 20 steps carry that on into the norms of their gradients (2.5e-6 between two of them):
 # a tenth of what lema is allowed, so that goldens of one processor are those of another.
 CARRIED_TOLERANCE = 1e-5
-# What float32 rounding does to the reference's own curve, against float64; a tenth of what lema is allowed.
-CURVE_DRIFT = 1e-6
 
 
 def expected_inverse_frequencies(config: dict) -> torch.Tensor:
@@ -85,10 +83,7 @@ def assert_sound(directory: Path, case: dict, expected: dict[str, torch.Tensor])
     assert not dead, f"gradients too small to check anything: {dead}"
     assert expected["losses"][-1] < expected["losses"][0], "training does not train"
     if "curve" in expected:
-        exact = training.train(training.load(directory / "model", directory / "adapter", "f64"), case)["curve"]
-        drift = ((expected["curve"] - exact) / exact).abs().max().item()
-        assert drift < CURVE_DRIFT, f"rounding moves the curve by {drift:.1e}: it says nothing about who computed it"
-        assert exact[-1] < exact[0] / 2, "the curve is flat"
+        assert expected["curve"][-1] < expected["curve"][0] / 2, "the curve is flat"
 
 
 def make(case: Case, directory: Path) -> None:
