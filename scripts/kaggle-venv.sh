@@ -9,7 +9,7 @@ requirements=test/kaggle/requirements.txt
 wanted=$(sha256sum <"$requirements")
 if [[ ! -x $folder/bin/python || "$(cat "$folder/stamp" 2>/dev/null)" != "$wanted" ]]; then
   "${PYTHON:-python3}" -m venv --clear "$folder"
-  "$folder/bin/python" -m pip install --quiet --progress-bar off --disable-pip-version-check -r "$requirements" >&2
+  "$folder/bin/python" -m pip install --no-compile --quiet --progress-bar off --disable-pip-version-check -r "$requirements" >&2
   printf '%s\n' "$wanted" >"$folder/stamp"
 fi
 echo "$folder/bin/python"

@@ -15,7 +15,7 @@ if [[ ! -x .venv/bin/python || ! -f $stamp || "$(cat "$stamp")" != "$wanted" ]];
     echo "parity-venv: python3 cannot make a virtual environment; on Debian/Ubuntu: apt-get install -y python3-venv" >&2
     exit 1
   }
-  pip=(.venv/bin/python -m pip install --quiet --progress-bar off --disable-pip-version-check)
+  pip=(.venv/bin/python -m pip install --no-compile --quiet --progress-bar off --disable-pip-version-check)
   # torch first and alone: what follows then finds its requirement satisfied and pulls no other build.
   "${pip[@]}" "$(grep '^torch==' "$requirements")" >&2
   "${pip[@]}" -r "$requirements" >&2
