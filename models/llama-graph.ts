@@ -42,9 +42,11 @@ export function llamaBlock(options: LlamaGraphOptions): Graph {
     const flat = linear(normalized, projection, [H, count * D]);
     return g.view(flat, `${projection}.heads`, ["B", S, count, D]);
   };
-  const q = rotate(g, heads("q_proj", N), "q", ["B", S, N, D]);
-  const k = rotate(g, heads("k_proj", G), "k", ["B", S, G, D]);
-  const v = heads("v_proj", G);
+  // What a cache holds is f32.
+  const attending = options.cache === null ? activation : "f32";
+  const q = rotate(g, heads("q_proj", N), "q", ["B", S, N, D], attending);
+  const k = rotate(g, heads("k_proj", G), "k", ["B", S, G, D], attending);
+  const v = rounded(g, heads("v_proj", G), "v", attending);
   const o = g.value("o", ["B", S, N, D], activation);
   if (options.cache === null) attendWithinSegments(g, { q, k, v, o }, options);
   else attendOverCache(g, { q, k, v, o }, options, options.cache);
@@ -175,9 +177,24 @@ function norm(g: GraphBuilder, options: LlamaGraphOptions, x: string, weight: st
   return y;
 }
 
-function rotate(g: GraphBuilder, x: string, y: string, shape: readonly (number | "B")[]): string {
-  g.value(y, shape, "f32");
+function rotate(
+  g: GraphBuilder,
+  x: string,
+  y: string,
+  shape: readonly (number | "B")[],
+  dtype: DType,
+): string {
+  g.value(y, shape, dtype);
   g.call("rope", { x, cosine: "cosine", sine: "sine", y }, { direction: 1 });
+  return y;
+}
+
+/** `x` in another dtype; itself where it has that already. */
+function rounded(g: GraphBuilder, x: string, y: string, dtype: DType): string {
+  const { shape, dtype: given, gradient } = g.get(x);
+  if (given === dtype) return x;
+  g.value(y, shape, dtype, { gradient });
+  g.call("convert", { x, y });
   return y;
 }
 

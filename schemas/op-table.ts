@@ -10,14 +10,17 @@ import { ops } from "./ops/index.ts";
 export function opTable() {
   return ops.map(({ name, operands, attributes }) => ({
     name,
-    operands: Object.entries(operands).map(([operand, { access, accumulable, optional, shape, dtypes }]) => ({
-      name: operand,
-      access,
-      accumulable: accumulable ?? false,
-      optional: optional ?? false,
-      shape: [...shape],
-      dtypes: [...dtypes],
-    })),
+    operands: Object.entries(operands).map(
+      ([operand, { access, accumulable, optional, shape, dtypes, sameDTypeAs }]) => ({
+        name: operand,
+        access,
+        accumulable: accumulable ?? false,
+        optional: optional ?? false,
+        shape: [...shape],
+        dtypes: [...dtypes],
+        same_dtype_as: sameDTypeAs ?? null,
+      }),
+    ),
     attributes: Object.entries(attributes).map(([attribute, { type }]) => ({ name: attribute, type })),
   }));
 }

@@ -1,5 +1,8 @@
 #include "core/backend.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "core/cuda_loader.h"
 #include "core/host_backend.h"
 #include "core/text.h"
@@ -12,8 +15,9 @@ Status MakeBackend(const BackendOptions& options, std::unique_ptr<Backend>* back
   } else if (options.name == "reference") {
     *backend = std::make_unique<HostBackend>("reference", kReferenceKernels, options.threads);
   } else if (options.name == "cuda" || options.name == "cuda-emulated") {
-    // One thread: what runs on the host beside a device is the optimizer's lane and the disk's.
-    return LoadCudaBackend(options.name, std::make_unique<HostBackend>("cpu", kCpuKernels, 1), backend);
+    // The processor computes nothing else: the optimizer has all of it. The plan's threads are the device's, one.
+    const int host_threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    return LoadCudaBackend(options.name, std::make_unique<HostBackend>("cpu", kCpuKernels, 1, host_threads), backend);
   } else {
     return Status(StatusCode::kInvalidArgument, Cat("this build has no backend ", options.name));
   }

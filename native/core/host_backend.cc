@@ -72,11 +72,11 @@ Status HostBackend::Download(void* to, const std::byte* from, uint64_t bytes) {
   return Status::Ok();
 }
 
-Status HostBackend::Prepare(const Call& call, LaneId, std::unique_ptr<BackendCall>* prepared) {
+Status HostBackend::Prepare(const Call& call, LaneId lane, std::unique_ptr<BackendCall>* prepared) {
   const Kernel& kernel = kernels_[call.op];
   auto made = std::make_unique<HostCall>(call, kernel);
   Preparation preparation;
-  LEMA_RETURN_IF_ERROR(kernel.prepare(made->record, threads_, &preparation));
+  LEMA_RETURN_IF_ERROR(kernel.prepare(made->record, lane == LaneId::kHost ? host_threads_ : threads_, &preparation));
   if (preparation.workspace_bytes > made->workspace_bytes) {
     return Status(StatusCode::kInvalidArgument, Cat(OpName(call.op), " needs a workspace of ", preparation.workspace_bytes,
                                                     " bytes, and ", made->workspace_bytes, " are planned"));
@@ -87,7 +87,7 @@ Status HostBackend::Prepare(const Call& call, LaneId, std::unique_ptr<BackendCal
 }
 
 Status HostBackend::MakeLane(LaneId lane, std::unique_ptr<Lane>* made) {
-  *made = std::make_unique<HostLane>(lane == LaneId::kCompute ? threads_ : 1);
+  *made = std::make_unique<HostLane>(lane == LaneId::kCompute ? threads_ : lane == LaneId::kHost ? host_threads_ : 1);
   return Status::Ok();
 }
 

@@ -1,6 +1,6 @@
 // The cpu and reference backends: both tiers are host memory (`vram` is emulated, a copy is a memcpy on its lane),
 // kernels come from a generated table. The compute lane shares its work among `threads` threads; the host lane runs
-// its kernels alone, so that both may run at once.
+// its kernels on `host_threads`, one where the processor computes too, so that both may run at once.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ namespace lema {
 
 class HostBackend final : public Backend {
  public:
-  HostBackend(std::string_view name, const std::array<Kernel, kOpCount>& kernels, int threads)
-      : name_(name), kernels_(kernels), threads_(threads) {}
+  HostBackend(std::string_view name, const std::array<Kernel, kOpCount>& kernels, int threads, int host_threads = 1)
+      : name_(name), kernels_(kernels), threads_(threads), host_threads_(host_threads) {}
 
   std::string_view name() const override { return name_; }
   Status AllocateArena(ArenaId arena, uint64_t bytes) override { return arenas_[static_cast<int>(arena)].Allocate(bytes); }
@@ -30,6 +30,7 @@ class HostBackend final : public Backend {
   const std::string_view name_;
   const std::array<Kernel, kOpCount>& kernels_;
   const int threads_;
+  const int host_threads_;
   std::array<Arena, kArenaCount> arenas_;
 };
 

@@ -27,7 +27,13 @@ class CallChecker {
       LEMA_RETURN_IF_ERROR(OneOperand(operand, op_.operands[operand.index]));
     }
     for (size_t i = 0; i < op_.operands.size(); ++i) {
-      if (bound[i] == nullptr && !op_.operands[i].optional) return Invalid(Cat("lacks ", op_.operands[i].name));
+      const OperandInfo& info = op_.operands[i];
+      if (bound[i] == nullptr && !info.optional) return Invalid(Cat("lacks ", info.name));
+      if (bound[i] == nullptr || info.same_dtype_as < 0) continue;
+      const Operand* const same = bound[static_cast<size_t>(info.same_dtype_as)];
+      if (same != nullptr && same->dtype != bound[i]->dtype) {
+        return Invalid(Cat(info.name, " has another dtype than ", op_.operands[static_cast<size_t>(info.same_dtype_as)].name));
+      }
     }
     if (call_.attributes.size() != op_.attributes.size()) return Invalid("has another number of attributes than declared");
     LEMA_RETURN_IF_ERROR(Products(bound));

@@ -9,7 +9,8 @@ namespace lema::cuda {
 
 // Tiles that fit into the 48 KiB of shared memory that every device has.
 inline Status RunAttentionForward(const AttentionForward& a, int64_t batch, const LaunchContext& context) {
-  switch (AttentionPathOf(a.size, a.o.dtype, context.capability)) {
+  const bool in_bf16 = a.q.dtype == DType::kBF16 && a.o.dtype == DType::kBF16;
+  switch (AttentionPathOf(a.size, in_bf16, context.capability)) {
     case AttentionPath::kTensor64: return LaunchTensorForward<64>(a, batch, context);
     case AttentionPath::kTensor128: return LaunchTensorForward<128>(a, batch, context);
     case AttentionPath::kSimt64: return LaunchForward<64, 64, 32>(a, batch, context);

@@ -1,4 +1,5 @@
-// The forward of attention on tensor cores (attention_tensor.h); the algorithm is that of attention_forward.h.
+// The forward of attention on tensor cores (attention_tensor.h), over whole sequences; the algorithm is that of
+// attention_forward.h, with powers of two in place of e.
 #pragma once
 
 #include "cuda/attention_forward.h"
@@ -6,117 +7,135 @@
 
 namespace lema::cuda {
 
+// A block of 64 queries, a warp for 16 of them; keys and values 32 at a time.
 template <int kSize>
 struct TensorForwardTile {
-  static constexpr int kQueries = 64, kKeys = 32, kThreads = kQueries / 16 * kWarp;
-  SplitRows<kKeys, kSize> k, v;
+  static constexpr int kQueries = 64, kKeys = 32, kStages = 3, kStage = kKeys * kSize;
+  SharedArray<uint16_t, kStages * kStage> k, v;
 };
 
 template <int kSize>
-__global__ void __launch_bounds__(TensorForwardTile<kSize>::kThreads, 2) TensorForwardKernel(AttentionForward a) {
+__global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) TensorForwardKernel(AttentionForward a) {
 #if LEMA_TENSOR_CORES
   using Tile = TensorForwardTile<kSize>;
-  constexpr int kKeys = Tile::kKeys, kQueries = Tile::kQueries, kThreads = Tile::kThreads;
+  constexpr int kKeys = Tile::kKeys, kQueries = Tile::kQueries, kStages = Tile::kStages, kStage = Tile::kStage;
   auto& shared = Shared<Tile>();
   const int64_t batch = blockIdx.z, n = blockIdx.y, group = n * a.groups / a.heads;
-  const int64_t first = (static_cast<int64_t>(gridDim.x) - 1 - blockIdx.x) * kQueries;  // the longest first
+  const int length = static_cast<int>(a.length);
+  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kQueries;  // the longest first
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int64_t own = first + static_cast<int>(threadIdx.x) / kWarp * 16 + lane / 4;  // and the eighth query behind it
-  const Step step = StepOf(a, batch);
+  const int own = first + static_cast<int>(threadIdx.x) / kWarp * 16 + lane / 4;  // and the eighth query behind it
+  const int32_t* const starts = a.segment_start + batch * a.length;
   const Head q = HeadOf(a.q, batch, a.length, a.heads, n, a.size), o = HeadOf(a.o, batch, a.length, a.heads, n, a.size);
-  const Head k = HeadOf(a.k, batch, a.capacity, a.groups, group, a.size), v = HeadOf(a.v, batch, a.capacity, a.groups, group, a.size);
+  const Head k = HeadOf(a.k, batch, a.length, a.groups, group, a.size), v = HeadOf(a.v, batch, a.length, a.groups, group, a.size);
+  const int begin = EarliestKey<kQueries>(starts, first, length, a.fault) / kKeys * kKeys;
+  const int end = first + kQueries < length ? first + kQueries : length;
+  const auto fetch = [&](int key, int stage) {
+    if (key < end) {
+      CopyRows<kKeys, kSize>(k, key, length, shared.k, stage * kStage);
+      CopyRows<kKeys, kSize>(v, key, length, shared.v, stage * kStage);
+    }
+    CommitCopies();
+  };
+  for (int stage = 0; stage < kStages - 1; ++stage) fetch(begin + stage * kKeys, stage);
+
   int start[2], position[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    int64_t its_start, its_position;
-    KeysOf(a, batch, step, own + half * 8, &its_start, &its_position);
-    start[half] = static_cast<int>(its_start);
-    position[half] = static_cast<int>(its_position);
+    const int s = own + half * 8;
+    start[half] = s < length ? static_cast<int>(SegmentStart(starts, s, a.fault)) : 0;
+    position[half] = s < length ? s : -1;
   }
-  const KeyRange range = KeysOfBlock(a, batch, step, first, kQueries);
-
-  SplitFragment query[kSize / 16];
+  uint32_t query[kSize / 16][4];
 #pragma unroll
-  for (int d = 0; d < kSize / 16; ++d) query[d].Take(q, own, step.count, d * 16);
-  float result[kSize / 8][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {};
-  const int end = first < step.count ? static_cast<int>(range.last) + 1 : 0, keys = static_cast<int>(step.past + step.count);
-  for (int key = static_cast<int>(range.begin) / kKeys * kKeys; key < end; key += kKeys) {
-    __syncthreads();  // the tiles of the round before have been read
-    shared.k.template Load<kThreads>(k, key, keys);
-    shared.v.template Load<kThreads>(v, key, keys);
-    __syncthreads();
+  for (int i = 0; i < kSize / 16; ++i) LoadFragment(q, own, length, i * 16, query[i]);
+  const float scale = a.scale * kLog2E;
+  float result[kSize / 8][4] = {}, maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {};  // `sum` of this lane's keys
+  int stage = 0;
+  for (int key = begin; key < end; key += kKeys) {
+    AwaitCopies<kStages - 2>();
+    __syncthreads();  // this tile is there for all, and all are done with the one before it
+    fetch(key + (kStages - 1) * kKeys, stage == 0 ? kStages - 1 : stage - 1);
     float scores[kKeys / 8][4] = {};
 #pragma unroll
-    for (int d = 0; d < kSize / 16; ++d) {
+    for (int i = 0; i < kSize / 16; ++i) {
 #pragma unroll
       for (int t = 0; t < kKeys / 16; ++t) {
-        uint32_t high[4], low[4];
-        RightFragments<Along::kDepth, kSize>(shared.k.high, 0, t * 16, d * 16, high);
-        RightFragments<Along::kDepth, kSize>(shared.k.low, 0, t * 16, d * 16, low);
-        MultiplySplit(scores[t * 2], scores[t * 2 + 1], query[d], high, low);
+        uint32_t right[4];
+        RightFragments<Along::kDepth, kSize>(shared.k, stage * kStage, t * 16, i * 16, right);
+        Multiply(scores[t * 2], scores[t * 2 + 1], query[i], right);
       }
     }
+    float factor[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
+      const bool whole = start[half] <= key && key + kKeys - 1 <= position[half];
       float largest = maximum[half];
 #pragma unroll
       for (int j = 0; j < kKeys / 8; ++j) {
 #pragma unroll
         for (int e = half * 2; e < half * 2 + 2; ++e) {
           const int t = key + j * 8 + lane % 4 * 2 + e % 2;
-          scores[j][e] = t >= start[half] && t <= position[half] ? __fmul_rn(a.scale, scores[j][e]) : -INFINITY;
+          scores[j][e] = whole || (t >= start[half] && t <= position[half]) ? __fmul_rn(scale, scores[j][e]) : -INFINITY;
           largest = scores[j][e] > largest ? scores[j][e] : largest;
         }
       }
       largest = MaximumOfLanes<4>(largest);
-      const bool any = largest > -INFINITY;
-      const float factor = any ? expf(maximum[half] - largest) : 1.0f;
+      const float reference = largest > -INFINITY ? largest : 0.0f;  // where no key is seen yet, every power is zero
+      factor[half] = exp2f(maximum[half] - reference);
       float added = 0.0f;
 #pragma unroll
       for (int j = 0; j < kKeys / 8; ++j) {
 #pragma unroll
         for (int e = half * 2; e < half * 2 + 2; ++e) {
-          scores[j][e] = any ? expf(scores[j][e] - largest) : 0.0f;
+          scores[j][e] = exp2f(scores[j][e] - reference);
           added += scores[j][e];
         }
       }
-      sum[half] = fmaf(sum[half], factor, SumOfLanes<4>(added));
+      sum[half] = fmaf(sum[half], factor[half], added);
       maximum[half] = largest;
+    }
+    if (factor[0] != 1.0f || factor[1] != 1.0f) {
 #pragma unroll
       for (int j = 0; j < kSize / 8; ++j) {
-        result[j][half * 2] *= factor;
-        result[j][half * 2 + 1] *= factor;
+#pragma unroll
+        for (int e = 0; e < 4; ++e) result[j][e] *= factor[e / 2];
       }
     }
 #pragma unroll
     for (int t = 0; t < kKeys / 16; ++t) {
-      SplitFragment p;
-      p.Take(scores[t * 2], scores[t * 2 + 1]);
+      const SplitFragment p(scores[t * 2], scores[t * 2 + 1]);
 #pragma unroll
-      for (int d = 0; d < kSize / 16; ++d) {
-        uint32_t high[4], low[4];
-        RightFragments<Along::kOuter, kSize>(shared.v.high, 0, d * 16, t * 16, high);
-        RightFragments<Along::kOuter, kSize>(shared.v.low, 0, d * 16, t * 16, low);
-        MultiplySplit(result[d * 2], result[d * 2 + 1], p, high, low);
+      for (int i = 0; i < kSize / 16; ++i) {
+        uint32_t right[4];
+        RightFragments<Along::kOuter, kSize>(shared.v, stage * kStage, i * 16, t * 16, right);
+        Multiply(result[i * 2], result[i * 2 + 1], p, right);
       }
     }
+    stage = stage + 1 == kStages ? 0 : stage + 1;
+  }
+  AwaitCopies<0>();
+  float factors[2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    sum[half] = SumOfLanes<4>(sum[half]);
+    factors[half] = sum[half] > 0.0f ? 1.0f / sum[half] : 0.0f;
   }
   const int64_t written = NotAhead(own);
-  StoreSums<kSize>(o, written, a.length, result, sum[0] > 0.0f ? 1.0f / sum[0] : 0.0f, sum[1] > 0.0f ? 1.0f / sum[1] : 0.0f);
-  if (a.log_sum_exp == nullptr || lane % 4 != 0) return;
+  StoreSums<kSize>(o, written, length, result, factors);
+  if (lane % 4 != 0) return;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int64_t s = written + half * 8;
-    if (s < a.length) a.log_sum_exp[(batch * a.heads + n) * a.length + s] = maximum[half] + logf(sum[half]);
+    if (s < length) a.log_sum_exp[(batch * a.heads + n) * a.length + s] = fmaf(maximum[half], kLogOf2, logf(sum[half]));
   }
 #endif
 }
 
 template <int kSize>
 Status LaunchTensorForward(const AttentionForward& a, int64_t batch, const LaunchContext& context) {
-  using Tile = TensorForwardTile<kSize>;
-  const dim3 grid{Blocks(a.length, Tile::kQueries), static_cast<unsigned>(a.heads), static_cast<unsigned>(batch)};
-  return Launch(TensorForwardKernel<kSize>, grid, Tile::kThreads, context, a);
+  const dim3 grid{Blocks(a.length, TensorForwardTile<kSize>::kQueries), static_cast<unsigned>(a.heads), static_cast<unsigned>(batch)};
+  return Launch(TensorForwardKernel<kSize>, grid, kTensorAttentionThreads, context, a);
 }
 
 }  // namespace lema::cuda

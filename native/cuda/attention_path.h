@@ -3,17 +3,15 @@
 
 #include <cstdint>
 
-#include "core/tensor.h"
 #include "cuda/capability.h"
 
 namespace lema::cuda {
 
 enum class AttentionPath { kTensor64, kTensor128, kSimt64, kSimt128, kSimt256 };
 
-// `size` of a head; `precision` of what attention writes, which says whether the recipe asks for bf16 or for the f32 of the
-// reference. Nothing that a plan may choose.
-constexpr AttentionPath AttentionPathOf(int64_t size, DType precision, int capability) {
-  if (precision == DType::kBF16 && capability >= kTensorCoreCapability) {
+// `size` of a head; `in_bf16`: queries (and so keys and values) and outputs (and so their gradients). Nothing that a plan may choose.
+constexpr AttentionPath AttentionPathOf(int64_t size, bool in_bf16, int capability) {
+  if (in_bf16 && capability >= kTensorCoreCapability) {
     if (size == 64) return AttentionPath::kTensor64;
     if (size == 128) return AttentionPath::kTensor128;
   }

@@ -1,10 +1,10 @@
-// Attention on tensor cores, for heads of 64 and 128. Queries, keys, values and probabilities keep twice the bits of bf16:
-// each number is the sum of two of them, x = high + low + O(2⁻¹⁶ x), and a product of two such numbers is three products of
-// bf16, low · low left out. That is as exact as the f32 that they come from asks for (the op suite holds both paths to one
-// tolerance), for three multiplications instead of one.
+// Attention on tensor cores, for heads of 64 and 128 that lie in bf16. What the kernels compute themselves,
+// probabilities and their gradients, keeps twice the bits of bf16: each number is the sum of two of them, x = high + low +
+// O(2⁻¹⁶ x), and a product with it is two. That is as exact as sums in f32 ask for (the op suite holds these kernels and
+// those of multiply-adds to one tolerance).
 //
-// A warp has 16 rows of its tile in registers; what they are multiplied with passes through shared memory, split as it is
-// loaded. Sums run over heads and keys in steps of 16 from the first, so that no tile shows in a bit.
+// A warp has 16 rows of its tile in registers; what they are multiplied with passes through a ring in shared memory. Sums
+// run over heads and keys in steps of 16 from the first, so that no tile shows in a bit.
 #pragma once
 
 #include "cuda/attention.h"
@@ -12,132 +12,128 @@
 
 namespace lema::cuda {
 
-// Two numbers as pairs of bf16.
-struct SplitPair {
-  uint32_t high, low;
+inline constexpr int kTensorAttentionThreads = 4 * kWarp;
+inline constexpr float kLog2E = 1.44269504f, kLogOf2 = 0.693147181f;
+
+struct alignas(4) PairOfBf16 {
+  BF16 at[2];
 };
-__device__ __forceinline__ SplitPair Split(float first, float second) {
-  const uint32_t high = PackBf16(first, second);
-  return {high, PackBf16(first - __uint_as_float(high << 16), second - __uint_as_float(high & 0xffff0000u))};
+// Two neighbours, the first in the lower half; one access where the address allows.
+__device__ __forceinline__ uint32_t PairOf(const BF16* from) {
+  PairOfBf16 pair;
+  if (reinterpret_cast<uintptr_t>(from) % sizeof(pair) == 0) {
+    pair = *reinterpret_cast<const PairOfBf16*>(from);
+  } else {
+    pair = {{from[0], from[1]}};
+  }
+  return pair.at[0].bits | static_cast<uint32_t>(pair.at[1].bits) << 16;
 }
 
-// kRows rows of a head in shared memory, swizzled.
-template <int kRows, int kSize>
-struct SplitRows {
-  SharedArray<uint16_t, kRows * kSize> high, low;
-
-  // From `row` on; zeros behind row `rows`.
-  template <int kThreads>
-  __device__ __forceinline__ void Load(const Head& head, int64_t row, int64_t rows) {
-#pragma unroll 2
-    for (int i = 0; i < kRows * kSize / 8 / kThreads; ++i) {
-      const int own = static_cast<int>(threadIdx.x) + i * kThreads, r = own / (kSize / 8), d = own % (kSize / 8) * 8;
-      uint32_t highs[4], lows[4];
+// A tile of kRows rows of a head in shared memory, swizzled, from `base` on.
+template <int kRows, int kSize, typename Array>
+__device__ __forceinline__ void CopyRows(const Head& head, int64_t row, int64_t rows, Array& to, int base) {
+  constexpr int kEights = kSize / 8, kApart = kTensorAttentionThreads / kEights;
+  static_assert(kRows % kApart == 0);
+  const int own = static_cast<int>(threadIdx.x) / kEights, column = static_cast<int>(threadIdx.x) % kEights * 8;
+  const BF16* const from = static_cast<const BF16*>(head.elements.data) + head.first + column;
+  const bool copied = reinterpret_cast<uintptr_t>(from) % 16 == 0;
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float values[4] = {};
-        if (row + r < rows) LoadFour(head.elements, head.first + (row + r) * head.stride + d + half * 4, 4, values);
+  for (int r = own; r < kRows; r += kApart) {
+    const bool there = row + r < rows;  // zeros behind the last row
+    const BF16* const eight = from + (there ? (row + r) * head.stride : 0);
+    const int at = base + Swizzled<kSize>(r, column);
+    if (copied) {
+      CopyAsync(to, at, eight, there ? 16 : 0);
+    } else {
+      uint32_t held[4];
 #pragma unroll
-        for (int pair = 0; pair < 2; ++pair) {
-          const SplitPair split = Split(values[pair * 2], values[pair * 2 + 1]);
-          highs[half * 2 + pair] = split.high;
-          lows[half * 2 + pair] = split.low;
-        }
-      }
-      PutEight(high, Swizzled<kSize>(r, d), highs);
-      PutEight(low, Swizzled<kSize>(r, d), lows);
+      for (int i = 0; i < 4; ++i) held[i] = there ? PairOf(eight + i * 2) : 0;
+      PutEight(to, at, held);
     }
-  }
-};
-
-// The same of a head that is bf16.
-template <int kRows, int kSize, int kThreads, typename Array>
-__device__ __forceinline__ void LoadBf16(const Head& head, int64_t row, int64_t rows, Array& to) {
-#pragma unroll
-  for (int i = 0; i < kRows * kSize / 8 / kThreads; ++i) {
-    const int own = static_cast<int>(threadIdx.x) + i * kThreads, r = own / (kSize / 8), d = own % (kSize / 8) * 8;
-    uint32_t eight[4] = {};
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      float values[4] = {};
-      if (row + r < rows) LoadFour(head.elements, head.first + (row + r) * head.stride + d + half * 4, 4, values);
-      eight[half * 2] = PackBf16(values[0], values[1]);
-      eight[half * 2 + 1] = PackBf16(values[2], values[3]);
-    }
-    PutEight(to, Swizzled<kSize>(r, d), eight);
   }
 }
 
-// A left factor of 16 rows in registers, 16 deep.
+__device__ __forceinline__ float LowerOf(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ __forceinline__ float UpperOf(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+// Columns d to d + 15 of rows `row` and `row` + 8 of a head, zeros behind row `rows`: a left factor in registers.
+__device__ __forceinline__ void LoadFragment(const Head& head, int64_t row, int64_t rows, int d, uint32_t (&to)[4]) {
+  const BF16* const from = static_cast<const BF16*>(head.elements.data) + head.first + d + static_cast<int>(threadIdx.x) % 4 * 2;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int64_t r = row + i % 2 * 8;
+    to[i] = r < rows ? PairOf(from + r * head.stride + i / 2 * 8) : 0;
+  }
+}
+
+// A left factor of 16 rows in registers, 16 deep, in twice the bits of bf16.
 struct SplitFragment {
   uint32_t high[4], low[4];
 
   // Of two neighbouring blocks of 8 columns of sums.
-  __device__ __forceinline__ void Take(const float (&first)[4], const float (&second)[4]) {
+  __device__ __forceinline__ SplitFragment(const float (&first)[4], const float (&second)[4]) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const float (&from)[4] = i < 2 ? first : second;
-      const SplitPair split = Split(from[i % 2 * 2], from[i % 2 * 2 + 1]);
-      high[i] = split.high;
-      low[i] = split.low;
-    }
-  }
-  // Columns d to d + 15 of rows `row` and `row` + 8 of a head, zeros behind row `rows`.
-  __device__ __forceinline__ void Take(const Head& head, int64_t row, int64_t rows, int d) {
-    const int column = d + static_cast<int>(threadIdx.x) % 4 * 2;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int64_t r = row + i % 2 * 8, at = head.first + r * head.stride + column + i / 2 * 8;
-      const SplitPair split = r < rows ? Split(head.elements[at], head.elements[at + 1]) : SplitPair{0, 0};
-      high[i] = split.high;
-      low[i] = split.low;
+      const float lower = from[i % 2 * 2], upper = from[i % 2 * 2 + 1];
+      high[i] = PackBf16(lower, upper);
+      low[i] = PackBf16(lower - LowerOf(high[i]), upper - UpperOf(high[i]));
     }
   }
 };
 
-// sums[j] += left · right, for two blocks of 8 columns whose fragments are `high` and `low`.
-__device__ __forceinline__ void MultiplySplit(float (&first)[4], float (&second)[4], const SplitFragment& left, const uint32_t (&high)[4],
-                                              const uint32_t (&low)[4]) {
-  MultiplyBf16(first, left.low, high[0], high[1]);
-  MultiplyBf16(second, left.low, high[2], high[3]);
-  MultiplyBf16(first, left.high, low[0], low[1]);
-  MultiplyBf16(second, left.high, low[2], low[3]);
-  MultiplyBf16(first, left.high, high[0], high[1]);
-  MultiplyBf16(second, left.high, high[2], high[3]);
+// += left · right, for two blocks of 8 columns whose fragments are in `right`.
+__device__ __forceinline__ void Multiply(float (&first)[4], float (&second)[4], const uint32_t (&left)[4], const uint32_t (&right)[4]) {
+  MultiplyBf16(first, left, right[0], right[1]);
+  MultiplyBf16(second, left, right[2], right[3]);
+}
+__device__ __forceinline__ void Multiply(float (&first)[4], float (&second)[4], const SplitFragment& left, const uint32_t (&right)[4]) {
+  Multiply(first, second, left.low, right);
+  Multiply(first, second, left.high, right);
 }
 
-// The same with a left factor that is bf16.
-__device__ __forceinline__ void MultiplySplit(float (&first)[4], float (&second)[4], const uint32_t (&left)[4], const uint32_t (&high)[4],
-                                              const uint32_t (&low)[4]) {
-  MultiplyBf16(first, left, low[0], low[1]);
-  MultiplyBf16(second, left, low[2], low[3]);
-  MultiplyBf16(first, left, high[0], high[1]);
-  MultiplyBf16(second, left, high[2], high[3]);
+// First key that any of the kQueries queries from `first` on sees, `length` where there are none; a warp calls it together,
+// and each lane gets it.
+template <int kQueries>
+__device__ __forceinline__ int EarliestKey(const int32_t* starts, int first, int length, DeviceFault* fault) {
+  int earliest = length;
+#pragma unroll
+  for (int i = 0; i < (kQueries + kWarp - 1) / kWarp; ++i) {
+    const int own = static_cast<int>(threadIdx.x) % kWarp + i * kWarp, s = first + own;
+    if (own >= kQueries || s >= length) continue;
+    const int start = static_cast<int>(SegmentStart(starts, s, fault));
+    earliest = start < earliest ? start : earliest;
+  }
+#pragma unroll
+  for (int step = kWarp / 2; step > 0; step /= 2) {
+    const int other = __shfl_xor_sync(0xffffffffu, earliest, step);
+    earliest = other < earliest ? other : earliest;
+  }
+  return earliest;
 }
 
-// The same with a right factor that is bf16.
-__device__ __forceinline__ void MultiplySplit(float (&first)[4], float (&second)[4], const SplitFragment& left, const uint32_t (&high)[4]) {
-  MultiplyBf16(first, left.low, high[0], high[1]);
-  MultiplyBf16(second, left.low, high[2], high[3]);
-  MultiplyBf16(first, left.high, high[0], high[1]);
-  MultiplyBf16(second, left.high, high[2], high[3]);
-}
-
-// 16 rows × kSize of sums times `factors` to rows `row` and `row` + 8 of a head, where they are below `rows`.
+// 16 rows × kSize of sums times a factor to rows `row` and `row` + 8 of a head, where they are below `rows`.
 template <int kSize>
-__device__ __forceinline__ void StoreSums(const Head& head, int64_t row, int64_t rows, const float (&sums)[kSize / 8][4], float factor,
-                                          float factor_of_eighth) {
-  const int column = static_cast<int>(threadIdx.x) % 4 * 2;
+__device__ __forceinline__ void StoreSums(const Head& head, int64_t row, int64_t rows, const float (&sums)[kSize / 8][4],
+                                          const float (&factors)[2]) {
+  const int64_t column = head.first + static_cast<int>(threadIdx.x) % 4 * 2;
+  const bool whole = reinterpret_cast<uintptr_t>(head.elements.data) % sizeof(PairOfBf16) == 0;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const int64_t r = row + half * 8;
     if (r >= rows) continue;
-    const float by = half == 0 ? factor : factor_of_eighth;
 #pragma unroll
     for (int j = 0; j < kSize / 8; ++j) {
-      const int64_t at = head.first + r * head.stride + j * 8 + column;
-      head.elements.Store(at, sums[j][half * 2] * by);
-      head.elements.Store(at + 1, sums[j][half * 2 + 1] * by);
+      const int64_t at = column + r * head.stride + j * 8;
+      const float first = sums[j][half * 2] * factors[half], second = sums[j][half * 2 + 1] * factors[half];
+      if (whole && head.elements.dtype == DType::kBF16) {
+        const uint32_t packed = PackBf16(first, second);
+        *reinterpret_cast<PairOfBf16*>(static_cast<BF16*>(head.elements.data) + at) = {
+            {{static_cast<uint16_t>(packed)}, {static_cast<uint16_t>(packed >> 16)}}};
+      } else {
+        head.elements.Store(at, first);
+        head.elements.Store(at + 1, second);
+      }
     }
   }
 }

@@ -1,9 +1,15 @@
 // Compute capabilities as 10 · major + minor, and what they bring.
 #pragma once
 
+#include "core/status.h"
+
 namespace lema::cuda {
 
 // mma of bf16, ldmatrix and cp.async.
 inline constexpr int kTensorCoreCapability = 80;
+
+// What kernels may count on: the device's capability, or the one that they were compiled for where that is less, as it is
+// for PTX on a device newer than the object; kernels that need more are empty there.
+Status FindCapability(int* capability);
 
 }  // namespace lema::cuda

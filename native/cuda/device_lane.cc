@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cuda/capability.h"
+
 namespace lema::cuda {
 namespace {
 
@@ -28,9 +30,7 @@ Status DeviceLane::Make(const LibraryProducts* library, std::unique_ptr<DeviceLa
 }
 
 Status DeviceLane::Create() {
-  cudaDeviceProp properties;
-  LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
-  capability_ = 10 * properties.major + properties.minor;
+  LEMA_RETURN_IF_ERROR(FindCapability(&capability_));
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   LEMA_CUDA(cudaEventCreateWithFlags(&origin_, cudaEventDefault));
   for (cudaEvent_t& event : begins_) LEMA_CUDA(cudaEventCreateWithFlags(&event, cudaEventDefault));

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "cuda/capability.h"
 #include "cuda/cuda_backend.h"
 
 namespace lema::cuda {
@@ -39,7 +40,9 @@ Status Look(CudaDevice* found) {
   LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
   std::snprintf(found->name, sizeof(found->name), "%s", properties.name);
   found->capability = properties.major * 10 + properties.minor;
-  const std::string products = LibraryProducts::NameFor(found->capability);
+  int capability = 0;
+  LEMA_RETURN_IF_ERROR(FindCapability(&capability));
+  const std::string products = LibraryProducts::NameFor(capability);
   std::snprintf(found->products, sizeof(found->products), "%s", products.c_str());
   size_t free = 0, total = 0;
   LEMA_CUDA(cudaMemGetInfo(&free, &total));
@@ -67,7 +70,9 @@ Status MakeBackend(const CudaFactoryRequest& request, Backend** backend) {
   CudaDevice device;
   LEMA_RETURN_IF_ERROR(Look(&device));
   LEMA_RETURN_IF_ERROR(CheckLibrary());
-  *backend = new CudaBackend(kName, std::unique_ptr<Backend>(request.host), LibraryProducts::Find(device.capability));
+  int capability = 0;
+  LEMA_RETURN_IF_ERROR(FindCapability(&capability));
+  *backend = new CudaBackend(kName, std::unique_ptr<Backend>(request.host), LibraryProducts::Find(capability));
   return Status::Ok();
 }
 

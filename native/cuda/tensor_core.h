@@ -77,6 +77,12 @@ __device__ __forceinline__ void PutEight(Array& shared, int at, const uint32_t (
   *reinterpret_cast<uint4*>(&shared[at]) = make_uint4(from[0], from[1], from[2], from[3]);
 }
 
+template <typename Array>
+__device__ __forceinline__ void GetEight(Array& shared, int at, uint32_t (&to)[4]) {
+  const uint4 eight = *reinterpret_cast<const uint4*>(&shared[at]);
+  to[0] = eight.x, to[1] = eight.y, to[2] = eight.z, to[3] = eight.w;
+}
+
 }  // namespace lema::cuda
 
 #else

@@ -7,15 +7,15 @@ namespace {
 constexpr uint32_t Bit(DType dtype) { return 1u << static_cast<uint32_t>(dtype); }
 
 constexpr OperandInfo kAdamwOperands[] = {
-    {"param", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"grad", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"first_moment", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"second_moment", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"clip", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"skip", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"step_size", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"decay", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"bias_correction", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
+    {"param", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"grad", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"first_moment", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"second_moment", Access::kUpdate, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"clip", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"skip", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"step_size", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"decay", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"bias_correction", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kAdamwAttributes[] = {
     {"beta1", AttributeType::kF64},
@@ -24,84 +24,84 @@ constexpr AttributeInfo kAdamwAttributes[] = {
 };
 
 constexpr OperandInfo kAddOperands[] = {
-    {"a", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"b", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"y", Access::kWrite, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
+    {"a", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"b", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"y", Access::kWrite, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kAttentionOperands[] = {
-    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"segment_start", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"o", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"log_sum_exp", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {2, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
+    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), 0},
+    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), 0},
+    {"segment_start", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"o", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"log_sum_exp", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {2, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kAttentionAttributes[] = {
     {"scale", AttributeType::kF32},
 };
 
 constexpr OperandInfo kAttentionBackwardOperands[] = {
-    {"do", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"o", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"log_sum_exp", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {2, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"segment_start", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"dq", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"dk", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"dv", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"do", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), 1},
+    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), 1},
+    {"o", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), 0},
+    {"log_sum_exp", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {2, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"segment_start", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"dq", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"dk", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"dv", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kAttentionBackwardAttributes[] = {
     {"scale", AttributeType::kF32},
 };
 
 constexpr OperandInfo kAttentionCachedOperands[] = {
-    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"o", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"q", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
+    {"k", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
+    {"v", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {5, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
+    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"o", Access::kWrite, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kAttentionCachedAttributes[] = {
     {"scale", AttributeType::kF32},
 };
 
 constexpr OperandInfo kCacheAppendOperands[] = {
-    {"rows", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"cache", Access::kUpdate, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"rows", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
+    {"kv_length", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"cache", Access::kUpdate, false, false, 4, {{{1, {0, -1}}, {1, {4, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kConvertOperands[] = {
-    {"x", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"y", Access::kWrite, true, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"x", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"y", Access::kWrite, true, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 
 constexpr OperandInfo kCrossEntropyFinishOperands[] = {
-    {"labels", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"maximum", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"sum", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"label_logit", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"expected_row", Access::kRead, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"label_row", Access::kRead, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"inverse_tokens", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"losses", Access::kWrite, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"dx", Access::kWrite, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"labels", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"maximum", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"sum", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"label_logit", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"expected_row", Access::kRead, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"label_row", Access::kRead, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"inverse_tokens", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"losses", Access::kWrite, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"dx", Access::kWrite, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kCrossEntropyTileOperands[] = {
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"w", Access::kRead, false, false, 2, {{{1, {3, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"labels", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"maximum", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"sum", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"label_logit", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"expected_row", Access::kUpdate, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"label_row", Access::kUpdate, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"w", Access::kRead, false, false, 2, {{{1, {3, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"labels", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"maximum", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"sum", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"label_logit", Access::kUpdate, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"expected_row", Access::kUpdate, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"label_row", Access::kUpdate, false, true, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kCrossEntropyTileAttributes[] = {
     {"first_row", AttributeType::kI32},
@@ -110,38 +110,38 @@ constexpr AttributeInfo kCrossEntropyTileAttributes[] = {
 };
 
 constexpr OperandInfo kEmbeddingOperands[] = {
-    {"tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"table", Access::kRead, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"x", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"table", Access::kRead, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"x", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kFillOperands[] = {
-    {"y", Access::kWrite, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
+    {"y", Access::kWrite, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kFillAttributes[] = {
     {"value", AttributeType::kF32},
 };
 
 constexpr OperandInfo kGradNormOperands[] = {
-    {"squares", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF64)},
-    {"norm", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64)},
-    {"clip", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"skip", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kI32)},
+    {"squares", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF64), -1},
+    {"norm", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64), -1},
+    {"clip", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"skip", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kI32), -1},
 };
 constexpr AttributeInfo kGradNormAttributes[] = {
     {"max_norm", AttributeType::kF32},
 };
 
 constexpr OperandInfo kLastRowOperands[] = {
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32)},
-    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {-1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"new_tokens", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {-1, -1}}}}, Bit(DType::kI32), -1},
+    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {-1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kLinearOperands[] = {
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"w", Access::kRead, false, false, 2, {{{1, {3, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"y", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"w", Access::kRead, false, false, 2, {{{1, {3, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"y", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kLinearAttributes[] = {
     {"alpha", AttributeType::kF32},
@@ -150,9 +150,9 @@ constexpr AttributeInfo kLinearAttributes[] = {
 };
 
 constexpr OperandInfo kLinearGradInputOperands[] = {
-    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"w", Access::kRead, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"dx", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"w", Access::kRead, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"dx", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kLinearGradInputAttributes[] = {
     {"alpha", AttributeType::kF32},
@@ -161,9 +161,9 @@ constexpr AttributeInfo kLinearGradInputAttributes[] = {
 };
 
 constexpr OperandInfo kLinearGradWeightOperands[] = {
-    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"dw", Access::kUpdate, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
+    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"dw", Access::kUpdate, false, false, 2, {{{1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kLinearGradWeightAttributes[] = {
     {"alpha", AttributeType::kF32},
@@ -172,64 +172,64 @@ constexpr AttributeInfo kLinearGradWeightAttributes[] = {
 };
 
 constexpr OperandInfo kReduceLossOperands[] = {
-    {"losses", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32)},
-    {"inverse_tokens", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32)},
-    {"loss", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64)},
+    {"losses", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kF32), -1},
+    {"inverse_tokens", Access::kRead, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF32), -1},
+    {"loss", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64), -1},
 };
 
 constexpr OperandInfo kRmsNormOperands[] = {
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"weight", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"weight", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kRmsNormAttributes[] = {
     {"epsilon", AttributeType::kF32},
 };
 
 constexpr OperandInfo kRmsNormBackwardOperands[] = {
-    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"weight", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16)},
-    {"dx", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"x", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"weight", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16) | Bit(DType::kF16), -1},
+    {"dx", Access::kWrite, true, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
 };
 constexpr AttributeInfo kRmsNormBackwardAttributes[] = {
     {"epsilon", AttributeType::kF32},
 };
 
 constexpr OperandInfo kRopeOperands[] = {
-    {"x", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32)},
-    {"cosine", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}}}, Bit(DType::kF32)},
-    {"sine", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}}}, Bit(DType::kF32)},
-    {"y", Access::kWrite, true, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"x", Access::kRead, false, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32), -1},
+    {"cosine", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}}}, Bit(DType::kF32), -1},
+    {"sine", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {4, -1}}}}, Bit(DType::kF32), -1},
+    {"y", Access::kWrite, true, false, 4, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}, {1, {3, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 constexpr AttributeInfo kRopeAttributes[] = {
     {"direction", AttributeType::kI32},
 };
 
 constexpr OperandInfo kRopeTableOperands[] = {
-    {"positions", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32)},
-    {"inverse_frequencies", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32)},
-    {"cosine", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"sine", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
+    {"positions", Access::kRead, false, false, 2, {{{1, {0, -1}}, {1, {1, -1}}}}, Bit(DType::kI32), -1},
+    {"inverse_frequencies", Access::kRead, false, false, 1, {{{1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"cosine", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"sine", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
 };
 
 constexpr OperandInfo kSquareSumOperands[] = {
-    {"x", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32)},
-    {"y", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64)},
+    {"x", Access::kRead, false, false, 1, {{{1, {0, -1}}}}, Bit(DType::kF32), -1},
+    {"y", Access::kWrite, false, false, 1, {{{1, {-1, -1}}}}, Bit(DType::kF64), -1},
 };
 
 constexpr OperandInfo kSwigluOperands[] = {
-    {"gate", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"up", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"gate", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"up", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"y", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 
 constexpr OperandInfo kSwigluBackwardOperands[] = {
-    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"gate", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"up", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32)},
-    {"dgate", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
-    {"dup", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16)},
+    {"dy", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"gate", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"up", Access::kRead, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32), -1},
+    {"dgate", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
+    {"dup", Access::kWrite, false, false, 3, {{{1, {0, -1}}, {1, {1, -1}}, {1, {2, -1}}}}, Bit(DType::kF32) | Bit(DType::kBF16), -1},
 };
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace lema {
 
 // Of the declarations in canonical JSON, without docs and formulas; a plan made for another table is refused.
-inline constexpr char kOpTableHash[] = "sha256:f696b5c58c57d1848d0c648783481df155f84998933fc969ddf5c9c2388dfb7a";
+inline constexpr char kOpTableHash[] = "sha256:d6d35bd5e27cd2e019a71e0577e98430eac2fdf3acd5628c80fb064a7451766e";
 
 enum class Op : uint32_t {
   kAdamw = 0,
@@ -61,6 +61,7 @@ struct OperandInfo {
   uint8_t rank;
   std::array<DimInfo, kMaxRank> dims;
   uint32_t dtypes;  // bit 1 << DType
+  int8_t same_dtype_as;  // an operand declared before, or −1
 };
 
 struct AttributeInfo {

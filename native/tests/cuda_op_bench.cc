@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "cuda/capability.h"
 #include "cuda/launch.h"
 #include "cuda/library_products.h"
 #include "generated/cuda_ops.h"
@@ -52,17 +53,17 @@ std::vector<BenchCase> Cases() {
       {"linear bf16 with f16 weights 4096x4096", Op::kLinear,
        {{bf16, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
       {"attention 2048", Op::kAttention,
-       {{f32, longer}, {f32, longer}, {f32, longer}, {i32, {2, 4 * kLength}}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}}, {0.088},
+       {{bf16, longer}, {bf16, longer}, {bf16, longer}, {i32, {2, 4 * kLength}}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}}, {0.088},
        8 * tokens * kLength * kHeads * kHead},
       {"attention_backward 2048", Op::kAttentionBackward,
-       {{bf16, longer}, {f32, longer}, {f32, longer}, {f32, longer}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}, {i32, {2, 4 * kLength}},
+       {{bf16, longer}, {bf16, longer}, {bf16, longer}, {bf16, longer}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}, {i32, {2, 4 * kLength}},
         {bf16, longer}, {bf16, longer}, {bf16, longer}},
        {0.088}, 20 * tokens * kLength * kHeads * kHead},
       {"attention", Op::kAttention,
-       {{f32, heads}, {f32, heads}, {f32, heads}, {i32, {kBatch, kLength}}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}}, {0.088},
+       {{bf16, heads}, {bf16, heads}, {bf16, heads}, {i32, {kBatch, kLength}}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}}, {0.088},
        2 * tokens * kLength * kHeads * kHead},
       {"attention_backward", Op::kAttentionBackward,
-       {{bf16, heads}, {f32, heads}, {f32, heads}, {f32, heads}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}, {i32, {kBatch, kLength}},
+       {{bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}, {i32, {kBatch, kLength}},
         {bf16, heads}, {bf16, heads}, {bf16, heads}},
        {0.088}, 5 * tokens * kLength * kHeads * kHead},
       {"rms_norm", Op::kRmsNorm, {{f32, rows(kHidden)}, {bf16, {kHidden}}, {bf16, rows(kHidden)}}, {1e-5}, 0},
@@ -185,10 +186,9 @@ Status Copy(cudaStream_t stream) {
 Status RunAll() {
   cudaStream_t stream;
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamDefault));
-  cudaDeviceProp properties;
-  LEMA_CUDA(cudaGetDeviceProperties(&properties, 0));
+  int capability = 0;
+  LEMA_RETURN_IF_ERROR(cuda::FindCapability(&capability));
   LEMA_RETURN_IF_ERROR(Copy(stream));
-  const int capability = 10 * properties.major + properties.minor;
   const auto library = cuda::LibraryProducts::Find(capability);
   for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream, capability, library.get()));
   return Status::Ok();

@@ -149,7 +149,7 @@ void PrintAttentionPaths() {
     for (const DType precision : {DType::kF32, DType::kBF16}) {
       for (const int capability : {60, 75, 80, 90}) {
         std::printf("attention of heads of %d, %s, sm_%d: %s\n", static_cast<int>(size), precision == DType::kF32 ? "f32" : "bf16",
-                    capability, NameOf(cuda::AttentionPathOf(size, precision, capability)));
+                    capability, NameOf(cuda::AttentionPathOf(size, precision == DType::kBF16, capability)));
       }
     }
   }

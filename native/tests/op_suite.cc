@@ -122,6 +122,7 @@ std::vector<std::vector<DType>> DTypeChoices(const OpInfo& info) {
     for (const auto& choice : choices) {
       for (int dtype = 0; dtype < 5; ++dtype) {
         if ((operand.dtypes >> dtype & 1u) == 0) continue;
+        if (operand.same_dtype_as >= 0 && choice[static_cast<size_t>(operand.same_dtype_as)] != static_cast<DType>(dtype)) continue;
         longer.push_back(choice);
         longer.back().push_back(static_cast<DType>(dtype));
       }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "cuda/capability.h"
 #include "cuda/launch.h"
 #include "cuda/library_products.h"
 #include "generated/cuda_ops.h"
@@ -55,9 +56,7 @@ class DeviceBytes {
 // Ordered behind copies and fills that name no stream.
 struct TestStream {
   TestStream() {
-    cudaDeviceProp properties{};
-    status = FromCuda(cudaGetDeviceProperties(&properties, 0), "a device");
-    capability = 10 * properties.major + properties.minor;
+    status = cuda::FindCapability(&capability);
     if (status.ok()) status = FromCuda(cudaStreamCreateWithFlags(&stream, cudaStreamDefault), "a stream");
     void* memory = nullptr;
     if (status.ok()) status = FromCuda(cudaHostAlloc(&memory, sizeof(cuda::DeviceFault), cudaHostAllocMapped), "a fault");
@@ -76,9 +75,8 @@ struct TestStream {
 // One for all calls, as an engine has.
 cuda::LibraryProducts* Library() {
   static const std::unique_ptr<cuda::LibraryProducts> library = [] {
-    cudaDeviceProp properties{};
-    const bool present = cudaGetDeviceProperties(&properties, 0) == cudaSuccess;
-    return present ? cuda::LibraryProducts::Find(10 * properties.major + properties.minor) : nullptr;
+    int capability = 0;
+    return cuda::FindCapability(&capability).ok() ? cuda::LibraryProducts::Find(capability) : nullptr;
   }();
   return library.get();
 }
@@ -146,7 +144,9 @@ std::span<const int> TestedThreads() {
 std::string TestedName() {
   cudaDeviceProp properties;
   if (const cudaError_t error = cudaGetDeviceProperties(&properties, 0); error != cudaSuccess) return cudaGetErrorString(error);
-  return Cat("device: ", properties.name, ", sm_", properties.major, properties.minor);
+  int capability = 0;
+  if (const Status status = cuda::FindCapability(&capability); !status.ok()) return status.message();
+  return Cat("device: ", properties.name, ", kernels for sm_", capability);
 }
 
 }  // namespace lema::test

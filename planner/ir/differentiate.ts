@@ -83,6 +83,7 @@ class Tape {
       attributes: call.attributes,
       value: (name) => operand(name).value,
       gradient: (name) => this.#gradientView(operand(name).value),
+      gradientLikeOutput: (name) => this.#gradientIn(operand(name).value),
       needs: (name) => this.#differentiable.has(this.#storage(operand(name).value).name),
       into: (name) => ({ gradientOf: operand(name).value }),
       emit: (name, operands, attributes) => this.#emit(name, operands, attributes ?? {}),
@@ -173,6 +174,16 @@ class Tape {
       });
     }
     return view;
+  }
+
+  /** The gradient of a value in the value's own dtype. */
+  #gradientIn(name: string): string {
+    const { shape, dtype } = this.values.get(name)!;
+    const gradient = this.#gradientView(name);
+    if (this.values.get(gradient)!.dtype === dtype) return gradient;
+    const rounded = this.#declare(`${gradientName(name)}.${dtype}`, shape, dtype);
+    this.#copy(gradient, rounded, false);
+    return rounded;
   }
 
   #temporary(like: string): string {

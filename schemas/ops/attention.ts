@@ -8,14 +8,21 @@ export const attention = defineOp({
   source:
     "Vaswani et al. 2017, eq. 1; Dao 2023 (FlashAttention-2), algorithm 1; Ainslie et al. 2023 for grouped heads",
   operands: {
-    q: { access: "read", shape: ["B", "S", "N", "D"], dtypes: ["f32"], doc: "Queries, rotated." },
+    q: { access: "read", shape: ["B", "S", "N", "D"], dtypes: activationDTypes, doc: "Queries, rotated." },
     k: {
       access: "read",
       shape: ["B", "S", "G", "D"],
-      dtypes: ["f32"],
+      dtypes: activationDTypes,
+      sameDTypeAs: "q",
       doc: "Keys, rotated; head n uses group ⌊n·G/N⌋.",
     },
-    v: { access: "read", shape: ["B", "S", "G", "D"], dtypes: ["f32"], doc: "Values." },
+    v: {
+      access: "read",
+      shape: ["B", "S", "G", "D"],
+      dtypes: activationDTypes,
+      sameDTypeAs: "q",
+      doc: "Values.",
+    },
     segment_start: {
       access: "read",
       shape: ["B", "S"],
@@ -38,7 +45,7 @@ export const attention = defineOp({
     g.emit(
       "attention_backward",
       {
-        do: g.gradient("o"),
+        do: g.gradientLikeOutput("o"),
         q: g.value("q"),
         k: g.value("k"),
         v: g.value("v"),

@@ -29,6 +29,8 @@ export interface OperandDeclaration {
   readonly optional?: true;
   readonly shape: readonly Dim[];
   readonly dtypes: readonly DType[];
+  /** An operand declared before, whose dtype this one has in every call. */
+  readonly sameDTypeAs?: string;
   readonly doc: string;
 }
 
@@ -64,6 +66,8 @@ export interface BackwardContext {
   value(operand: string): ValueId;
   /** The gradient of the loss with respect to an output operand, already complete. */
   gradient(operand: string): ValueId;
+  /** The same in the dtype that the output itself has. */
+  gradientLikeOutput(operand: string): ValueId;
   /** Whether the gradient of an input operand is wanted: false for frozen weights and integer inputs. */
   needs(operand: string): boolean;
   /** Target for the gradient of an input operand. */
@@ -142,6 +146,10 @@ export function bindDims(
       continue;
     }
     if (!declared.dtypes.includes(bound.dtype)) problems.push(`${op.name}.${name} cannot be ${bound.dtype}`);
+    const same = declared.sameDTypeAs === undefined ? undefined : operands[declared.sameDTypeAs];
+    if (same && same.dtype !== bound.dtype) {
+      problems.push(`${op.name}.${name} is ${bound.dtype}, and ${declared.sameDTypeAs} ${same.dtype}`);
+    }
     if (bound.accumulate && !declared.accumulable) problems.push(`${op.name}.${name} cannot accumulate`);
     if (bound.shape.length !== declared.shape.length) {
       problems.push(`${op.name}.${name} has rank ${bound.shape.length}, not ${declared.shape.length}`);

@@ -90,6 +90,7 @@ function derivativeOps(): Set<string> {
       attributes: Object.fromEntries(Object.keys(op.attributes).map((name) => [name, 1])),
       value: (operand) => operand,
       gradient: (operand) => operand,
+      gradientLikeOutput: (operand) => operand,
       needs: () => true,
       into: (operand) => ({ gradientOf: operand }),
       emit: (name) => emitted.add(name),

@@ -125,6 +125,7 @@ struct OperandInfo {
   uint8_t rank;
   std::array<DimInfo, kMaxRank> dims;
   uint32_t dtypes;  // bit 1 << DType
+  int8_t same_dtype_as;  // an operand declared before, or −1
 };
 
 struct AttributeInfo {
@@ -213,11 +214,13 @@ ${ops.map(opInfo).join("\n")}
 
 function metadata(op: OpDeclaration): string {
   const symbols = symbolsOf(op);
+  const names = Object.keys(op.operands);
   const operands = Object.entries(op.operands).map(([name, operand]) => {
     const dims = operand.shape.map((dim) => dimInfo(dim, symbols)).join(", ");
     const dtypes = operand.dtypes.map((dtype) => `Bit(DType::${DTYPE_NAMES[dtype]})`).join(" | ");
+    const same = operand.sameDTypeAs === undefined ? -1 : names.indexOf(operand.sameDTypeAs);
     const flags = [operand.accumulable ?? false, operand.optional ?? false, operand.shape.length].join(", ");
-    return `    {"${name}", Access::k${pascal(operand.access)}, ${flags}, {{${dims}}}, ${dtypes}},`;
+    return `    {"${name}", Access::k${pascal(operand.access)}, ${flags}, {{${dims}}}, ${dtypes}, ${same}},`;
   });
   const attributes = Object.entries(op.attributes).map(
     ([name, { type }]) => `    {"${name}", AttributeType::k${pascal(type)}},`,

@@ -39,7 +39,7 @@ function reference(): string {
           `\`${name}\``,
           accessOf(operand),
           `[${operand.shape.join(", ")}]`,
-          operand.dtypes.join(", "),
+          operand.sameDTypeAs === undefined ? operand.dtypes.join(", ") : `of \`${operand.sameDTypeAs}\``,
           operand.doc,
         ]),
       )}\n`,

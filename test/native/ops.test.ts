@@ -41,6 +41,12 @@ describe("op suite", () => {
   );
 });
 
+test("kernels that were compiled for an older device run as on that one", () => {
+  const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "60" }, "lema_op_suite_cuda_emulated", "attention");
+  expect(device).toBe("device: emulated device, kernels for sm_60");
+  expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+});
+
 describe("matrix products of the cuda kernels", () => {
   test("every tile has the same bits, at odd sizes and addresses, and the sums of doubles", () => {
     const lines = run("lema_cuda_products_emulated");

@@ -185,6 +185,13 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 
+// LEMA_EMULATED_PTX=60: the object was compiled for that.
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+  const char* const wanted = std::getenv("LEMA_EMULATED_PTX");
+  attributes->ptxVersion = wanted == nullptr ? 80 : std::atoi(wanted);
+  return cudaSuccess;
+}
+
 cudaError_t cudaDriverGetVersion(int* version) {
   *version = 13000;
   return cudaSuccess;

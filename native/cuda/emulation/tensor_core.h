@@ -53,6 +53,14 @@ void PutEight(Array& shared, int at, const uint32_t (&from)[4]) {
 }
 
 template <typename Array>
+void GetEight(Array& shared, int at, uint32_t (&to)[4]) {
+  if (at % 8 != 0) emulation::Fault("eight neighbours that begin at no multiple of eight", __FILE__, __LINE__);
+  for (int i = 0; i < 4; ++i) {
+    to[i] = static_cast<uint16_t>(shared[at + i * 2]) | static_cast<uint32_t>(static_cast<uint16_t>(shared[at + i * 2 + 1])) << 16;
+  }
+}
+
+template <typename Array>
 void CopyAsync(Array& shared, int at, const void* from, int bytes) {
   if (reinterpret_cast<uintptr_t>(from) % 16 != 0) emulation::Fault("a copy from no multiple of 16 bytes", __FILE__, __LINE__);
   if (bytes < 0 || bytes > 16) emulation::Fault("a copy of other than 0 to 16 bytes", __FILE__, __LINE__);

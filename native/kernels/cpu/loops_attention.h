@@ -38,6 +38,10 @@ inline void CopyRows(const HeadRows& head, int64_t first, int64_t count, int64_t
   });
 }
 
+inline const void* RowsFrom(const HeadRows& head, int64_t row) {
+  return static_cast<const char*>(head.data) + row * head.stride * static_cast<int64_t>(SizeOf(head.dtype));
+}
+
 inline void WriteRow(const float* from, float factor, const HeadRows& head, int64_t row, int64_t size) {
   WithResultType(head.data, head.dtype, [=](auto* to) {
     ForVectors(size, [=](int64_t i, int64_t lanes) { Store(to + row * head.stride + i, Load(from + i, lanes) * factor, lanes); });
@@ -117,8 +121,7 @@ inline void Attention(const AttentionTask& task, void* scratch_data) {
   float* const total = scratch.Floats(lanes);
   float* const rescale = scratch.Floats(lanes);
 
-  const float* q = static_cast<const float*>(task.q.data) + task.first_query * task.q.stride;
-  PackColumns({q, DType::kF32, task.q.stride, 1}, task.queries, task.size, DType::kF32, queries);
+  PackColumns({RowsFrom(task.q, task.first_query), task.q.dtype, task.q.stride, 1}, task.queries, task.size, DType::kF32, queries);
   for (int64_t i = 0; i < lanes; i += kLanes) {
     Store(maximum + i, Set(-kInfinity), kLanes);
     Store(total + i, F32{}, kLanes);
@@ -134,8 +137,13 @@ inline void Attention(const AttentionTask& task, void* scratch_data) {
   }
   for (int64_t first = begin; first < end; first += kBlock) {
     const int64_t keys = Min(kBlock, end - first);
-    const float* k = static_cast<const float*>(task.k.data) + first * task.k.stride;
-    Multiply({AsWords(k), task.k.stride, 1}, keys, AsWords(queries), kPanel * task.size, kPanel, task.size, lanes, false,
+    LeftWords k{static_cast<const uint32_t*>(RowsFrom(task.k, first)), task.k.stride, 1};
+    if (task.k.dtype != DType::kF32) {
+      // Where the values will be.
+      CopyRows(task.k, first, keys, task.size, width, values);
+      k = {AsWords(values), width, 1};
+    }
+    Multiply(k, keys, AsWords(queries), kPanel * task.size, kPanel, task.size, lanes, false,
              Tile32(scores, lanes, false, task.scale), 0);
     if (first + keys > first_position || latest_start > first) MaskScores(scores, lanes, task, first, keys);
     bool moved = false;

@@ -110,8 +110,7 @@ inline void AttentionBackward(const AttentionBackwardTask& task, void* scratch_d
     for (int64_t first_key = 0; first_key < task.length; first_key += kBlock) {
       const int64_t keys = Min(kBlock, task.length - first_key);
       const auto packed = [&](const HeadRows& rows, float* to) {
-        const float* from = static_cast<const float*>(rows.data) + first_key * rows.stride;
-        PackColumns({from, DType::kF32, rows.stride, 1}, keys, task.size, DType::kF32, to);
+        PackColumns({RowsFrom(rows, first_key), rows.dtype, rows.stride, 1}, keys, task.size, DType::kF32, to);
       };
       packed(task.k, tiles.packed_keys);
       packed(task.v, tiles.packed_values);

@@ -28,10 +28,9 @@ Status AttentionBackward(const AttentionBackwardArgs& a, const LaunchContext& co
                           .size = a.q.dim[3],
                           .scale = a.scale,
                           .fault = context.fault};
-  // The tensor cores' kernels take the gradient as bf16; where it is not, neither is the forward's precision.
-  const DType precision = a.do_.dtype == DType::kBF16 ? a.o.dtype : DType::kF32;
+  const bool in_bf16 = a.q.dtype == DType::kBF16 && a.o.dtype == DType::kBF16;
   // Tiles that fit into the 48 KiB of shared memory that every device has.
-  switch (AttentionPathOf(backward.size, precision, context.capability)) {
+  switch (AttentionPathOf(backward.size, in_bf16, context.capability)) {
     case AttentionPath::kTensor64: return LaunchTensorBackward<64>(backward, a.q.dim[0], context);
     case AttentionPath::kTensor128: return LaunchTensorBackward<128>(backward, a.q.dim[0], context);
     case AttentionPath::kSimt64: return LaunchBackward<64, 32>(backward, a.q.dim[0], context);
