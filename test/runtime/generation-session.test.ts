@@ -24,6 +24,8 @@ const golden = JSON.parse(
 ) as Record<string, Record<"adapter" | "base", readonly Continuation[]>>;
 
 const CAPACITY = 256;
+/** Tokens that budgets above the smallest decode one by one; those before them they take with the prompt. */
+const LAST = 40;
 /** 70 tokens: more than a block of attention, and than a prefill step of a small budget. */
 const TOKENS = Array.from({ length: 70 }, (_, index) => (index * 31 + 7) % 97);
 
@@ -53,17 +55,18 @@ async function withSession<Result>(
   }
 }
 
-/** The smallest budget of a tier, one that is resident, and one in the middle. */
-async function budgets(
+/** Plans for the smallest budget of a tier, for one in the middle, and one where all is resident. */
+async function plansOf(
   parity: ParityCase,
   tier: "ram" | "vram",
   adapter: boolean,
-): Promise<readonly number[]> {
+): Promise<readonly GenerationPlan[]> {
+  const plan = (budget: number) => planFor(parity, { adapter, capacity: CAPACITY, [tier]: budget });
   const plenty = { adapter, capacity: CAPACITY, [tier]: 2 ** 34 };
   const smallest = smallestGenerationMemory(await caseGenerationInputs(parity, plenty))[tier]!.total;
-  const { budgets: resident } = await planFor(parity, plenty);
-  const largest = resident[tier]!.total;
-  return [smallest, Math.round((smallest + largest) / 2), largest];
+  const resident = await planFor(parity, plenty);
+  const middle = Math.round((smallest + resident.budgets[tier]!.total) / 2);
+  return [await plan(smallest), await plan(middle), resident];
 }
 
 describe.each(Object.keys(golden))("%s", (name) => {
@@ -75,15 +78,14 @@ describe.each(Object.keys(golden))("%s", (name) => {
     "generates the tokens of Transformers at every budget of %s (adapter: %s)",
     async (tier, adapted) => {
       const parity = await readCase(name);
-      const plans = [];
-      for (const budget of await budgets(parity, tier, adapted)) {
-        plans.push(await planFor(parity, { adapter: adapted, capacity: CAPACITY, [tier]: budget }));
-      }
-      for (const plan of plans) {
+      const plans = await plansOf(parity, tier, adapted);
+      for (const [index, plan] of plans.entries()) {
         await withSession(parity, plan, async (session) => {
           for (const { prompt, tokens } of golden[name]![adapted ? "adapter" : "base"]) {
             session.rewind(0);
-            expect(await greedy(session, prompt, tokens.length)).toEqual(tokens);
+            const given = index === 0 ? 0 : tokens.length - LAST;
+            const rest = tokens.slice(given);
+            expect(await greedy(session, [...prompt, ...tokens.slice(0, given)], rest.length)).toEqual(rest);
           }
         });
       }
@@ -101,8 +103,7 @@ it("gives the same bits at every budget, in runs of any length, and after going 
   const bits = new Set<string>();
   const chunks = new Set<number>();
   for (const tier of ["ram", "vram"] as const) {
-    for (const budget of await budgets(parity, tier, true)) {
-      const plan = await planFor(parity, { adapter: true, capacity: CAPACITY, [tier]: budget });
+    for (const plan of await plansOf(parity, tier, true)) {
       chunks.add(plan.generation.chunk);
       await withSession(parity, plan, async (session) => {
         const note = (logits: Float32Array) => bits.add(Buffer.from(logits.buffer).toString("hex"));
