@@ -5,7 +5,7 @@
 import type { ArenaName } from "../../schemas/plan.ts";
 import type { Shape } from "../ir/schedule.ts";
 import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
-import type { Variant } from "../ir/variants.ts";
+import type { Portion, Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
@@ -36,17 +36,32 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
     const all = variant.portions;
     const tried = [...all.slice(0, PORTIONS_TRIED - 1), ...all.slice(PORTIONS_TRIED - 1).slice(-1)];
     return tried.flatMap((portion) =>
-      widestPlacements(variant).flatMap((placements) => {
-        for (const placement of placements) {
-          const shape = { ...narrowestFloor(variant, portion), ...placement };
-          if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
-          const measured = measure(variant, shape);
-          if (hasRoom(variant, measured.rolled.shape, measured.bytes)) return grow(variant, measured);
-        }
-        return [];
-      }),
+      widestPlacements(variant).flatMap((placements) => grownWithin(variant, portion, placements)),
     );
   });
+}
+
+/**
+ * What grows from the first placement that fits. Where that leaves weights to be read from disk in every step, so much
+ * ram may be better spent on them: then the next one that puts fewer inputs there is grown too.
+ */
+function grownWithin(
+  variant: Variant,
+  portion: Portion,
+  placements: readonly Pick<Shape, "offload" | "adapter">[],
+): readonly Candidate[] {
+  const found: Candidate[] = [];
+  for (const placement of placements) {
+    if (found.length > 0 && placement.adapter !== "resident") continue;
+    const shape = { ...narrowestFloor(variant, portion), ...placement };
+    if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
+    const measured = measure(variant, shape);
+    if (!hasRoom(variant, measured.rolled.shape, measured.bytes)) continue;
+    const again = found.length > 0;
+    found.push(...grow(variant, measured));
+    if (again || !found.every((one) => readsWeights(variant, one.shape))) break;
+  }
+  return found;
 }
 
 function hasRoom(variant: Variant, shape: Shape, bytes: Measured["bytes"]): boolean {

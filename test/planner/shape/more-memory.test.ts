@@ -1,10 +1,12 @@
 /** More memory is not slower: the search also looks at what the memory of a smaller budget would make. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { loadRecipe } from "../../../cli/load-recipe.ts";
 import { chooseShape } from "../../../planner/passes/choose-shape.ts";
 import { feasible } from "../../../planner/passes/feasible.ts";
 import { buildVariants } from "../../../planner/shape/training-variant.ts";
 import type { Inputs } from "../../../schemas/inputs.ts";
+import { readInputs } from "../../../workflow/read-inputs.ts";
 import { toyInputs } from "../toy.ts";
 
 const KIB = 1024;
@@ -73,4 +75,19 @@ it("a step is not slower with more of a memory", { timeout: 300_000 }, () => {
     }),
     { numRuns: 40, seed: 1, examples: [[ONCE_SLOWER]] },
   );
+});
+
+it("more ram is not filled with block inputs where weights are better there", {
+  timeout: 300_000,
+}, async () => {
+  const times: number[] = [];
+  for (const ram of [8, 10]) {
+    const cwd = process.cwd();
+    const budgets = ["memory.vram=14GiB", `memory.ram=${ram}GiB`];
+    const loaded = loadRecipe("recipes/llama2-rtx4090.yaml", budgets, { cwd, env: {} });
+    const options = { ...loaded, lemaVersion: "0.0.0", cwd, cacheDirectory: null, dryRun: true };
+    const { inputs } = await readInputs(options);
+    times.push(chooseShape(buildVariants(inputs)).choice.candidates[0]!.simulated_ns!);
+  }
+  expect(times[1]).toBeLessThan(times[0]!);
 });
