@@ -27,7 +27,7 @@ export interface CallPlanOptions {
   readonly threads: number;
   /** Bytes that the copies of the arena take at least. */
   readonly footprint: number;
-  /** Whose runs are taken. */
+  /** Whose runs are taken; they run on the compute lane, which has all threads, as the host has beside a device. */
   readonly lane: "compute" | "host";
   /** Where the copies stand; the backend computes there. */
   readonly target: "ram" | "vram";
@@ -50,7 +50,7 @@ export function callPlan(step: Plan, { threads, footprint, lane, target }: CallP
   const none = { prologue: [], steady: [], epilogue: [] };
   const steady = timed.map(({ id, procedure, bind }): Instruction => {
     const moves = { waits: [], reads: [], writes: [], bytes: 0 };
-    return { ...moves, kind: "run", lane, id, procedure, bind, unit: null };
+    return { ...moves, kind: "run", lane: "compute", id, procedure, bind, unit: null };
   });
   const size = copies.length * arenaBytes;
   const common = {

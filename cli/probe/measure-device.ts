@@ -57,7 +57,7 @@ export async function measureDevice(
   const vram = Math.floor(SHARE * device.freeBytes);
   const samples = samplePlans(effort.shapes, { hardware: UNMEASURED_DEVICE, numbers, vram });
   onProgress("timing the optimizer on the host");
-  // The host's lane is the cpu backend's own.
+  // Its kernels are the cpu backend's, on as many threads.
   const hostCalls = await measureCalls(samples.slice(-1), {
     ...effort,
     seconds: 0,

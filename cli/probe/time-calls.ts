@@ -38,7 +38,7 @@ export async function timeCalls(
       writeIntegers(engine, sources);
       await engine.run({ program: "train-step", part: "steady" });
       if (round === 0) continue;
-      const runs = engine.trace().filter((span) => span.lane === lane);
+      const runs = engine.trace().filter((span) => span.lane === "compute");
       for (const [index, { start, end }] of runs.entries()) {
         times.get(calls[index]!)!.push(end! - start);
       }

@@ -20,19 +20,12 @@ __device__ __forceinline__ float DotOfPairs(uint32_t left, uint32_t right, float
   return fmaf(UpperOf(left), UpperOf(right), fmaf(LowerOf(left), LowerOf(right), sum));
 }
 
-// A block of 64 queries, a warp for 16 of them; keys and values 32 at a time.
-template <int kSize>
-struct TensorQueryTile {
-  static constexpr int kQueries = 64, kKeys = 32, kStages = 3, kStage = kKeys * kSize;
-  SharedArray<uint16_t, kStages * kStage> k, v;
-};
-
 template <int kSize>
 __global__ void __launch_bounds__(kTensorAttentionThreads, 2) TensorQueryGradientKernel(AttentionBackwardCall a) {
 #if LEMA_TENSOR_CORES
-  using Tile = TensorQueryTile<kSize>;
-  constexpr int kKeys = Tile::kKeys, kQueries = Tile::kQueries, kStages = Tile::kStages, kStage = Tile::kStage;
-  auto& shared = Shared<Tile>();
+  using Ring = KeyValueRing<kSize>;
+  constexpr int kKeys = Ring::kKeys, kQueries = Ring::kQueries, kStages = Ring::kStages, kStage = Ring::kStage;
+  auto& shared = Shared<Ring>();
   const int64_t batch = blockIdx.z, n = blockIdx.y, group = n * a.groups / a.heads;
   const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kQueries;  // the longest first
   const int lane = static_cast<int>(threadIdx.x) % kWarp, length = static_cast<int>(a.length);
@@ -43,14 +36,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, 2) TensorQueryGradien
   const int32_t* const starts = a.segment_start + batch * a.length;
   const int begin = EarliestKey<kQueries>(starts, first, length, a.fault) / kKeys * kKeys;
   const int end = first + kQueries < length ? first + kQueries : length;
-  const auto fetch = [&](int key, int stage) {
-    if (key < end) {
-      CopyRows<kKeys, kSize>(k, key, length, shared.k, stage * kStage);
-      CopyRows<kKeys, kSize>(v, key, length, shared.v, stage * kStage);
-    }
-    CommitCopies();
-  };
-  for (int stage = 0; stage < kStages - 1; ++stage) fetch(begin + stage * kKeys, stage);
+  for (int stage = 0; stage < kStages - 1; ++stage) shared.Fetch(k, v, begin + stage * kKeys, end, length, stage);
 
   uint32_t query[kSize / 16][4], gradient[kSize / 16][4];
   float delta[2] = {};
@@ -79,7 +65,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, 2) TensorQueryGradien
   for (int key = begin; key < end; key += kKeys) {
     AwaitCopies<kStages - 2>();
     __syncthreads();  // this tile is there for all, and all are done with the one before it
-    fetch(key + (kStages - 1) * kKeys, stage == 0 ? kStages - 1 : stage - 1);
+    shared.Fetch(k, v, key + (kStages - 1) * kKeys, end, length, Ring::Before(stage));
 #pragma unroll 1
     for (int t = 0; t < kKeys; t += 16) {
       float scores[2][4] = {}, gradients[2][4] = {};
@@ -108,7 +94,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, 2) TensorQueryGradien
         Multiply(result[i * 2], result[i * 2 + 1], ds, right);
       }
     }
-    stage = stage + 1 == kStages ? 0 : stage + 1;
+    stage = Ring::Behind(stage);
   }
   AwaitCopies<0>();
   StoreSums<kSize>(dq, NotAhead(own), length, result, {1.0f, 1.0f});
@@ -245,7 +231,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, 2) TensorKeyGradientK
 
 template <int kSize>
 Status LaunchTensorBackward(const AttentionBackwardCall& a, int64_t batch, const LaunchContext& context) {
-  using Queries = TensorQueryTile<kSize>;
+  using Queries = KeyValueRing<kSize>;
   using Keys = TensorKeyTile<kSize>;
   const unsigned sequences = static_cast<unsigned>(batch);
   LEMA_RETURN_IF_ERROR(Launch(TensorQueryGradientKernel<kSize>, {Blocks(a.length, Queries::kQueries), static_cast<unsigned>(a.heads), sequences},

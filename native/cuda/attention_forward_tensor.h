@@ -7,19 +7,12 @@
 
 namespace lema::cuda {
 
-// A block of 64 queries, a warp for 16 of them; keys and values 32 at a time.
-template <int kSize>
-struct TensorForwardTile {
-  static constexpr int kQueries = 64, kKeys = 32, kStages = 3, kStage = kKeys * kSize;
-  SharedArray<uint16_t, kStages * kStage> k, v;
-};
-
 template <int kSize>
 __global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) TensorForwardKernel(AttentionForward a) {
 #if LEMA_TENSOR_CORES
-  using Tile = TensorForwardTile<kSize>;
-  constexpr int kKeys = Tile::kKeys, kQueries = Tile::kQueries, kStages = Tile::kStages, kStage = Tile::kStage;
-  auto& shared = Shared<Tile>();
+  using Ring = KeyValueRing<kSize>;
+  constexpr int kKeys = Ring::kKeys, kQueries = Ring::kQueries, kStages = Ring::kStages, kStage = Ring::kStage;
+  auto& shared = Shared<Ring>();
   const int64_t batch = blockIdx.z, n = blockIdx.y, group = n * a.groups / a.heads;
   const int length = static_cast<int>(a.length);
   const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kQueries;  // the longest first
@@ -30,14 +23,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) T
   const Head k = HeadOf(a.k, batch, a.length, a.groups, group, a.size), v = HeadOf(a.v, batch, a.length, a.groups, group, a.size);
   const int begin = EarliestKey<kQueries>(starts, first, length, a.fault) / kKeys * kKeys;
   const int end = first + kQueries < length ? first + kQueries : length;
-  const auto fetch = [&](int key, int stage) {
-    if (key < end) {
-      CopyRows<kKeys, kSize>(k, key, length, shared.k, stage * kStage);
-      CopyRows<kKeys, kSize>(v, key, length, shared.v, stage * kStage);
-    }
-    CommitCopies();
-  };
-  for (int stage = 0; stage < kStages - 1; ++stage) fetch(begin + stage * kKeys, stage);
+  for (int stage = 0; stage < kStages - 1; ++stage) shared.Fetch(k, v, begin + stage * kKeys, end, length, stage);
 
   int start[2], position[2];
 #pragma unroll
@@ -55,7 +41,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) T
   for (int key = begin; key < end; key += kKeys) {
     AwaitCopies<kStages - 2>();
     __syncthreads();  // this tile is there for all, and all are done with the one before it
-    fetch(key + (kStages - 1) * kKeys, stage == 0 ? kStages - 1 : stage - 1);
+    shared.Fetch(k, v, key + (kStages - 1) * kKeys, end, length, Ring::Before(stage));
     float scores[kKeys / 8][4] = {};
 #pragma unroll
     for (int i = 0; i < kSize / 16; ++i) {
@@ -112,7 +98,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) T
         Multiply(result[i * 2], result[i * 2 + 1], p, right);
       }
     }
-    stage = stage + 1 == kStages ? 0 : stage + 1;
+    stage = Ring::Behind(stage);
   }
   AwaitCopies<0>();
   float factors[2];
@@ -134,7 +120,7 @@ __global__ void __launch_bounds__(kTensorAttentionThreads, kSize > 64 ? 2 : 3) T
 
 template <int kSize>
 Status LaunchTensorForward(const AttentionForward& a, int64_t batch, const LaunchContext& context) {
-  const dim3 grid{Blocks(a.length, TensorForwardTile<kSize>::kQueries), static_cast<unsigned>(a.heads), static_cast<unsigned>(batch)};
+  const dim3 grid{Blocks(a.length, KeyValueRing<kSize>::kQueries), static_cast<unsigned>(a.heads), static_cast<unsigned>(batch)};
   return Launch(TensorForwardKernel<kSize>, grid, kTensorAttentionThreads, context, a);
 }
 

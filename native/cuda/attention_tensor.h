@@ -53,6 +53,24 @@ __device__ __forceinline__ void CopyRows(const Head& head, int64_t row, int64_t 
   }
 }
 
+// Keys and values on their way through shared memory, for a block of kQueries queries, a warp for 16 of them.
+template <int kSize>
+struct KeyValueRing {
+  static constexpr int kQueries = 64, kKeys = 32, kStages = 3, kStage = kKeys * kSize;
+  SharedArray<uint16_t, kStages * kStage> k, v;
+
+  // The tile from `key` on, where it begins before `end`, into a stage of the ring; a group of copies in any case.
+  __device__ __forceinline__ void Fetch(const Head& keys, const Head& values, int key, int end, int length, int stage) {
+    if (key < end) {
+      CopyRows<kKeys, kSize>(keys, key, length, k, stage * kStage);
+      CopyRows<kKeys, kSize>(values, key, length, v, stage * kStage);
+    }
+    CommitCopies();
+  }
+  __device__ __forceinline__ static int Before(int stage) { return stage == 0 ? kStages - 1 : stage - 1; }
+  __device__ __forceinline__ static int Behind(int stage) { return stage + 1 == kStages ? 0 : stage + 1; }
+};
+
 __device__ __forceinline__ float LowerOf(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float UpperOf(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 

@@ -162,6 +162,13 @@ it.skipIf(hasBackend("cuda"))(
 );
 
 describe("samples", () => {
+  it("are timed on all threads also where they are the host's, which has them beside a device", () => {
+    const options = { threads: 2, footprint: 0, lane: "host", target: "ram" } as const;
+    const { plan, calls } = callPlan(samples[0]!, options);
+    expect(calls.map(({ op }) => op)).toContain("adamw");
+    expect(new Set(plan.programs["train-step"]!.steady.map(({ lane }) => lane))).toEqual(new Set(["compute"]));
+  });
+
   it("are left out where the device has no room for them", () => {
     const [largest] = samples.map(({ budgets }) => budgets.vram!.arena).sort((a, b) => b - a);
     const machine = { hardware: UNMEASURED_DEVICE, numbers: deviceNumbers(80), vram: largest! - 1 };
