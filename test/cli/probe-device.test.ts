@@ -166,7 +166,9 @@ describe("samples", () => {
     const options = { threads: 2, footprint: 0, lane: "host", target: "ram" } as const;
     const { plan, calls } = callPlan(samples[0]!, options);
     expect(calls.map(({ op }) => op)).toContain("adamw");
-    expect(new Set(plan.programs["train-step"]!.steady.map(({ lane }) => lane))).toEqual(new Set(["compute"]));
+    expect(new Set(plan.programs["train-step"]!.steady.map(({ lane }) => lane))).toEqual(
+      new Set(["compute"]),
+    );
   });
 
   it("are left out where the device has no room for them", () => {
