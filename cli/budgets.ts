@@ -11,14 +11,17 @@ export interface BudgetText {
   readonly value: string;
 }
 
-/** An option that is repeated adds to what came before it. */
+/** An option that is repeated adds to what came before it; a tier has one budget. */
 export function splitBudgets(text: string, previous: readonly BudgetText[] = []): readonly BudgetText[] {
   const budgets = text.split(",").map((part) => {
     const match = /^\s*(vram|ram)\s*=\s*(.+?)\s*$/.exec(part);
     if (!match) throw new InvalidArgumentError("Write it as vram=6GiB,ram=8GiB.");
     return { tier: match[1] as ArenaName, value: match[2]! };
   });
-  return [...previous, ...budgets];
+  const all = [...previous, ...budgets];
+  const twice = all.find(({ tier }, index) => all.findIndex((other) => other.tier === tier) !== index);
+  if (twice) throw new InvalidArgumentError(`The budget of ${twice.tier} is given twice.`);
+  return all;
 }
 
 /** A recipe's memory with other budgets; `none` takes vram away. Throws `cli.usage` for what is no size. */

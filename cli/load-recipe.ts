@@ -44,8 +44,13 @@ export function tryLoadRecipe(
 ): LoadedRecipe | { readonly diagnostics: readonly Diagnostic[] } {
   const content = readText(file, machine);
   if (typeof content !== "string") return { diagnostics: [content] };
-  const { recipe: written, diagnostics, placeOf } = parseRecipe(content, { file, overrides });
-  if (written === undefined) return { diagnostics };
+  const parsed = parseRecipe(content, { file, overrides });
+  const { recipe: written, hardware = "auto", diagnostics, placeOf } = parsed;
+  if (written === undefined) {
+    const named =
+      hardware === "auto" ? [] : findNamedHardware(hardware, placeOf("hardware"), machine).diagnostics;
+    return { diagnostics: [...diagnostics, ...named] };
+  }
   const recipe = { ...written, memory: withBudgets(written.memory, budgets) };
   const found = findHardware(recipe, placeOf, machine);
   if (!("profile" in found)) return { diagnostics: [...diagnostics, ...found.diagnostics] };

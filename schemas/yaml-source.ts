@@ -102,6 +102,13 @@ export function locate(source: YamlSource, path: KeyPath, part: "key" | "value")
   return name === "" ? place : { ...place, path: name };
 }
 
+/** The text that a key of the document holds; undefined for anything else. */
+export function textAt(source: YamlSource, key: string): string | undefined {
+  const value = childOf(source, source.document.contents, key)?.value;
+  const node = isAlias(value) ? value.resolve(source.document) : value;
+  return isScalar(node) && typeof node.value === "string" ? node.value : undefined;
+}
+
 /** `["adapter", "targets", 0]` → `adapter.targets[0]`. */
 export function formatPath(path: KeyPath): string {
   return path.reduce<string>(

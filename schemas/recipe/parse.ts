@@ -1,7 +1,7 @@
 /** Recipe text → {@link Recipe}, or everything that is wrong with it at once. Does no I/O. */
 import { checkDocument } from "../check-document.ts";
 import { type Diagnostic, exitCodeOf, type Place } from "../diagnostic.ts";
-import { type DocumentCodes, locate, readYaml } from "../yaml-source.ts";
+import { type DocumentCodes, locate, readYaml, textAt } from "../yaml-source.ts";
 import { recipeSchema } from "./document.ts";
 import { foreignNames } from "./foreign-names.ts";
 import { applyOverrides } from "./overrides.ts";
@@ -19,6 +19,8 @@ const CODES: DocumentCodes = {
 export interface ParsedRecipe {
   /** Present exactly when no diagnostic is an error. */
   readonly recipe?: Recipe;
+  /** The machine that a recipe with errors names all the same, so that all problems can be said at once. */
+  readonly hardware?: string | undefined;
   readonly diagnostics: readonly Diagnostic[];
   /** Where a key path such as `memory.vram` stands in the text (or in an override), for later complaints about it. */
   readonly placeOf: (path: string) => Place;
@@ -39,7 +41,10 @@ export function parseRecipe(text: string, { file, overrides = [] }: ParseOptions
   const all = [...diagnostics, ...applyOverrides(source, overrides)];
   const checked = checkDocument(recipeSchema, source, CODES, foreignNames);
   all.push(...checked.diagnostics);
-  if (checked.value === undefined || exitCodeOf(all) !== 0) return { diagnostics: inOrder(all), placeOf };
+  if (checked.value === undefined || exitCodeOf(all) !== 0) {
+    const wrong = all.some(({ where }) => where?.path === "hardware");
+    return { ...(!wrong && { hardware: textAt(source, "hardware") }), diagnostics: inOrder(all), placeOf };
+  }
   return { recipe: resolveRecipe(checked.value), diagnostics: inOrder(all), placeOf };
 }
 

@@ -125,6 +125,15 @@ describe("--what-if", () => {
     expect(exit).toBe(1);
     expect(stderr).toContain("Write it as vram=6GiB,ram=8GiB.");
   });
+
+  it.each([
+    ["--what-if", "vram=6GiB,ram=1GiB,vram=7GiB"],
+    ["--what-if", "vram=6GiB", "--what-if", "vram=6GiB"],
+  ])("refuses two budgets of a tier: %s %s", async (...argv) => {
+    const { exit, stderr } = await plan("--dry-run", ...argv);
+    expect(exit).toBe(1);
+    expect(stderr).toContain("The budget of vram is given twice.");
+  });
 });
 
 describe("problems", () => {

@@ -54,6 +54,20 @@ describe("the machine", () => {
     expect(stdout).toContain("shipped are cpu-2core, cpu-emulated-gpu, h200");
   });
 
+  it("is looked for in a recipe with other problems too, which are all said at once", async () => {
+    const { exit, stdout } = await validate("unknown-machine.yaml", "--set", "memory.ram=lots");
+    expect(exit).toBe(1);
+    expect(stdout).toContain("[recipe.invalid-value]");
+    expect(stdout).toContain("there is no hardware profile `p1000` [hardware.not-found]");
+    expect(stdout).toMatch(/\n2 errors in 1 recipe\n$/);
+  });
+
+  it("is complained about once where it is no name at all", async () => {
+    const { stdout } = await validate("good.yaml", "--set", 'hardware=""');
+    expect(stdout).toContain("[recipe.invalid-value]");
+    expect(stdout).toMatch(/\n1 error in 1 recipe\n$/);
+  });
+
   it("may be a file, whose problems are reported in it", async () => {
     const { exit, stdout } = await validate("own-machine.yaml");
     expect(exit).toBe(1);
