@@ -1,8 +1,14 @@
-/** Every shipped recipe compiles, and its summary is reviewed text: `npm run goldens` writes it anew. */
+/**
+ * Every shipped recipe compiles to the same bytes on every machine, and its summary is reviewed text: `npm run goldens`
+ * writes digests and summaries anew.
+ */
+import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { canonicalJson } from "../../schemas/canonical-json.ts";
+import type { Plan } from "../../schemas/plan.ts";
 import { lema } from "../cli/run-in-process.ts";
 import { filesBelow } from "./sources.ts";
 
@@ -31,16 +37,34 @@ beforeAll(() => {
   for (const directory of ["recipes", "assets"]) cpSync(directory, join(cwd, directory), { recursive: true });
 });
 
+const digests = new Map<string, string>();
+
 describe.each(recipes)("recipes/%s", (name) => {
   it("plans without weights, data or network, and says what is in its golden", async () => {
-    const { exit, stdout, stderr } = await lema(["plan", `recipes/${name}`, "--dry-run"], surroundings);
+    const argv = ["plan", `recipes/${name}`, "--dry-run", "--out", "plan.json"];
+    const { exit, stdout, stderr } = await lema(argv, surroundings);
     expect({ exit, stderr }).toEqual({ exit: 0, stderr: "" });
     const tooWide = stdout.split("\n").filter((line) => line.length > 100);
     expect(tooWide).toEqual([]);
     expect(linksOverBound(stdout)).toEqual([]);
+    digests.set(name, digestOf(JSON.parse(readFileSync(join(cwd, "plan.json"), "utf8"))));
     await expect(withoutIds(stdout)).toMatchFileSnapshot(`../golden/recipes/${golden(name)}`);
   });
 });
+
+it("the plan of each recipe has, byte for byte, the contents that it has on other machines", async () => {
+  expect([...digests.keys()]).toEqual(recipes);
+  const lines = [...digests].map(([name, digest]) => `${name} ${digest}\n`);
+  await expect(lines.join("")).toMatchFileSnapshot("../golden/plan-digests.txt");
+});
+
+/**
+ * Of a plan's canonical bytes, but for what every release changes, and `meta`, which names places of this machine;
+ * `estimate_id` stands for the hardware profile in it.
+ */
+function digestOf({ plan_id, lema_version, op_table, meta, ...decided }: Plan): string {
+  return createHash("sha256").update(canonicalJson(decided)).digest("hex");
+}
 
 /** Lines of links that move more than 2 % above their bound in a step. */
 function linksOverBound(summary: string): readonly string[] {
