@@ -6,7 +6,7 @@
  */
 import type { Instruction, Place, Plan, PlanBuffer, PlanProgram, ProgramName } from "../../schemas/plan.ts";
 import { gapPpm, type Touched, windowBound } from "../cost/bounds.ts";
-import { largestRows } from "../cost/pages.ts";
+import { worstCaseRows } from "../cost/pages.ts";
 import type { Lived, Programs } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
@@ -139,7 +139,7 @@ function placeKey({ buffer, offset }: Place): string {
 function compulsoryBytes(instruction: Instruction): number {
   switch (instruction.kind) {
     case "gather":
-      return largestRows(instruction, instruction.indices.bytes / 4);
+      return worstCaseRows(instruction, instruction.indices.bytes / 4);
     case "write":
       return instruction.bytes;
     case "copy":

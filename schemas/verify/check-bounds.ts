@@ -17,7 +17,7 @@ import type { Instruction, Plan, ProgramName } from "../plan.ts";
 import { defineCheck } from "./check.ts";
 import { intersects } from "./intervals.ts";
 import { host, Memory } from "./memory.ts";
-import { largestPagedRows } from "./paged-row.ts";
+import { worstCasePagedRows } from "./paged-row.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
 
@@ -165,10 +165,11 @@ function filledSlots(instruction: Instruction): string[] {
 }
 
 /**
- * What no memory could save: the rows of the tokens, the files of a checkpoint, and data other than weights that has
- * to change tier: towards the compute tier what does not come from there (step inputs, rows, adapters updated by the
- * host), away from it what is not just brought back (results, gradients). What is put aside for a while crosses twice,
- * and could have been spared that if its place in vram lives on until it comes back.
+ * What no memory could save: the pages of the rows that a micro-batch asks for at worst, whose place the next one's take;
+ * the files of a checkpoint; and data other than weights that has to change tier: towards the compute tier what does not
+ * come from there (step inputs, rows, adapters updated by the host), away from it what is not just brought back (results,
+ * gradients). What is put aside for a while crosses twice, and could have been spared that if its place in vram lives on
+ * until it comes back.
  */
 function unavoidable(index: PlanIndex, program: ProgramName, link: Link, spared: ReadonlySet<Step>): number {
   const steps = index.part(program, "steady");
@@ -215,5 +216,5 @@ function couldHaveStayed(index: PlanIndex, going: Step, back: Step): boolean {
 function ownTraffic(instruction: Instruction): number {
   if (instruction.kind === "write") return instruction.bytes;
   if (instruction.kind !== "gather") return 0;
-  return largestPagedRows(instruction, instruction.indices.bytes / 4);
+  return worstCasePagedRows(instruction, instruction.indices.bytes / 4);
 }

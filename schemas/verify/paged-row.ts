@@ -10,37 +10,54 @@ interface Table {
 
 /** Bytes that one row moves at most. */
 export function largestPagedRow(table: Table): number {
-  return rowSizes(table)[0]![0];
+  return mostPages(table) * pageBytes;
 }
 
-/** Bytes that the `count` largest different rows move. */
-export function largestPagedRows(table: Table, count: number): number {
-  let left = count;
-  let sum = 0;
-  for (const [bytes, rows] of rowSizes(table)) {
-    sum += bytes * Math.min(left, rows);
-    left -= Math.min(left, rows);
+/**
+ * Bytes of the distinct pages that hold `count` rows, whichever need most of them. Each further row adds no more than the
+ * one before it (rows are intervals of pages), so the answer is the least, over all prices of a row, of what the best rows
+ * are worth at that price and what they cost.
+ */
+export function worstCasePagedRows(table: Table, count: number): number {
+  const most = mostPages(table);
+  // Beside others, a row needs between its inner pages and all of its own; rows differ by a page.
+  const prices = new Set([0, 1, 2, 3].map((less) => Math.max(0, most - less)).concat(0));
+  const enough = Math.min(table.table_rows, 2 * count * rowStarts(table).length);
+  const pages = [...prices].map((price) => price * count + bestWorth(table, enough, price));
+  return Math.min(...pages) * pageBytes;
+}
+
+/** The most that distinct pages can exceed the price of the rows that they hold, among the first rows of the table. */
+function bestWorth(table: Table, rows: number, price: number): number {
+  /** Of rows that end before the page `last`, and of rows that end in it. */
+  let [before, within] = [0, Number.NEGATIVE_INFINITY];
+  let last = -1;
+  const enter = (page: number) => {
+    if (page <= last) return;
+    [before, within, last] = [Math.max(before, within), Number.NEGATIVE_INFINITY, page];
+  };
+  for (let row = 0; row < rows; row++) {
+    const start = table.offset + row * table.row_bytes;
+    const first = Math.floor(start / pageBytes);
+    const end = Math.ceil((start + table.row_bytes) / pageBytes);
+    enter(first);
+    const worth = end - first - price + Math.max(before, within - 1);
+    enter(end - 1);
+    within = Math.max(within, worth);
   }
-  return sum;
+  return Math.max(before, within);
 }
 
-/** How many rows of the table move how many bytes, the largest first. */
-function rowSizes({ offset, row_bytes, table_rows }: Table): [number, number][] {
-  const sizes = new Map<number, number>();
-  const starts = rowStarts(offset, row_bytes, table_rows);
-  starts.forEach((start, row) => {
-    const bytes = Math.ceil((start + row_bytes) / pageBytes) * pageBytes;
-    const alike = Math.ceil((table_rows - row) / starts.length);
-    sizes.set(bytes, (sizes.get(bytes) ?? 0) + alike);
-  });
-  return [...sizes].sort(([a], [b]) => b - a);
+/** Pages of the row that lies in most of them. */
+function mostPages(table: Table): number {
+  return Math.max(...rowStarts(table).map((start) => Math.ceil((start + table.row_bytes) / pageBytes)));
 }
 
 /** Where the rows begin inside their pages, up to the row with which that repeats. */
-function rowStarts(offset: number, rowBytes: number, rows: number): number[] {
+function rowStarts({ offset, row_bytes, table_rows }: Table): number[] {
   const starts = [offset % pageBytes];
-  for (let row = 1; row < rows; row++) {
-    const start = (offset + row * rowBytes) % pageBytes;
+  for (let row = 1; row < table_rows; row++) {
+    const start = (offset + row * row_bytes) % pageBytes;
     if (start === starts[0]) break;
     starts.push(start);
   }

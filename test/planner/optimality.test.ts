@@ -56,6 +56,27 @@ describe("exhaustive search", () => {
   });
 });
 
+describe("rows of the embedding that share pages", () => {
+  const variant = wholeBlocks({ layers: 2, vocabulary: 96, length: 256 });
+  const plan = planWithShape(variant, shapeOf(variant, { microBatch: 1 }));
+  const disk = plan.bounds.findIndex(({ program, link }) => program === "train-step" && link === "disk");
+
+  it("need no more than the table, once for each micro-batch that has other tokens", () => {
+    const table = plan.tensors.find(({ name }) => name === "model.embed_tokens.weight")!;
+    const pages = Math.ceil((table.offset + table.bytes) / 4096) - Math.floor(table.offset / 4096);
+    expect(plan.bounds[disk]!.certificate.compulsory).toBe(2 * pages * 4096);
+    expect(verify(plan)).toEqual([]);
+  });
+
+  it("are not counted page by page for each row, as the verifier knows", () => {
+    const claimed = structuredClone(plan);
+    claimed.bounds[disk]!.bound += 4096;
+    expect(verify(claimed).map(({ code }) => code)).toContain("verify.bound");
+    const [wrong] = verify(claimed).filter(({ code }) => code === "verify.bound");
+    expect(wrong!.summary).toContain(`${claimed.bounds[disk]!.bound} bytes are claimed`);
+  });
+});
+
 describe("a stack of equal blocks in one tier of memory", () => {
   it.each([
     { layers: 3, ring: 2, pinned: [] },
