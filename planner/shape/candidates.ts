@@ -8,8 +8,8 @@ import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
 import type { Portion, Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
-import { type Estimate, Estimator } from "./estimate.ts";
-import { blocksWithin } from "./fill-memory.ts";
+import { type Estimate, Estimator, type Traffic } from "./estimate.ts";
+import { blockClasses, countsWithin, spread } from "./fill-memory.ts";
 import { type RamChoice, ramWithin } from "./fill-ram.ts";
 import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
 
@@ -146,10 +146,10 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const { shape } = floor.rolled;
   const tier = shape.tiers === "disk-ram" ? "ram" : "vram";
   const room = arenaBudget(inputs, tier).arena - floor.bytes[tier];
-  const all = new Set(units.blocks);
-  const fitting = blocksWithin(units, { bytes: room, ring: shape.ring, candidates: all });
+  const blocks = blockClasses(units);
+  const fitting = countsWithin(blocks, room, shape.ring);
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
-  const wider = fitting.length < all.size ? [] : [withHead];
+  const wider = blocks.every(({ members }, index) => fitting[index] === members.length) ? [withHead] : [];
   const withTable = (one: Shape): Shape => {
     return { ...one, pinned: [...one.pinned, units.embedding], embedding: "resident" };
   };
@@ -172,7 +172,7 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
       variant,
       shape,
       ramChoice,
-      estimate: estimator.estimate(shape),
+      estimate: estimator.estimate(estimator.traffic(shape), shape.keep),
       within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, mostKept),
       lesser: [
         ...(shape.keep > 0 ? [() => candidateIn(arenas, shape.keep - 1)] : []),
@@ -206,26 +206,39 @@ function divide(
   estimator: Estimator,
   { floor, room, mostKept, ramChoice }: Division,
 ): Shape {
+  const { units } = variant;
   const saved = variant.savedBytes(floor);
   const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
-  let best: { shape: Shape; estimate: Estimate } | undefined;
+  const blocks = blockClasses(units);
+  // Most numbers of kept blocks leave room for the same pins.
+  const known = new Map<string, Holding>();
+  const holdingOf = (counts: readonly number[]): Holding => {
+    const pinned = { ...floor, pinned: [...floor.pinned, ...spread(blocks, counts)] };
+    const inRam = floor.tiers === "disk-ram" ? {} : ramWithin(units, pinned, room.ram, ramChoice);
+    const shape = { ...pinned, ...inRam };
+    const allowed = ramChoice !== "all" || !readsWeights(variant, shape);
+    return { shape, allowed, traffic: estimator.traffic(shape) };
+  };
+  let best: { holding: Holding; keep: number; estimate: Estimate } | undefined;
   let kept = 0;
   for (let keep = 0; kept <= bytes && keep <= Math.min(saved.length, mostKept); keep++) {
-    const shape = pin(variant, { ...floor, keep }, bytes - kept, room.ram, ramChoice);
-    const estimate = estimator.estimate(shape);
-    const allowed = ramChoice !== "all" || !readsWeights(variant, shape);
-    if (!best || (allowed && isBetter(estimate, best.estimate))) best = { shape, estimate };
+    const counts = countsWithin(blocks, bytes - kept, floor.ring);
+    const key = counts.join();
+    const holding = known.get(key) ?? holdingOf(counts);
+    known.set(key, holding);
+    const estimate = estimator.estimate(holding.traffic, keep);
+    if (!best || (holding.allowed && isBetter(estimate, best.estimate))) best = { holding, keep, estimate };
     kept += saved[saved.length - 1 - keep] ?? Number.POSITIVE_INFINITY;
   }
-  return best!.shape;
+  return { ...best!.holding.shape, keep: best!.keep };
 }
 
-function pin({ units }: Variant, shape: Shape, bytes: number, ramBytes: number, ramChoice: RamChoice): Shape {
-  const blocks = blocksWithin(units, { bytes, ring: shape.ring, candidates: new Set(units.blocks) });
-  const pinned = { ...shape, pinned: [...new Set([...shape.pinned, ...blocks])] };
-  return shape.tiers === "disk-ram"
-    ? pinned
-    : { ...pinned, ...ramWithin(units, pinned, ramBytes, ramChoice) };
+/** Which weights stay where. */
+interface Holding {
+  readonly shape: Shape;
+  /** Whether ram holds what the choice says it holds. */
+  readonly allowed: boolean;
+  readonly traffic: Traffic;
 }
 
 /** Less time; the same time with less traffic. */

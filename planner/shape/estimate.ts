@@ -28,6 +28,18 @@ interface Work {
   readonly bytes: Bytes;
 }
 
+/** What a phase's links do. */
+interface PhaseTraffic {
+  /** Bytes over all of them. */
+  readonly moved: number;
+  /** Nanoseconds of the busiest. */
+  readonly links: number;
+  /** Nanoseconds that computing waits for places of ram. */
+  readonly hurried: number;
+}
+
+export type Traffic = Readonly<Record<Phase, PhaseTraffic>>;
+
 /** Estimates shapes that grow from one floor by pins and kept activations. */
 export class Estimator {
   readonly #variant: Variant;
@@ -36,8 +48,8 @@ export class Estimator {
   readonly #ends: number;
   /** Runs of the work's programs in a step. */
   readonly #rounds: number;
-  /** Nanoseconds that keeping a block's activations saves, by graph. */
-  readonly #saving: readonly number[];
+  /** Nanoseconds that keeping the activations of the last blocks saves, by their number. */
+  readonly #spared: readonly number[];
 
   /** `floor` has no pins and keeps nothing; its work is counted task by task. */
   constructor(variant: Variant, floor: Rolled) {
@@ -74,29 +86,30 @@ export class Estimator {
     this.#fixed = fixed;
     this.#ends = ends;
     this.#rounds = variant.work(shape).reduce((sum, { times }) => sum + times, 0);
-    this.#saving = units.graphNames.map((name) => {
+    const saving = units.graphNames.map((name) => {
       const recomputation = variant.recomputation(name, shape);
       if (recomputation === null) return 0;
       const { before, after, times } = recomputation;
       const ns = (procedure: string) => cost.run(procedure, "compute");
       return times * (ns(before) - ns(after));
     });
+    const spared = [0];
+    for (const { graph } of variant.inputs.model.blocks.toReversed())
+      spared.push(spared.at(-1)! + saving[graph]!);
+    this.#spared = spared;
   }
 
-  estimate(shape: Shape): Estimate {
-    const { inputs, order } = this.#variant;
-    const { blocks } = inputs.model;
-    const kept = blocks.slice(blocks.length - shape.keep);
-    const spared = kept.reduce((sum, { graph }) => sum + this.#saving[graph]!, 0);
+  /** What the places of weights and block inputs make the links do; it does not depend on what is kept. */
+  traffic(shape: Shape): Traffic {
     const device = this.#streamed(new Set(shape.pinned), shape.ring);
     const twoTiers = shape.tiers === "disk-ram";
-    const inMemory = new Set([...shape.pinned, ...shape.ramPinned]);
     const held = this.#heldInTurn(shape);
-    const read = twoTiers ? device : this.#streamed(inMemory, shape.ring);
-    let step = this.#ends;
-    let moved = 0;
-    for (const phase of PHASES) {
-      const { compute, bytes } = this.#fixed[phase];
+    const read = twoTiers
+      ? device
+      : this.#streamed(new Set([...shape.pinned, ...shape.ramPinned]), shape.ring);
+    const { order, inputs } = this.#variant;
+    const phaseOf = (phase: Phase): PhaseTraffic => {
+      const { bytes } = this.#fixed[phase];
       const weights = (streamed: Streamed, less: number) => {
         if (phase === "head") return streamed.head;
         if (order === "round") return phase === "up" ? streamed.blocks - less : 0;
@@ -107,10 +120,25 @@ export class Estimator {
         h2d: bytes.h2d + (twoTiers ? 0 : weights(device, 0)),
         d2h: bytes.d2h,
       };
-      const links = (["disk", "h2d", "d2h"] as const).map((lane) => linkNs(lane, all[lane], inputs.hardware));
-      const work = compute - (phase === "down" ? spared : 0);
-      step += Math.max(work + this.#hurried(phase, shape), ...links);
-      moved += all.disk + all.h2d + all.d2h;
+      const lanes = (["disk", "h2d", "d2h"] as const).map((lane) => linkNs(lane, all[lane], inputs.hardware));
+      return {
+        moved: all.disk + all.h2d + all.d2h,
+        links: Math.max(...lanes),
+        hurried: this.#hurried(phase, shape),
+      };
+    };
+    return { up: phaseOf("up"), head: phaseOf("head"), down: phaseOf("down") };
+  }
+
+  /** Of a step with that traffic, in which the last `keep` blocks keep their activations. */
+  estimate(traffic: Traffic, keep: number): Estimate {
+    let step = this.#ends;
+    let moved = 0;
+    for (const phase of PHASES) {
+      const { links, hurried, moved: bytes } = traffic[phase];
+      const work = this.#fixed[phase].compute - (phase === "down" ? this.#spared[keep]! : 0);
+      step += Math.max(work + hurried, links);
+      moved += bytes;
     }
     return { step_ns: Math.round(step), moved };
   }

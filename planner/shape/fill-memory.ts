@@ -8,32 +8,46 @@
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
-import { slotBytes } from "../ir/values.ts";
 
-/** Block units to pin within `bytes` more than a ring of `ring` slots a class takes; `candidates` may be pinned. */
-export function blocksWithin(
+/** Block units of one class that may stay. */
+export interface BlockClass {
+  readonly members: readonly string[];
+  /** Of one of them. */
+  readonly bytes: number;
+}
+
+/** All blocks that `mayStay`, by class, the largest units first. */
+export function blockClasses(
   units: Units,
-  { bytes, ring, candidates }: { bytes: number; ring: number; candidates: ReadonlySet<string> },
-): readonly string[] {
-  let left = bytes;
-  const classes = [...units.classes.entries()]
+  mayStay: (unit: string) => boolean = () => true,
+): readonly BlockClass[] {
+  return [...units.classes]
     .filter(([unitClass]) => unitClass !== HEAD_CLASS)
-    .map(([unitClass, members]) => ({
-      members: members.filter((unit) => candidates.has(unit)),
-      slot: slotBytes(units, unitClass),
-    }))
-    .filter(({ members }) => members.length > 0)
-    .sort((a, b) => b.slot - a.slot);
-  return classes.flatMap(({ members, slot }) => {
-    const unit = alignUp(units.byId.get(members[0]!)!.bytes, ALIGNMENT);
+    .map(([, all]) => ({ members: all.filter(mayStay), bytes: unitBytes(units, all[0]!) }))
+    .sort((a, b) => b.bytes - a.bytes);
+}
+
+/** What a place for a unit takes. */
+export function unitBytes(units: Units, unit: string): number {
+  return alignUp(units.byId.get(unit)!.bytes, ALIGNMENT);
+}
+
+/** How many of each class stay within `bytes` more than a ring of `ring` slots a class takes. */
+export function countsWithin(classes: readonly BlockClass[], bytes: number, ring: number): readonly number[] {
+  let left = bytes;
+  return classes.map((one) => {
+    const all = one.members.length;
     // The last units that stream have a slot each: pinning them costs nothing more.
-    const cost = (count: number) =>
-      count * unit + (Math.min(ring, members.length - count) - Math.min(ring, members.length)) * slot;
-    let count = members.length;
-    while (count > 0 && cost(count) > left) count--;
-    left -= cost(count);
-    return evenlySpaced(members, count);
+    const allBytes = Math.max(0, all - ring) * one.bytes;
+    const count = left >= allBytes ? all : Math.floor(left / one.bytes);
+    left -= count === all ? allBytes : count * one.bytes;
+    return count;
   });
+}
+
+/** So many of each class, evenly spaced over the chain. */
+export function spread(classes: readonly BlockClass[], counts: readonly number[]): readonly string[] {
+  return classes.flatMap(({ members }, index) => evenlySpaced(members, counts[index]!));
 }
 
 /** `count` of the items, as evenly spaced as possible. */

@@ -7,7 +7,7 @@ import { ALIGNMENT } from "../ir/procedure.ts";
 import type { RamRing, Shape } from "../ir/schedule.ts";
 import { HEAD_CLASS, tensorTransfers, type Units } from "../ir/units.ts";
 import { slotBytes } from "../ir/values.ts";
-import { blocksWithin } from "./fill-memory.ts";
+import { blockClasses, countsWithin, spread, unitBytes } from "./fill-memory.ts";
 
 /**
  * How ram is divided: by places that units take turns in, which is the least traffic; by units that stay, evenly spread,
@@ -19,24 +19,20 @@ export type RamShape = Pick<Shape, "ramPinned" | "ramRings">;
 
 export function ramWithin(units: Units, shape: Shape, bytes: number, choice: RamChoice): RamShape {
   const resident = new Set(shape.pinned);
-  const streaming = units.blocks.filter((unit) => !resident.has(unit));
-  const kept = blocksWithin(units, { bytes, ring: 0, candidates: new Set(streaming) });
-  if (kept.length < streaming.length && choice === "in turn") {
-    return { ramPinned: [], ramRings: ringsWithin(units, shape, bytes) };
-  }
+  const streaming = blockClasses(units, (unit) => !resident.has(unit));
+  const counts = countsWithin(streaming, bytes, 0);
+  const all = streaming.every(({ members }, index) => counts[index] === members.length);
+  if (!all && choice === "in turn") return { ramPinned: [], ramRings: ringsWithin(units, shape, bytes) };
+  const kept = spread(streaming, counts);
   // The head comes by once a step where a block comes twice: it stays last, as many of its chunks as fit.
-  if (kept.length < streaming.length) return { ramPinned: kept, ramRings: [] };
-  let left = bytes - kept.reduce((sum, id) => sum + bytesIn(units, id), 0);
+  if (!all) return { ramPinned: kept, ramRings: [] };
+  let left = bytes - kept.reduce((sum, unit) => sum + unitBytes(units, unit), 0);
   const head = units.head.filter(({ unit }) => {
-    if (resident.has(unit) || bytesIn(units, unit) > left) return false;
-    left -= bytesIn(units, unit);
+    if (resident.has(unit) || unitBytes(units, unit) > left) return false;
+    left -= unitBytes(units, unit);
     return true;
   });
   return { ramPinned: [...kept, ...head.map(({ unit }) => unit)], ramRings: [] };
-}
-
-function bytesIn(units: Units, id: string): number {
-  return alignUp(units.byId.get(id)!.bytes, ALIGNMENT);
 }
 
 /** The places of one class while they are being counted. */
