@@ -64,10 +64,12 @@ class Search {
   readonly #queue: Promising[];
 
   constructor(ranked: readonly Candidate[]) {
-    this.#queue = ranked.map((candidate) => {
-      const { step_ns } = candidate.estimate;
-      return { ns: CLOSED_FORM_MARGIN * step_ns, off: CLOSED_FORM_MARGIN, candidateOf: () => candidate };
-    });
+    this.#queue = ranked
+      .map((candidate) => {
+        const off = marginOf(candidate);
+        return { ns: off * candidate.estimate.step_ns, off, candidateOf: () => candidate };
+      })
+      .sort((a, b) => a.ns - b.ns);
   }
 
   /** Those that were timed, the fastest first. */
@@ -120,10 +122,17 @@ function enqueue(queue: Promising[], one: Promising): void {
   queue.splice(behind < 0 ? queue.length : behind, 0, one);
 }
 
-/** The closed form is hardly further above the time of a schedule than this. */
-const CLOSED_FORM_MARGIN = 0.985;
-/** A candidate that promises a step this much slower than the fastest may still be faster. */
-const WORTH_TIMING = 1.005;
+/**
+ * The closed form is not above the time of a schedule, unless units take turns in ram: what it says of their hurry at a
+ * turn is hardly further above than this.
+ */
+function marginOf({ shape }: Candidate): number {
+  return shape.ramRings.length > 0 ? TURNS_MARGIN : 1;
+}
+
+const TURNS_MARGIN = 0.985;
+/** A candidate that promises a step this much slower than the fastest may still move less and be as fast. */
+const WORTH_TIMING = AS_FAST;
 /** Schedules that are looked at. */
 const MOST_TIMED = 64;
 

@@ -8,10 +8,11 @@ import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
 import type { Portion, Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
-import { type Estimate, Estimator, type Traffic } from "./estimate.ts";
-import { blockClasses, countsWithin, spread } from "./fill-memory.ts";
-import { type RamChoice, ramWithin } from "./fill-ram.ts";
+import { type Estimate, Estimator } from "./estimate.ts";
+import { blockClasses } from "./fill-memory.ts";
+import type { RamChoice } from "./fill-ram.ts";
 import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
+import { type Holding, holdingOf, pinsWithin, withHolding } from "./holding.ts";
 
 /** Bytes that each tier has to spare. */
 export type Room = Readonly<Record<ArenaName, number>>;
@@ -147,7 +148,7 @@ function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
   const tier = shape.tiers === "disk-ram" ? "ram" : "vram";
   const room = arenaBudget(inputs, tier).arena - floor.bytes[tier];
   const blocks = blockClasses(units);
-  const fitting = countsWithin(blocks, room, shape.ring);
+  const fitting = pinsWithin(blocks, shape, room);
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
   const wider = blocks.every(({ members }, index) => fitting[index] === members.length) ? [withHead] : [];
   const withTable = (one: Shape): Shape => {
@@ -162,7 +163,12 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
   const candidateIn = (arenas: Room, mostKept: number): Candidate => {
     const left = (tier: ArenaName) => Math.max(0, arenas[tier] - ground.bytes[tier]);
     const room = { ram: left("ram"), vram: left("vram") };
-    const shape = divide(variant, estimator, { floor: ground.shape, room, mostKept, ramChoice });
+    const { shape, estimate } = divide(variant, estimator, {
+      floor: ground.shape,
+      room,
+      mostKept,
+      ramChoice,
+    });
     const smaller = tiersOf(shape).flatMap((tier) => {
       const { reserve } = budgets[tier];
       const bytes = roundBelow(arenas[tier] + reserve) - reserve;
@@ -172,7 +178,7 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
       variant,
       shape,
       ramChoice,
-      estimate: estimator.estimate(estimator.traffic(shape), shape.keep),
+      estimate,
       within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, mostKept),
       lesser: [
         ...(shape.keep > 0 ? [() => candidateIn(arenas, shape.keep - 1)] : []),
@@ -205,40 +211,28 @@ function divide(
   variant: Variant,
   estimator: Estimator,
   { floor, room, mostKept, ramChoice }: Division,
-): Shape {
+): { readonly shape: Shape; readonly estimate: Estimate } {
   const { units } = variant;
   const saved = variant.savedBytes(floor);
   const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
-  const blocks = blockClasses(units);
-  // Most numbers of kept blocks leave room for the same pins.
-  const known = new Map<string, Holding>();
-  const holdingOf = (counts: readonly number[]): Holding => {
-    const pinned = { ...floor, pinned: [...floor.pinned, ...spread(blocks, counts)] };
-    const inRam = floor.tiers === "disk-ram" ? {} : ramWithin(units, pinned, room.ram, ramChoice);
-    const shape = { ...pinned, ...inRam };
-    const allowed = ramChoice !== "all" || !readsWeights(variant, shape);
-    return { shape, allowed, traffic: estimator.traffic(shape) };
-  };
+  const classes = blockClasses(units);
   let best: { holding: Holding; keep: number; estimate: Estimate } | undefined;
   let kept = 0;
   for (let keep = 0; kept <= bytes && keep <= Math.min(saved.length, mostKept); keep++) {
-    const counts = countsWithin(blocks, bytes - kept, floor.ring);
-    const key = counts.join();
-    const holding = known.get(key) ?? holdingOf(counts);
-    known.set(key, holding);
-    const estimate = estimator.estimate(holding.traffic, keep);
-    if (!best || (holding.allowed && isBetter(estimate, best.estimate))) best = { holding, keep, estimate };
+    const pinned = pinsWithin(classes, floor, bytes - kept);
+    const holding = holdingOf(units, classes, floor, pinned, { bytes: room.ram, choice: ramChoice });
+    const estimate = estimator.estimate(estimator.traffic(floor, holding), keep);
+    const allowed = ramChoice !== "all" || !readsBlocks(holding);
+    if (!best || (allowed && isBetter(estimate, best.estimate))) best = { holding, keep, estimate };
     kept += saved[saved.length - 1 - keep] ?? Number.POSITIVE_INFINITY;
   }
-  return { ...best!.holding.shape, keep: best!.keep };
+  const { holding, keep, estimate } = best!;
+  return { shape: { ...withHolding(classes, floor, holding), keep }, estimate };
 }
 
-/** Which weights stay where. */
-interface Holding {
-  readonly shape: Shape;
-  /** Whether ram holds what the choice says it holds. */
-  readonly allowed: boolean;
-  readonly traffic: Traffic;
+/** Whether vram streams blocks that ram does not keep. */
+function readsBlocks({ streaming, ram }: Holding): boolean {
+  return streaming.some((count, index) => count > (ram?.kept[index] ?? 0));
 }
 
 /** Less time; the same time with less traffic. */

@@ -7,9 +7,11 @@
 import { dtypeBytes } from "../../schemas/ops/define-op.ts";
 import { gatherNs, linkNs } from "../cost/duration.ts";
 import type { Rolled, Shape, Task } from "../ir/schedule.ts";
-import { HEAD_CLASS, tensorByName } from "../ir/units.ts";
+import { tensorByName } from "../ir/units.ts";
 import { passingBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
+import { type BlockClass, blockClasses, type Counts } from "./fill-memory.ts";
+import type { Holding } from "./holding.ts";
 
 export interface Estimate {
   readonly step_ns: number;
@@ -17,9 +19,10 @@ export interface Estimate {
   readonly moved: number;
 }
 
+const LINKS = ["disk", "h2d", "d2h"] as const;
 const PHASES = ["up", "head", "down"] as const;
 type Phase = (typeof PHASES)[number];
-type Bytes = Record<"disk" | "h2d" | "d2h", number>;
+type Bytes = Record<(typeof LINKS)[number], number>;
 
 /** What a phase does whatever stays in memory. */
 interface Work {
@@ -43,6 +46,9 @@ export type Traffic = Readonly<Record<Phase, PhaseTraffic>>;
 /** Estimates shapes that grow from one floor by pins and kept activations. */
 export class Estimator {
   readonly #variant: Variant;
+  readonly #classes: readonly BlockClass[];
+  /** Of a place of ram that units pass through. */
+  readonly #passingBytes: number;
   readonly #fixed: Readonly<Record<Phase, Work>>;
   /** Nanoseconds before and behind all phases. */
   readonly #ends: number;
@@ -55,6 +61,8 @@ export class Estimator {
   constructor(variant: Variant, floor: Rolled) {
     const { units } = variant;
     this.#variant = variant;
+    this.#classes = blockClasses(units);
+    this.#passingBytes = passingBytes(units);
     const { shape } = floor;
     const procedures = variant.procedures({ ...shape, keep: 1 }).all;
     const cost = variant.costs(procedures);
@@ -99,32 +107,35 @@ export class Estimator {
     this.#spared = spared;
   }
 
-  /** What the places of weights and block inputs make the links do; it does not depend on what is kept. */
-  traffic(shape: Shape): Traffic {
-    const device = this.#streamed(new Set(shape.pinned), shape.ring);
-    const twoTiers = shape.tiers === "disk-ram";
-    const held = this.#heldInTurn(shape);
-    const read = twoTiers
-      ? device
-      : this.#streamed(new Set([...shape.pinned, ...shape.ramPinned]), shape.ring);
-    const { order, inputs } = this.#variant;
+  /** What the links do where so much stays beyond a floor; it does not depend on what is kept. */
+  traffic(floor: Shape, holding: Holding): Traffic {
+    const { order, inputs, units } = this.#variant;
+    const { streaming, head, ram } = holding;
+    const near = ram?.kept ?? streaming.map(() => 0);
+    const device = this.#blocksStreamed(streaming, floor.ring);
+    const fromDisk = streaming.map((count, index) => count - near[index]!);
+    const read = this.#blocksStreamed(fromDisk, floor.ring) - this.#heldInTurn(floor, holding);
+    const headBytes = (chunks: readonly string[]) =>
+      this.#rounds * chunks.reduce((sum, chunk) => sum + units.byId.get(chunk)!.bytes, 0);
+    const headDevice = headBytes(head);
+    const headRead = headDevice - headBytes(ram?.head ?? []);
     const phaseOf = (phase: Phase): PhaseTraffic => {
       const { bytes } = this.#fixed[phase];
-      const weights = (streamed: Streamed, less: number) => {
-        if (phase === "head") return streamed.head;
-        if (order === "round") return phase === "up" ? streamed.blocks - less : 0;
-        return (streamed.blocks - less) / 2;
+      const weights = (ofBlocks: number, ofHead: number) => {
+        if (phase === "head") return ofHead;
+        if (order === "round") return phase === "up" ? ofBlocks : 0;
+        return ofBlocks / 2;
       };
       const all = {
-        disk: bytes.disk + weights(read, held),
-        h2d: bytes.h2d + (twoTiers ? 0 : weights(device, 0)),
+        disk: bytes.disk + weights(read, headRead),
+        h2d: bytes.h2d + (ram === null ? 0 : weights(device, headDevice)),
         d2h: bytes.d2h,
       };
-      const lanes = (["disk", "h2d", "d2h"] as const).map((lane) => linkNs(lane, all[lane], inputs.hardware));
+      const lanes = LINKS.map((lane) => linkNs(lane, all[lane], inputs.hardware));
       return {
         moved: all.disk + all.h2d + all.d2h,
         links: Math.max(...lanes),
-        hurried: this.#hurried(phase, shape),
+        hurried: this.#hurried(phase, floor, holding),
       };
     };
     return { up: phaseOf("up"), head: phaseOf("head"), down: phaseOf("down") };
@@ -144,13 +155,12 @@ export class Estimator {
   }
 
   /** Bytes that places of ram save in a step: two reads each, one for those at the ends of a chain. */
-  #heldInTurn({ pinned, ring, ramRings }: Shape): number {
-    const { units } = this.#variant;
-    const resident = new Set(pinned);
-    return ramRings.reduce((sum, { unitClass, from, to, slots }) => {
-      const streaming = units.classes.get(unitClass)!.filter((unit) => !resident.has(unit)).length;
-      const twice = Math.min(slots, Math.max(0, streaming - 2 * ring));
-      return sum + (twice + Math.min(slots, streaming)) * (to - from);
+  #heldInTurn({ ring }: Shape, { streaming, ram }: Holding): number {
+    if (ram === null) return 0;
+    return ram.rings.reduce((sum, { unitClass, from, to, slots }) => {
+      const own = streaming[this.#classes.findIndex(({ name }) => name === unitClass)]!;
+      const twice = Math.min(slots, Math.max(0, own - 2 * ring));
+      return sum + (twice + Math.min(slots, own)) * (to - from);
     }, 0);
   }
 
@@ -159,42 +169,27 @@ export class Estimator {
    * vram's slots hold at the turn: it passes by ram, and comes in a hurry, while the other slots are computed on, unless
    * it may wait there.
    */
-  #hurried(phase: Phase, { pinned, ring, ramRings, passing }: Shape): number {
+  #hurried(phase: Phase, { ring, passing }: Shape, { streaming, ram }: Holding): number {
     const { units, inputs } = this.#variant;
-    if (phase === "head" || ramRings.length === 0) return 0;
-    const resident = new Set(pinned);
-    let bytes = -passing * passingBytes(units);
+    if (phase === "head" || ram === null || ram.rings.length === 0) return 0;
+    let bytes = -passing * this.#passingBytes;
     let slots = 0;
-    for (const [unitClass, members] of units.classes) {
-      if (unitClass === HEAD_CLASS) continue;
-      const held = Math.min(ring, members.filter((unit) => !resident.has(unit)).length);
-      bytes += held * units.byId.get(members[0]!)!.bytes;
+    this.#classes.forEach((one, index) => {
+      const held = Math.min(ring, streaming[index]!);
+      bytes += held * one.bytes;
       slots += held;
-    }
+    });
     const meanwhile = ((slots - 1) / units.blocks.length) * this.#fixed[phase].compute;
     return Math.max(0, linkNs("disk", Math.max(0, bytes), inputs.hardware) - meanwhile);
   }
 
-  /** Bytes of weights loaded in a step; the head's once a program. */
-  #streamed(pinned: ReadonlySet<string>, ring: number): Streamed {
-    const { units } = this.#variant;
-    const streamed = { blocks: 0, head: 0 };
-    for (const [unitClass, members] of units.classes) {
-      const streaming = members.filter((unit) => !pinned.has(unit));
-      const size = (unit: string) => units.byId.get(unit)!.bytes;
-      if (unitClass === HEAD_CLASS)
-        streamed.head += this.#rounds * streaming.reduce((sum, unit) => sum + size(unit), 0);
-      else if (streaming.length > 0)
-        streamed.blocks += this.#rounds * this.#variant.loads(streaming.length, ring) * size(streaming[0]!);
-    }
-    return streamed;
+  /** Bytes of blocks loaded in a step when so many of each class take turns. */
+  #blocksStreamed(streaming: Counts, ring: number): number {
+    return this.#classes.reduce(
+      (sum, { bytes }, index) => sum + this.#rounds * this.#variant.loads(streaming[index]!, ring) * bytes,
+      0,
+    );
   }
-}
-
-/** Bytes of weights that a link brings in a step. */
-interface Streamed {
-  readonly blocks: number;
-  readonly head: number;
 }
 
 /** Nanoseconds that embedding rows take; the first micro-batch waits for its, the others compute a block meanwhile. */

@@ -1,53 +1,60 @@
 /**
- * Spends free memory on weights: which units stay in a tier when so many bytes are left.
+ * Spends free memory on weights: how many units stay in a tier when so many bytes are left.
  *
- * A pinned unit saves its loads in every step. Units of a class are spread evenly over the chain, which hides streaming
- * as well as a rolling window does, where neighbours would leave the link idle for long. Larger units come first, and
- * smaller ones fill what is left.
+ * A pinned unit saves its loads in every step. Larger units come first, and smaller ones fill what is left. The search
+ * weighs numbers of units; which ones they are is said of the shape that it arrives at.
  */
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
 
-/** Block units of one class that may stay. */
+/** Block units that take turns in the same slots. */
 export interface BlockClass {
+  readonly name: string;
   readonly members: readonly string[];
   /** Of one of them. */
   readonly bytes: number;
+  /** What a place for one takes. */
+  readonly slot: number;
 }
 
-/** All blocks that `mayStay`, by class, the largest units first. */
-export function blockClasses(
-  units: Units,
-  mayStay: (unit: string) => boolean = () => true,
-): readonly BlockClass[] {
+/** How many units of each class, in the order of `blockClasses`. */
+export type Counts = readonly number[];
+
+/** The largest units first. */
+export function blockClasses(units: Units): readonly BlockClass[] {
   return [...units.classes]
-    .filter(([unitClass]) => unitClass !== HEAD_CLASS)
-    .map(([, all]) => ({ members: all.filter(mayStay), bytes: unitBytes(units, all[0]!) }))
-    .sort((a, b) => b.bytes - a.bytes);
+    .filter(([name]) => name !== HEAD_CLASS)
+    .map(([name, members]) => {
+      const { bytes } = units.byId.get(members[0]!)!;
+      return { name, members, bytes, slot: alignUp(bytes, ALIGNMENT) };
+    })
+    .sort((a, b) => b.slot - a.slot);
 }
 
-/** What a place for a unit takes. */
-export function unitBytes(units: Units, unit: string): number {
-  return alignUp(units.byId.get(unit)!.bytes, ALIGNMENT);
-}
-
-/** How many of each class stay within `bytes` more than a ring of `ring` slots a class takes. */
-export function countsWithin(classes: readonly BlockClass[], bytes: number, ring: number): readonly number[] {
+/** How many of `all` stay within `bytes` more than a ring of `ring` slots a class takes. */
+export function countsWithin(
+  classes: readonly BlockClass[],
+  all: Counts,
+  { bytes, ring }: { readonly bytes: number; readonly ring: number },
+): Counts {
   let left = bytes;
-  return classes.map((one) => {
-    const all = one.members.length;
+  return classes.map(({ slot }, index) => {
+    const most = all[index]!;
     // The last units that stream have a slot each: pinning them costs nothing more.
-    const allBytes = Math.max(0, all - ring) * one.bytes;
-    const count = left >= allBytes ? all : Math.floor(left / one.bytes);
-    left -= count === all ? allBytes : count * one.bytes;
+    const allBytes = Math.max(0, most - ring) * slot;
+    const count = left >= allBytes ? most : Math.floor(left / slot);
+    left -= count === most ? allBytes : count * slot;
     return count;
   });
 }
 
-/** So many of each class, evenly spaced over the chain. */
-export function spread(classes: readonly BlockClass[], counts: readonly number[]): readonly string[] {
-  return classes.flatMap(({ members }, index) => evenlySpaced(members, counts[index]!));
+/**
+ * So many members of each class, evenly spaced over the chain: that hides streaming as well as a rolling window does,
+ * where neighbours would leave the link idle for long.
+ */
+export function spread(members: readonly (readonly string[])[], counts: Counts): readonly string[] {
+  return members.flatMap((all, index) => evenlySpaced(all, counts[index]!));
 }
 
 /** `count` of the items, as evenly spaced as possible. */

@@ -4,10 +4,9 @@
  */
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
-import type { RamRing, Shape } from "../ir/schedule.ts";
-import { HEAD_CLASS, tensorTransfers, type Units } from "../ir/units.ts";
-import { slotBytes } from "../ir/values.ts";
-import { blockClasses, countsWithin, spread, unitBytes } from "./fill-memory.ts";
+import type { RamRing } from "../ir/schedule.ts";
+import { tensorTransfers, type Units } from "../ir/units.ts";
+import { type BlockClass, type Counts, countsWithin } from "./fill-memory.ts";
 
 /**
  * How ram is divided: by places that units take turns in, which is the least traffic; by units that stay, evenly spread,
@@ -15,29 +14,50 @@ import { blockClasses, countsWithin, spread, unitBytes } from "./fill-memory.ts"
  */
 export type RamChoice = "in turn" | "evenly" | "all";
 
-export type RamShape = Pick<Shape, "ramPinned" | "ramRings">;
+export interface RamHolding {
+  /** How many of the blocks that vram streams stay. */
+  readonly kept: Counts;
+  /** Chunks of the head that stay. */
+  readonly head: readonly string[];
+  readonly rings: readonly RamRing[];
+}
 
-export function ramWithin(units: Units, shape: Shape, bytes: number, choice: RamChoice): RamShape {
-  const resident = new Set(shape.pinned);
-  const streaming = blockClasses(units, (unit) => !resident.has(unit));
-  const counts = countsWithin(streaming, bytes, 0);
-  const all = streaming.every(({ members }, index) => counts[index] === members.length);
-  if (!all && choice === "in turn") return { ramPinned: [], ramRings: ringsWithin(units, shape, bytes) };
-  const kept = spread(streaming, counts);
+/** Of what vram streams. */
+export interface RamRoom {
+  readonly streaming: Counts;
+  readonly head: readonly string[];
+  /** Slots of a class in vram. */
+  readonly ring: number;
+  readonly bytes: number;
+}
+
+export function ramWithin(
+  units: Units,
+  classes: readonly BlockClass[],
+  room: RamRoom,
+  choice: RamChoice,
+): RamHolding {
+  const { streaming, bytes } = room;
+  const kept = countsWithin(classes, streaming, { bytes, ring: 0 });
+  const all = kept.every((count, index) => count === streaming[index]);
+  if (!all && choice === "in turn") {
+    return { kept: streaming.map(() => 0), head: [], rings: ringsWithin(units, classes, room) };
+  }
   // The head comes by once a step where a block comes twice: it stays last, as many of its chunks as fit.
-  if (!all) return { ramPinned: kept, ramRings: [] };
-  let left = bytes - kept.reduce((sum, unit) => sum + unitBytes(units, unit), 0);
-  const head = units.head.filter(({ unit }) => {
-    if (resident.has(unit) || unitBytes(units, unit) > left) return false;
-    left -= unitBytes(units, unit);
+  if (!all) return { kept, head: [], rings: [] };
+  let left = bytes - kept.reduce((sum, count, index) => sum + count * classes[index]!.slot, 0);
+  const head = room.head.filter((chunk) => {
+    const size = alignUp(units.byId.get(chunk)!.bytes, ALIGNMENT);
+    if (size > left) return false;
+    left -= size;
     return true;
   });
-  return { ramPinned: [...kept, ...head.map(({ unit }) => unit)], ramRings: [] };
+  return { kept, head, rings: [] };
 }
 
 /** The places of one class while they are being counted. */
 interface Filling {
-  readonly unitClass: string;
+  readonly blocks: BlockClass;
   readonly slot: number;
   /** More places than this save one read a step instead of two. */
   readonly useful: number;
@@ -45,19 +65,19 @@ interface Filling {
   slots: number;
 }
 
-function ringsWithin(units: Units, { pinned, ring }: Shape, bytes: number): readonly RamRing[] {
-  const resident = new Set(pinned);
-  const classes = [...units.classes]
-    .filter(([unitClass]) => unitClass !== HEAD_CLASS)
-    .map(([unitClass, members]): Filling => {
-      const streaming = members.filter((unit) => !resident.has(unit)).length;
-      const useful = Math.max(0, streaming - 2 * ring);
-      return { unitClass, slot: slotBytes(units, unitClass), useful, streaming, slots: 0 };
-    });
+function ringsWithin(
+  units: Units,
+  classes: readonly BlockClass[],
+  { streaming: all, ring, bytes }: RamRoom,
+): readonly RamRing[] {
+  const fillings = classes.map((blocks, index): Filling => {
+    const streaming = all[index]!;
+    return { blocks, slot: blocks.slot, useful: Math.max(0, streaming - 2 * ring), streaming, slots: 0 };
+  });
   let left = bytes;
   const fill = (limit: (one: Filling) => number) => {
     for (;;) {
-      const open = classes.filter((one) => one.slots < limit(one) && one.slot <= left);
+      const open = fillings.filter((one) => one.slots < limit(one) && one.slot <= left);
       if (open.length === 0) return;
       // The class that would still read most: so that all of them read evenly.
       const next = open.reduce((a, b) => (stillRead(b) > stillRead(a) ? b : a));
@@ -66,15 +86,14 @@ function ringsWithin(units: Units, { pinned, ring }: Shape, bytes: number): read
     }
   };
   fill(({ useful }) => useful);
-  const cuts = partial(units, classes, left);
+  const cuts = partial(units, fillings, left);
   // Of a chain that is hardly longer than its slots in vram, those in the middle are always there.
   if (cuts === undefined) fill(({ streaming }) => Math.min(streaming, 2 * Math.max(0, streaming - ring)));
-  return classes.flatMap(({ unitClass, slots }) => {
-    const { bytes: end } = units.byId.get(units.classes.get(unitClass)![0]!)!;
-    const cut = cuts?.unitClass === unitClass ? cuts.to : 0;
+  return fillings.flatMap(({ blocks: { name, bytes: end }, slots }) => {
+    const cut = cuts?.unitClass === name ? cuts.to : 0;
     return [
-      { unitClass, from: 0, to: cut, slots: slots + 1 },
-      { unitClass, from: cut, to: end, slots },
+      { unitClass: name, from: 0, to: cut, slots: slots + 1 },
+      { unitClass: name, from: cut, to: end, slots },
     ].filter(({ from, to, slots: count }) => from < to && count > 0);
   });
 }
@@ -89,17 +108,18 @@ const SMALLEST_PART = 1 / 8;
 /** The largest part of a unit that still fits, up to a cut between two of its tensors. */
 function partial(
   units: Units,
-  classes: readonly Filling[],
+  fillings: readonly Filling[],
   left: number,
 ): { readonly unitClass: string; readonly to: number } | undefined {
-  const cuts = classes
+  const cuts = fillings
     .filter(({ slots, useful }) => slots < useful)
-    .flatMap(({ unitClass }) => {
-      const unit = units.byId.get(units.classes.get(unitClass)![0]!)!;
-      const ends = tensorTransfers(unit).map(({ from, bytes }) => from + bytes);
+    .flatMap(({ blocks: { name, members, bytes } }) => {
+      const ends = tensorTransfers(units.byId.get(members[0]!)!).map(
+        (transfer) => transfer.from + transfer.bytes,
+      );
       return ends
-        .filter((to) => SMALLEST_PART * unit.bytes <= to && to < unit.bytes)
-        .map((to) => ({ unitClass, to }));
+        .filter((to) => SMALLEST_PART * bytes <= to && to < bytes)
+        .map((to) => ({ unitClass: name, to }));
     })
     .filter(({ to }) => alignUp(to, ALIGNMENT) <= left);
   return cuts.reduce<(typeof cuts)[number] | undefined>((a, b) => (a && a.to >= b.to ? a : b), undefined);
