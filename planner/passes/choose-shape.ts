@@ -34,15 +34,12 @@ const AS_FAST = 1.002;
 const CORRECTIONS = 4;
 
 export function chooseShape<Work extends Variant>(variants: readonly Work[]): ChosenShape<Work> {
-  const ranked = candidates(variants).toSorted(
-    ({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved,
-  );
-  const search = new Search(ranked);
+  const search = new Search(candidates(variants));
   const best = decide(search);
   const variant = variants.find((one) => one === best.candidate.variant)!;
   const shown = [best, ...search.timed.slice(0, TIMES_SHOWN)];
   const times = new Map(shown.toReversed().map(({ candidate, time }) => [candidate, time]));
-  return { variant, shape: best.candidate.shape, choice: choiceOf(best.candidate, ranked, times) };
+  return { variant, shape: best.candidate.shape, choice: choiceOf(best.candidate, search.ranked, times) };
 }
 
 /** Of the candidates that lost by the time of their schedules, so many are listed. */
@@ -61,15 +58,18 @@ interface Timed {
  */
 class Search {
   readonly #known = new Map<string, Timed>();
-  readonly #queue: Promising[];
+  readonly #queue: Promising[] = [];
+  readonly #weighed: Candidate[] = [];
 
-  constructor(ranked: readonly Candidate[]) {
-    this.#queue = ranked
-      .map((candidate) => {
-        const off = marginOf(candidate);
-        return { ns: off * candidate.estimate.step_ns, off, candidateOf: () => candidate };
-      })
-      .sort((a, b) => a.ns - b.ns);
+  constructor(all: readonly Candidate[]) {
+    for (const candidate of all) this.#weigh(candidate);
+  }
+
+  /** By the closed form, the best first; those of floors that were measured in the end as they are. */
+  get ranked(): readonly Candidate[] {
+    return this.#weighed
+      .filter(({ supposed }) => !supposed?.isMeasured)
+      .toSorted(({ estimate: a }, { estimate: b }) => a.step_ns - b.step_ns || a.moved - b.moved);
   }
 
   /** Those that were timed, the fastest first. */
@@ -87,10 +87,21 @@ class Search {
     return this.timed;
   }
 
+  #weigh(candidate: Candidate): void {
+    this.#weighed.push(candidate);
+    const off = marginOf(candidate);
+    enqueue(this.#queue, { ns: off * candidate.estimate.step_ns, off, candidateOf: () => candidate });
+  }
+
   /** Nanoseconds a step; infinite where the next is known, or promises less than it seemed to. */
   #timeNext(): number {
     const { ns, off, candidateOf } = this.#queue.shift()!;
     const candidate = candidateOf();
+    const { supposed } = candidate;
+    if (supposed !== null) {
+      if (!supposed.isMeasured) for (const measured of supposed.measure()) this.#weigh(measured);
+      return Number.POSITIVE_INFINITY;
+    }
     const promised = candidate.estimate.step_ns * off;
     if (promised > ns) {
       enqueue(this.#queue, { ns: promised, off, candidateOf: () => candidate });

@@ -3,6 +3,8 @@
  * pinned weights (less traffic) and kept activations (less recomputation).
  */
 import type { ArenaName } from "../../schemas/plan.ts";
+import { alignUp } from "../../schemas/units.ts";
+import { ALIGNMENT } from "../ir/procedure.ts";
 import type { Shape } from "../ir/schedule.ts";
 import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
 import type { Portion, Variant } from "../ir/variants.ts";
@@ -26,6 +28,28 @@ export interface Candidate {
   readonly within: (lost: Room) => Candidate;
   /** What the same floor becomes with a block less kept, and in the next smaller round budget of each tier. */
   readonly lesser: readonly (() => Candidate)[];
+  /** `null` where the floor is measured. */
+  readonly supposed: SupposedFloor | null;
+}
+
+/** A floor that has not been scheduled yet, since it may promise too little for that. */
+export class SupposedFloor {
+  readonly #measure: () => readonly Candidate[];
+  #measured = false;
+
+  constructor(measure: () => readonly Candidate[]) {
+    this.#measure = measure;
+  }
+
+  get isMeasured(): boolean {
+    return this.#measured;
+  }
+
+  /** What grows from it as it is; nothing where it does not fit after all. To be asked once. */
+  measure(): readonly Candidate[] {
+    this.#measured = true;
+    return this.#measure();
+  }
 }
 
 /** How many of what may move together are tried, from the largest down. */
@@ -74,18 +98,43 @@ interface Ground {
   readonly shape: Shape;
   readonly bytes: Measured["bytes"];
   readonly estimator: Estimator;
+  readonly supposed: SupposedFloor | null;
 }
 
 function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
-  return { shape: rolled.shape, bytes, estimator: new Estimator(variant, rolled) };
+  return { shape: rolled.shape, bytes, estimator: new Estimator(variant, rolled), supposed: null };
 }
 
 function grow(variant: Variant, floor: Measured): readonly Candidate[] {
-  const wider = widerFloors(variant, floor)
-    .map((shape) => measure(variant, shape))
-    .filter(({ rolled, bytes }) => hasRoom(variant, rolled.shape, bytes))
-    .flatMap((measured) => waysToGrow(variant, groundOf(variant, measured), [measured.rolled.shape.ring]));
-  return [...waysToGrow(variant, groundOf(variant, floor), ringDepths(variant)), ...wider];
+  const ground = groundOf(variant, floor);
+  const wider = widerFloors(variant, ground).map((shape) => supposedGround(variant, ground, shape));
+  return [
+    ...waysToGrow(variant, ground, ringDepths(variant)),
+    ...wider
+      .filter(({ shape, bytes }) => hasRoom(variant, shape, bytes))
+      .flatMap((one) => waysToGrow(variant, one, [one.shape.ring])),
+  ];
+}
+
+/** A floor with more pins than another, as if they stood beside all else: rows that need not be read take little. */
+function supposedGround(variant: Variant, { shape, bytes, estimator }: Ground, wider: Shape): Ground {
+  const tier = computeArena(wider);
+  const pins = wider.pinned
+    .filter((unit) => !shape.pinned.includes(unit))
+    .reduce((sum, unit) => sum + alignUp(variant.units.byId.get(unit)!.bytes, ALIGNMENT), 0);
+  const pinned = { ...bytes, [tier]: bytes[tier] + pins };
+  const places = placesToPass(variant, wider) - placesToPass(variant, shape);
+  const supposed = new SupposedFloor(() => {
+    const measured = measure(variant, wider);
+    if (!hasRoom(variant, wider, measured.bytes)) return [];
+    return waysToGrow(variant, groundOf(variant, measured), [wider.ring]);
+  });
+  return { shape: wider, bytes: { ...pinned, ram: pinned.ram + places }, estimator, supposed };
+}
+
+/** Bytes of the places of ram that units pass through. */
+function placesToPass({ units }: Variant, { passing, embedding }: Shape): number {
+  return passing * passingBytes(units, new Set(embedding === "gather" ? [units.embedding] : []));
 }
 
 function waysToGrow(variant: Variant, ground: Ground, rings: readonly number[]): readonly Candidate[] {
@@ -120,16 +169,16 @@ function waysThroughRam(variant: Variant, narrowest: Ground, rings: readonly num
 /** The same floor with more slots, where there is room for them: they stand beside all else. */
 function widened(
   variant: Variant,
-  { shape, bytes, estimator }: Ground,
+  { shape, bytes, estimator, supposed }: Ground,
   more: Partial<Pick<Shape, "ring" | "passing">>,
 ): readonly Ground[] {
   const wider = { ...shape, ...more };
   const tier = computeArena(shape);
   const slots = ringBytes(variant.units, wider.ring) - ringBytes(variant.units, shape.ring);
-  const places = (wider.passing - shape.passing) * passingBytes(variant.units);
+  const places = placesToPass(variant, wider) - placesToPass(variant, shape);
   const taken = { ...bytes, [tier]: bytes[tier] + slots };
   const all = { ...taken, ram: taken.ram + places };
-  return hasRoom(variant, wider, all) ? [{ shape: wider, bytes: all, estimator }] : [];
+  return hasRoom(variant, wider, all) ? [{ shape: wider, bytes: all, estimator, supposed }] : [];
 }
 
 /** Whether vram asks the disk for weights in every step, so that it matters what ram keeps. */
@@ -142,11 +191,9 @@ function readsWeights({ units }: Variant, shape: Shape): boolean {
  * The embedding may stay, and where there is room for all blocks the head. Of a table that is the head's too it is a
  * second copy, which still spares a read of whole pages for every row.
  */
-function widerFloors(variant: Variant, floor: Measured): readonly Shape[] {
-  const { units, inputs } = variant;
-  const { shape } = floor.rolled;
+function widerFloors({ units, inputs }: Variant, { shape, bytes }: Ground): readonly Shape[] {
   const tier = shape.tiers === "disk-ram" ? "ram" : "vram";
-  const room = arenaBudget(inputs, tier).arena - floor.bytes[tier];
+  const room = arenaBudget(inputs, tier).arena - bytes[tier];
   const blocks = blockClasses(units);
   const fitting = pinsWithin(blocks, shape, room);
   const withHead = { ...shape, pinned: [...shape.pinned, ...units.head.map(({ unit }) => unit)] };
@@ -179,6 +226,7 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
       shape,
       ramChoice,
       estimate,
+      supposed: ground.supposed,
       within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, mostKept),
       lesser: [
         ...(shape.keep > 0 ? [() => candidateIn(arenas, shape.keep - 1)] : []),

@@ -41,17 +41,22 @@ interface PhaseTraffic {
   readonly hurried: number;
 }
 
-export type Traffic = Readonly<Record<Phase, PhaseTraffic>>;
+export interface Traffic extends Readonly<Record<Phase, PhaseTraffic>> {
+  /** Nanoseconds before and behind all phases. */
+  readonly ends: number;
+}
 
-/** Estimates shapes that grow from one floor by pins and kept activations. */
+/** Estimates shapes that grow from one floor by pins, a resident table among them, and kept activations. */
 export class Estimator {
   readonly #variant: Variant;
   readonly #classes: readonly BlockClass[];
   /** Of a place of ram that units pass through. */
   readonly #passingBytes: number;
   readonly #fixed: Readonly<Record<Phase, Work>>;
-  /** Nanoseconds before and behind all phases. */
+  /** Nanoseconds before and behind all phases, without embedding rows from disk. */
   readonly #ends: number;
+  /** What these add, and how many of the bytes of the way up are theirs. */
+  readonly #rows: { readonly ends: number; readonly h2d: number };
   /** Runs of the work's programs in a step. */
   readonly #rounds: number;
   /** Nanoseconds that keeping the activations of the last blocks saves, by their number. */
@@ -70,8 +75,10 @@ export class Estimator {
     const work = (): Work => ({ compute: 0, bytes: { disk: 0, h2d: 0, d2h: 0 } });
     const fixed = { up: work(), head: work(), down: work() };
     let ends = 0;
+    const rows = { ends: 0, h2d: 0 };
     for (const { program, times } of variant.work(shape)) {
       const gathers: number[] = [];
+      const gathered = new Set<string>();
       const tasks = floor.parts[program]!.steady;
       const inHead = (task: Task) => task.kind === "run" && task.unit !== null && head.has(task.unit);
       const [first, last] = [tasks.findIndex(inHead), tasks.findLastIndex(inHead)];
@@ -82,17 +89,20 @@ export class Estimator {
           else phase.compute += times * cost.run(task.procedure, "compute");
         } else if (task.kind === "gather") {
           gathers.push(rowsNs(variant, task.indices.bytes / dtypeBytes.i32));
+          gathered.add(task.to.buffer);
         } else if (!movesWeights(task)) {
           phase.bytes[task.lane] += times * bytesOf(task);
+          if (task.kind === "copy" && gathered.has(task.from.buffer)) rows.h2d += times * task.bytes;
         }
       });
       const block = fixed.up.compute / times / (units.blocks.length * Math.max(1, gathers.length));
       gathers.forEach((ns, index) => {
-        ends += times * (index === 0 ? ns : Math.max(0, ns - block));
+        rows.ends += times * (index === 0 ? ns : Math.max(0, ns - block));
       });
     }
     this.#fixed = fixed;
     this.#ends = ends;
+    this.#rows = rows;
     this.#rounds = variant.work(shape).reduce((sum, { times }) => sum + times, 0);
     const saving = units.graphNames.map((name) => {
       const recomputation = variant.recomputation(name, shape);
@@ -111,6 +121,7 @@ export class Estimator {
   traffic(floor: Shape, holding: Holding): Traffic {
     const { order, inputs, units } = this.#variant;
     const { streaming, head, ram } = holding;
+    const spared = floor.embedding === "resident" ? this.#rows.h2d : 0;
     const near = ram?.kept ?? streaming.map(() => 0);
     const device = this.#blocksStreamed(streaming, floor.ring);
     const fromDisk = streaming.map((count, index) => count - near[index]!);
@@ -128,7 +139,7 @@ export class Estimator {
       };
       const all = {
         disk: bytes.disk + weights(read, headRead),
-        h2d: bytes.h2d + (ram === null ? 0 : weights(device, headDevice)),
+        h2d: bytes.h2d - (phase === "up" ? spared : 0) + (ram === null ? 0 : weights(device, headDevice)),
         d2h: bytes.d2h,
       };
       const lanes = LINKS.map((lane) => linkNs(lane, all[lane], inputs.hardware));
@@ -138,12 +149,17 @@ export class Estimator {
         hurried: this.#hurried(phase, floor, holding),
       };
     };
-    return { up: phaseOf("up"), head: phaseOf("head"), down: phaseOf("down") };
+    return {
+      ends: this.#ends + (floor.embedding === "resident" ? 0 : this.#rows.ends),
+      up: phaseOf("up"),
+      head: phaseOf("head"),
+      down: phaseOf("down"),
+    };
   }
 
   /** Of a step with that traffic, in which the last `keep` blocks keep their activations. */
   estimate(traffic: Traffic, keep: number): Estimate {
-    let step = this.#ends;
+    let step = traffic.ends;
     let moved = 0;
     for (const phase of PHASES) {
       const { links, hurried, moved: bytes } = traffic[phase];
