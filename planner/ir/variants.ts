@@ -3,7 +3,7 @@
  * units, and what is particular of the work that a plan is made for: a training or a generation.
  */
 import type { CommonInputs } from "../../schemas/inputs.ts";
-import type { PlanProcedure, ProgramName } from "../../schemas/plan.ts";
+import type { ArenaName, PlanProcedure, ProgramName } from "../../schemas/plan.ts";
 import { type CostModel, costModel } from "../cost/duration.ts";
 import type { Footprint } from "./effects.ts";
 import type { Procedures } from "./procedures.ts";
@@ -19,6 +19,20 @@ export interface PortionText {
   readonly recipePath: string;
   readonly value: (portion: Portion) => string;
   readonly reason: string;
+}
+
+/** A step's work as far as it is known without a schedule. */
+export interface LeastWork {
+  readonly runs: readonly {
+    /** On the way up through the blocks, in the head, on the way down, or by the host behind all of them. */
+    readonly when: "up" | "head" | "down" | "end";
+    readonly procedure: string;
+    readonly times: number;
+  }[];
+  /** Bytes of block inputs that go to ram and come back. */
+  readonly aside: number;
+  /** Embedding rows of the first micro-batch. */
+  readonly rows: number;
 }
 
 export abstract class Variant {
@@ -59,8 +73,10 @@ export abstract class Variant {
   abstract work(shape: Shape): readonly { readonly program: ProgramName; readonly times: number }[];
   /** Loads that a run of the work's program makes of a class with so many units that take turns in so many slots. */
   abstract loads(units: number, slots: number): number;
-  /** Bytes of the compute tier that no schedule of a shape that keeps nothing does without at its fullest moment. */
-  abstract leastBytes(shape: Shape): number;
+  /** Bytes of each tier that no schedule of a shape that keeps nothing does without at its fullest moment. */
+  abstract leastBytes(shape: Shape): Readonly<Record<ArenaName, number>>;
+  /** What every schedule of a shape that keeps nothing does in a step; `null` where that is not known beforehand. */
+  abstract leastWork(shape: Shape): LeastWork | null;
   /** Bytes that each block's kept activations take, over all micro-batches; nothing where none are kept. */
   abstract savedBytes(shape: Shape): readonly number[];
   /** The procedure that recomputes a graph's activations, the one that takes kept ones, and how often a step runs it. */

@@ -89,8 +89,7 @@ class Search {
 
   #weigh(candidate: Candidate): void {
     this.#weighed.push(candidate);
-    const off = marginOf(candidate);
-    enqueue(this.#queue, { ns: off * candidate.estimate.step_ns, off, candidateOf: () => candidate });
+    enqueue(this.#queue, { ns: candidate.estimate.least_ns, off: 1, candidateOf: () => candidate });
   }
 
   /** Nanoseconds a step; infinite where the next is known, or promises less than it seemed to. */
@@ -102,7 +101,7 @@ class Search {
       if (!supposed.isMeasured) for (const measured of supposed.measure()) this.#weigh(measured);
       return Number.POSITIVE_INFINITY;
     }
-    const promised = candidate.estimate.step_ns * off;
+    const promised = candidate.estimate.least_ns * off;
     if (promised > ns) {
       enqueue(this.#queue, { ns: promised, off, candidateOf: () => candidate });
       return Number.POSITIVE_INFINITY;
@@ -114,7 +113,7 @@ class Search {
     this.#known.set(key, { candidate, time });
     const lessersOff = Math.max(1, time / estimate.step_ns);
     for (const lesser of candidate.lesser) {
-      enqueue(this.#queue, { ns: estimate.step_ns * lessersOff, off: lessersOff, candidateOf: lesser });
+      enqueue(this.#queue, { ns: estimate.least_ns * lessersOff, off: lessersOff, candidateOf: lesser });
     }
     return time;
   }
@@ -133,15 +132,6 @@ function enqueue(queue: Promising[], one: Promising): void {
   queue.splice(behind < 0 ? queue.length : behind, 0, one);
 }
 
-/**
- * The closed form is not above the time of a schedule, unless units take turns in ram: what it says of their hurry at a
- * turn is hardly further above than this.
- */
-function marginOf({ shape }: Candidate): number {
-  return shape.ramRings.length > 0 ? TURNS_MARGIN : 1;
-}
-
-const TURNS_MARGIN = 0.985;
 /** A candidate that promises a step this much slower than the fastest may still move less and be as fast. */
 const WORTH_TIMING = AS_FAST;
 /** Schedules that are looked at. */

@@ -7,12 +7,13 @@ import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { Shape } from "../ir/schedule.ts";
 import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
-import type { Portion, Variant } from "../ir/variants.ts";
+import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blockClasses } from "./fill-memory.ts";
 import type { RamChoice } from "./fill-ram.ts";
+import { countWork, leastWork } from "./floor-work.ts";
 import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
 import { type Holding, holdingOf, pinsWithin, withHolding } from "./holding.ts";
 
@@ -55,35 +56,40 @@ export class SupposedFloor {
 /** How many of what may move together are tried, from the largest down. */
 const PORTIONS_TRIED = 4;
 
-/** At least one per floor that fits. */
+/** At least one per floor that fits, of floors that are supposed where a variant knows enough for that. */
 export function candidates(variants: readonly Variant[]): readonly Candidate[] {
   return variants.flatMap((variant) => {
     const all = variant.portions;
     const tried = [...all.slice(0, PORTIONS_TRIED - 1), ...all.slice(PORTIONS_TRIED - 1).slice(-1)];
     return tried.flatMap((portion) =>
-      widestPlacements(variant).flatMap((placements) => grownWithin(variant, portion, placements)),
+      widestPlacements(variant).flatMap((placements) => {
+        const shapes = placements.map((placement) => ({ ...narrowestFloor(variant, portion), ...placement }));
+        const measured = () => grownWithin(variant, shapes, (shape) => measuredGround(variant, shape));
+        if (variant.leastWork(shapes[0]!) === null) return measured();
+        const supposed = new SupposedFloor(measured);
+        return grownWithin(variant, shapes, (shape) => supposedGround(variant, shape, supposed));
+      }),
     );
   });
 }
 
 /**
- * What grows from the first placement that fits. Where that leaves weights to be read from disk in every step, so much
- * ram may be better spent on them: then the next one that puts fewer inputs there is grown too.
+ * What grows from the first shape that fits. Where that leaves weights to be read from disk in every step, so much ram
+ * may be better spent on them: then the next one that puts fewer inputs there is grown too.
  */
 function grownWithin(
   variant: Variant,
-  portion: Portion,
-  placements: readonly Pick<Shape, "offload" | "adapter">[],
+  shapes: readonly Shape[],
+  groundOf: (shape: Shape) => Ground,
 ): readonly Candidate[] {
   const found: Candidate[] = [];
-  for (const placement of placements) {
-    if (found.length > 0 && placement.adapter !== "resident") continue;
-    const shape = { ...narrowestFloor(variant, portion), ...placement };
-    if (variant.leastBytes(shape) > arenaBudget(variant.inputs, computeArena(shape)).arena) continue;
-    const measured = measure(variant, shape);
-    if (!hasRoom(variant, measured.rolled.shape, measured.bytes)) continue;
+  for (const shape of shapes) {
+    if (found.length > 0 && shape.adapter !== "resident") continue;
+    if (!hasRoom(variant, shape, variant.leastBytes(shape))) continue;
+    const ground = groundOf(shape);
+    if (!hasRoom(variant, shape, ground.bytes)) continue;
     const again = found.length > 0;
-    found.push(...grow(variant, measured));
+    found.push(...grow(variant, ground));
     if (again || !found.every((one) => readsWeights(variant, one.shape))) break;
   }
   return found;
@@ -101,34 +107,43 @@ interface Ground {
   readonly supposed: SupposedFloor | null;
 }
 
-function groundOf(variant: Variant, { rolled, bytes }: Measured): Ground {
-  return { shape: rolled.shape, bytes, estimator: new Estimator(variant, rolled), supposed: null };
+function measuredGround(variant: Variant, shape: Shape): Ground {
+  const { rolled, bytes } = measure(variant, shape);
+  const estimator = new Estimator(variant, shape, countWork(variant, rolled));
+  return { shape, bytes, estimator, supposed: null };
 }
 
-function grow(variant: Variant, floor: Measured): readonly Candidate[] {
-  const ground = groundOf(variant, floor);
-  const wider = widerFloors(variant, ground).map((shape) => supposedGround(variant, ground, shape));
+/** With all the room that a schedule may leave, and no more work than every schedule has. */
+function supposedGround(variant: Variant, shape: Shape, supposed: SupposedFloor): Ground {
+  const estimator = new Estimator(variant, shape, leastWork(variant, shape)!);
+  return { shape, bytes: variant.leastBytes(shape), estimator, supposed };
+}
+
+function grow(variant: Variant, ground: Ground): readonly Candidate[] {
+  const wider = widerFloors(variant, ground)
+    .map((shape) => widerGround(variant, ground, shape))
+    .filter(({ shape, bytes }) => hasRoom(variant, shape, bytes));
   return [
     ...waysToGrow(variant, ground, ringDepths(variant)),
-    ...wider
-      .filter(({ shape, bytes }) => hasRoom(variant, shape, bytes))
-      .flatMap((one) => waysToGrow(variant, one, [one.shape.ring])),
+    ...wider.flatMap((one) => waysToGrow(variant, one, [one.shape.ring])),
   ];
 }
 
 /** A floor with more pins than another, as if they stood beside all else: rows that need not be read take little. */
-function supposedGround(variant: Variant, { shape, bytes, estimator }: Ground, wider: Shape): Ground {
+function widerGround(variant: Variant, ground: Ground, wider: Shape): Ground {
+  const { shape, bytes, estimator } = ground;
   const tier = computeArena(wider);
   const pins = wider.pinned
     .filter((unit) => !shape.pinned.includes(unit))
     .reduce((sum, unit) => sum + alignUp(variant.units.byId.get(unit)!.bytes, ALIGNMENT), 0);
   const pinned = { ...bytes, [tier]: bytes[tier] + pins };
   const places = placesToPass(variant, wider) - placesToPass(variant, shape);
-  const supposed = new SupposedFloor(() => {
-    const measured = measure(variant, wider);
-    if (!hasRoom(variant, wider, measured.bytes)) return [];
-    return waysToGrow(variant, groundOf(variant, measured), [wider.ring]);
-  });
+  const supposed =
+    ground.supposed ??
+    new SupposedFloor(() => {
+      const measured = measuredGround(variant, wider);
+      return hasRoom(variant, wider, measured.bytes) ? waysToGrow(variant, measured, [wider.ring]) : [];
+    });
   return { shape: wider, bytes: { ...pinned, ram: pinned.ram + places }, estimator, supposed };
 }
 

@@ -1,6 +1,6 @@
 /** A model that generates: steps of prefill and decode, round and round through its units. */
 import type { GenerationInputs } from "../../schemas/inputs.ts";
-import type { ProgramName } from "../../schemas/plan.ts";
+import type { ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { buildGenerationProcedures } from "../ir/generation-procedures.ts";
 import type { Procedures } from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
@@ -73,8 +73,12 @@ export class GenerationVariant extends Variant {
     return units > slots ? units : 0;
   }
 
-  leastBytes(): number {
-    return 0;
+  leastBytes(): Readonly<Record<ArenaName, number>> {
+    return { ram: 0, vram: 0 };
+  }
+
+  leastWork(): null {
+    return null;
   }
 
   savedBytes(): readonly number[] {

@@ -2,7 +2,7 @@
 
 import type { Inputs } from "../../schemas/inputs.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
-import type { ProgramName } from "../../schemas/plan.ts";
+import type { ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { MOST_MICRO_BATCHES } from "../../schemas/recipe/training-document.ts";
 import {
   buildProcedures,
@@ -13,7 +13,9 @@ import {
 } from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
-import { type Portion, type PortionText, Variant } from "../ir/variants.ts";
+import { StepContext } from "../ir/step-context.ts";
+import { adapterOffsets, ringBytes } from "../ir/values.ts";
+import { type LeastWork, type Portion, type PortionText, Variant } from "../ir/variants.ts";
 import { expandStep } from "../passes/expand-step.ts";
 
 export class TrainingVariant extends Variant {
@@ -98,11 +100,54 @@ export class TrainingVariant extends Variant {
     return 2 * Math.max(0, units - slots);
   }
 
-  /** When the head runs, every block's input waits for its backward, but for those that ram keeps. */
-  leastBytes({ offload }: Shape): number {
+  /**
+   * The first backward finds every block's input but those that ram keeps, the gradient of the whole batch, and its own
+   * scratch; the flush of its gradient finds in ram the inputs of all blocks that are still two backwards away.
+   */
+  leastBytes(shape: Shape): Readonly<Record<ArenaName, number>> {
+    const procedures = this.procedures(shape);
+    const { tasks } = new StepContext(this.inputs, this.units, shape, procedures);
+    const persistent = (tier: ArenaName) =>
+      tasks.values.all.filter(({ arena }) => arena === tier).reduce((sum, { bytes }) => sum + bytes, 0);
+    const all = this.units.blocks.length;
+    const top = this.units.graphNames[this.inputs.model.blocks.at(-1)!.graph]!;
+    const backward = procedures.all.find(({ id }) => id === `${top}.backward`)!;
+    const scratch = backward.formals.find(({ name }) => name === "scratch")?.bytes ?? 0;
+    const compute =
+      (all - shape.offload + 1) * this.#streamBytes + scratch + ringBytes(this.units, shape.ring);
+    if (shape.tiers === "disk-ram") return { ram: persistent("ram") + compute, vram: 0 };
+    const aside = Math.max(0, Math.min(shape.offload, all - 2)) * this.#streamBytes;
+    const { bytes: gradient } = adapterOffsets(this.inputs, this.units);
+    return { ram: persistent("ram") + aside + gradient, vram: persistent("vram") + compute };
+  }
+
+  leastWork(shape: Shape): LeastWork {
+    const { inputs, units } = this;
+    const { batch_size } = inputs.recipe.training;
+    const micro = batch_size / shape.microBatch;
+    const count = (graph: number) => inputs.model.blocks.filter((block) => block.graph === graph).length;
+    const later = shape.tiers === "disk-ram" ? "down" : "end";
+    const ofGraphs = units.graphNames.flatMap((name, graph): LeastWork["runs"] => [
+      { when: "up", procedure: `${name}.forward`, times: micro * count(graph) },
+      { when: "down", procedure: `${name}.backward`, times: micro * count(graph) },
+      ...(units.adapters[graph]!.bytes === 0
+        ? []
+        : ["squares", "update"].map((work) => {
+            return { when: later, procedure: `${name}.${work}`, times: count(graph) } as const;
+          })),
+    ]);
+    const ofHead = ["head.begin", ...units.head.map((_, chunk) => `head.tile/${chunk}`), "head.finish"];
+    return {
+      runs: [...ofGraphs, ...ofHead.map((procedure) => ({ when: "head", procedure, times: micro }) as const)],
+      aside: shape.offload * this.#streamBytes,
+      rows: shape.microBatch * inputs.recipe.sequence.length,
+    };
+  }
+
+  /** Bytes of the residual stream, or of its gradient, of the whole batch. */
+  get #streamBytes(): number {
     const { recipe, model } = this.inputs;
-    const inputs = this.units.blocks.length - offload;
-    return inputs * tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], "f32");
+    return tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], "f32");
   }
 
   savedBytes(shape: Shape): readonly number[] {
