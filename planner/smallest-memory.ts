@@ -4,7 +4,7 @@ import type { ArenaName } from "../schemas/plan.ts";
 
 import type { Variant } from "./ir/variants.ts";
 import { arenaBudget, smallestFor, tiersOf } from "./passes/feasible.ts";
-import { realize } from "./passes/realize.ts";
+import { realizeWork } from "./passes/realize.ts";
 import { floors } from "./shape/floors.ts";
 import { buildGenerationVariants } from "./shape/generation-variant.ts";
 import { buildVariants } from "./shape/training-variant.ts";
@@ -32,7 +32,7 @@ export function smallestGenerationMemory(inputs: GenerationInputs): SmallestMemo
 }
 
 function smallestOf(variants: readonly Variant[]): SmallestMemories {
-  const all = floors(variants).map(({ variant, shape }) => realize(variant, shape));
+  const all = floors(variants).map(({ variant, shape }) => realizeWork(variant, shape));
   const { inputs } = variants[0]!;
   const limit = (tier: ArenaName) => arenaBudget(inputs, tier).arena;
   return Object.fromEntries(

@@ -59,6 +59,8 @@ interface Timed {
 class Search {
   readonly #known = new Map<string, Timed>();
   readonly #queue: Promising[] = [];
+  /** What was left out, as it promised neither less time nor less traffic. */
+  readonly #passed: Promising[] = [];
   readonly #weighed: Candidate[] = [];
 
   constructor(all: readonly Candidate[]) {
@@ -77,14 +79,31 @@ class Search {
     return [...this.#known.values()].toSorted((a, b) => a.time - b.time);
   }
 
-  /** Goes on until the rest promises more than so many times the fastest, or so many are timed. */
-  until(worth: number, most: number): readonly Timed[] {
-    let fastest = Math.min(...[...this.#known.values()].map(({ time }) => time));
+  /**
+   * Goes on until the rest promises more than so many times the fastest, or so many are timed. What promises more than
+   * the fastest counts for what it moves: unless `all` do, only where that is less than what is as fast moves.
+   */
+  until(worth: number, most: number, all: boolean): readonly Timed[] {
+    if (all) for (const one of this.#passed.splice(0)) enqueue(this.#queue, one);
     const limit = this.#known.size + most;
-    while (this.#queue.length > 0 && this.#known.size < limit && this.#queue[0]!.ns <= fastest * worth) {
-      fastest = Math.min(fastest, this.#timeNext());
+    while (this.#queue.length > 0 && this.#known.size < limit) {
+      const fastest = Math.min(...[...this.#known.values()].map(({ time }) => time));
+      if (this.#queue[0]!.ns > fastest * worth) break;
+      const next = this.#queue.shift()!;
+      const candidate = next.candidateOf();
+      const promised = { ...next, ns: candidate.estimate.least_ns * next.off, candidateOf: () => candidate };
+      if (promised.ns > next.ns) enqueue(this.#queue, promised);
+      else if (all || next.ns <= fastest || candidate.estimate.moved < this.#leastMoved(fastest * worth)) {
+        this.#look(candidate);
+      } else this.#passed.push(promised);
     }
     return this.timed;
+  }
+
+  /** Bytes over all links of the one that moves least, of those that take no longer. */
+  #leastMoved(ns: number): number {
+    const asFast = this.timed.filter(({ time }) => time <= ns);
+    return Math.min(...asFast.map(({ candidate }) => candidate.estimate.moved));
   }
 
   #weigh(candidate: Candidate): void {
@@ -92,30 +111,19 @@ class Search {
     enqueue(this.#queue, { ns: candidate.estimate.least_ns, off: 1, candidateOf: () => candidate });
   }
 
-  /** Nanoseconds a step; infinite where the next is known, or promises less than it seemed to. */
-  #timeNext(): number {
-    const { ns, off, candidateOf } = this.#queue.shift()!;
-    const candidate = candidateOf();
-    const { supposed } = candidate;
+  /** Times the candidate; of one whose floor is supposed, measures that. */
+  #look(candidate: Candidate): void {
+    const { supposed, variant, shape, estimate, lesser } = candidate;
     if (supposed !== null) {
       if (!supposed.isMeasured) for (const measured of supposed.measure()) this.#weigh(measured);
-      return Number.POSITIVE_INFINITY;
+      return;
     }
-    const promised = candidate.estimate.least_ns * off;
-    if (promised > ns) {
-      enqueue(this.#queue, { ns: promised, off, candidateOf: () => candidate });
-      return Number.POSITIVE_INFINITY;
-    }
-    const { variant, shape, estimate } = candidate;
     const key = `${variant.unitSize} ${JSON.stringify(shape)}`;
-    if (this.#known.has(key)) return Number.POSITIVE_INFINITY;
+    if (this.#known.has(key)) return;
     const time = timeSchedule(variant, scheduleWork(variant, shape));
     this.#known.set(key, { candidate, time });
-    const lessersOff = Math.max(1, time / estimate.step_ns);
-    for (const lesser of candidate.lesser) {
-      enqueue(this.#queue, { ns: estimate.least_ns * lessersOff, off: lessersOff, candidateOf: lesser });
-    }
-    return time;
+    const off = Math.max(1, time / estimate.step_ns);
+    for (const one of lesser) enqueue(this.#queue, { ns: estimate.least_ns * off, off, candidateOf: one });
   }
 }
 
@@ -142,10 +150,10 @@ const MOST_TIMED = 64;
  * not, as long as it is hardly slower.
  */
 function decide(search: Search): Timed {
-  const fastest = fastestOf(search.until(WORTH_TIMING, MOST_TIMED));
+  const fastest = fastestOf(search.until(WORTH_TIMING, MOST_TIMED, false));
   if (fastest.gap <= MOST_OVER_BOUND) return fastest;
   const limit = fastest.time * WORTH_LESS_TRAFFIC;
-  const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC);
+  const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC, true);
   for (const { candidate, time } of all) {
     if (time > limit) break;
     const { variant, shape } = candidate;

@@ -12,7 +12,7 @@ import { formatBytes } from "../../schemas/units.ts";
 import type { LaidOut, Shape } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
 import { floors } from "../shape/floors.ts";
-import { realize } from "./realize.ts";
+import { realizeWork } from "./realize.ts";
 
 const LARGEST_SHOWN = 5;
 
@@ -35,7 +35,7 @@ export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
   const { inputs, levers } = variants[0]!;
   const known: LaidOut[] = [];
   for (const { variant, shape } of floors(variants)) {
-    const floor = realize(variant, shape);
+    const floor = realizeWork(variant, shape);
     if (fits(inputs, floor)) return [];
     known.push(floor);
   }
