@@ -93,6 +93,11 @@ export function stagingBytes(largestTransfer: number): number {
   return STAGING_CHUNKS * chunk;
 }
 
+/** Bytes of a place for a unit of its own. */
+export function placeBytes(units: Units, unit: string): number {
+  return alignUp(units.byId.get(unit)!.bytes, ALIGNMENT);
+}
+
 /** Bytes of the slots that the units of a class take turns in. */
 export function slotBytes(units: Units, unitClass: string): number {
   const members = units.classes.get(unitClass)!;

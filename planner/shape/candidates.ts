@@ -3,10 +3,8 @@
  * pinned weights (less traffic) and kept activations (less recomputation).
  */
 import type { ArenaName } from "../../schemas/plan.ts";
-import { alignUp } from "../../schemas/units.ts";
-import { ALIGNMENT } from "../ir/procedure.ts";
 import type { Shape } from "../ir/schedule.ts";
-import { computeArena, passingBytes, ringBytes } from "../ir/values.ts";
+import { computeArena, passingBytes, placeBytes, ringBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
@@ -80,14 +78,13 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
 function grownWithin(
   variant: Variant,
   shapes: readonly Shape[],
-  groundOf: (shape: Shape) => Ground,
+  groundOf: (shape: Shape) => Ground | null,
 ): readonly Candidate[] {
   const found: Candidate[] = [];
   for (const shape of shapes) {
     if (found.length > 0 && shape.adapter !== "resident") continue;
-    if (!hasRoom(variant, shape, variant.leastBytes(shape))) continue;
     const ground = groundOf(shape);
-    if (!hasRoom(variant, shape, ground.bytes)) continue;
+    if (ground === null) continue;
     const again = found.length > 0;
     found.push(...grow(variant, ground));
     if (again || !found.every((one) => readsWeights(variant, one.shape))) break;
@@ -107,16 +104,21 @@ interface Ground {
   readonly supposed: SupposedFloor | null;
 }
 
-function measuredGround(variant: Variant, shape: Shape): Ground {
+/** `null` where it does not fit. */
+function measuredGround(variant: Variant, shape: Shape): Ground | null {
+  if (!hasRoom(variant, shape, variant.leastBytes(shape))) return null;
   const { rolled, bytes } = measure(variant, shape);
+  if (!hasRoom(variant, shape, bytes)) return null;
   const estimator = new Estimator(variant, shape, countWork(variant, rolled));
   return { shape, bytes, estimator, supposed: null };
 }
 
-/** With all the room that a schedule may leave, and no more work than every schedule has. */
-function supposedGround(variant: Variant, shape: Shape, supposed: SupposedFloor): Ground {
+/** With all the room that a schedule may leave, and no more work than every schedule has; `null` where it cannot fit. */
+function supposedGround(variant: Variant, shape: Shape, supposed: SupposedFloor): Ground | null {
+  const bytes = variant.leastBytes(shape);
+  if (!hasRoom(variant, shape, bytes)) return null;
   const estimator = new Estimator(variant, shape, leastWork(variant, shape)!);
-  return { shape, bytes: variant.leastBytes(shape), estimator, supposed };
+  return { shape, bytes, estimator, supposed };
 }
 
 function grow(variant: Variant, ground: Ground): readonly Candidate[] {
@@ -135,14 +137,14 @@ function widerGround(variant: Variant, ground: Ground, wider: Shape): Ground {
   const tier = computeArena(wider);
   const pins = wider.pinned
     .filter((unit) => !shape.pinned.includes(unit))
-    .reduce((sum, unit) => sum + alignUp(variant.units.byId.get(unit)!.bytes, ALIGNMENT), 0);
+    .reduce((sum, unit) => sum + placeBytes(variant.units, unit), 0);
   const pinned = { ...bytes, [tier]: bytes[tier] + pins };
   const places = placesToPass(variant, wider) - placesToPass(variant, shape);
   const supposed =
     ground.supposed ??
     new SupposedFloor(() => {
       const measured = measuredGround(variant, wider);
-      return hasRoom(variant, wider, measured.bytes) ? waysToGrow(variant, measured, [wider.ring]) : [];
+      return measured === null ? [] : waysToGrow(variant, measured, [wider.ring]);
     });
   return { shape: wider, bytes: { ...pinned, ram: pinned.ram + places }, estimator, supposed };
 }

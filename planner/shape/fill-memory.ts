@@ -4,9 +4,8 @@
  * A pinned unit saves its loads in every step. Larger units come first, and smaller ones fill what is left. The search
  * weighs numbers of units; which ones they are is said of the shape that it arrives at.
  */
-import { alignUp } from "../../schemas/units.ts";
-import { ALIGNMENT } from "../ir/procedure.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
+import { slotBytes } from "../ir/values.ts";
 
 /** Block units that take turns in the same slots. */
 export interface BlockClass {
@@ -27,7 +26,7 @@ export function blockClasses(units: Units): readonly BlockClass[] {
     .filter(([name]) => name !== HEAD_CLASS)
     .map(([name, members]) => {
       const { bytes } = units.byId.get(members[0]!)!;
-      return { name, members, bytes, slot: alignUp(bytes, ALIGNMENT) };
+      return { name, members, bytes, slot: slotBytes(units, name) };
     })
     .sort((a, b) => b.slot - a.slot);
 }

@@ -6,6 +6,7 @@ import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { RamRing } from "../ir/schedule.ts";
 import { tensorTransfers, type Units } from "../ir/units.ts";
+import { placeBytes } from "../ir/values.ts";
 import { type BlockClass, type Counts, countsWithin } from "./fill-memory.ts";
 
 /**
@@ -47,7 +48,7 @@ export function ramWithin(
   if (!all) return { kept, head: [], rings: [] };
   let left = bytes - kept.reduce((sum, count, index) => sum + count * classes[index]!.slot, 0);
   const head = room.head.filter((chunk) => {
-    const size = alignUp(units.byId.get(chunk)!.bytes, ALIGNMENT);
+    const size = placeBytes(units, chunk);
     if (size > left) return false;
     left -= size;
     return true;
