@@ -47,6 +47,10 @@ test("kernels that were compiled for an older device run as on that one", () => 
   expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
 });
 
+test("an event of the emulated device may be destroyed while a stream waits for it", () => {
+  expect(run("lema_cuda_streams_emulated").at(-1)).toBe("10 passed, 0 failed");
+});
+
 describe("matrix products of the cuda kernels", () => {
   test("every tile has the same bits, at odd sizes and addresses, and the sums of doubles", () => {
     const lines = run("lema_cuda_products_emulated");

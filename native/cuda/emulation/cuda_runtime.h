@@ -107,7 +107,7 @@ inline constexpr unsigned cudaHostAllocMapped = 2;
 
 namespace lema::emulation {
 class Stream;
-class Event;
+struct Event;
 }  // namespace lema::emulation
 using cudaStream_t = lema::emulation::Stream*;
 using cudaEvent_t = lema::emulation::Event*;

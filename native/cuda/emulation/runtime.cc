@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -53,7 +54,9 @@ cudaError_t Report(cudaError_t error) {
 
 }  // namespace
 
-class Event {
+// What an event counts. Streams that have yet to reach or await a record keep it when the event is destroyed, as a
+// device does.
+class Records {
  public:
   using Clock = std::chrono::steady_clock;
 
@@ -85,6 +88,10 @@ class Event {
   std::condition_variable changed_;
   uint64_t recorded_ = 0, reached_ = 0;
   Clock::time_point when_{};
+};
+
+struct Event {
+  const std::shared_ptr<Records> records = std::make_shared<Records>();
 };
 
 class Stream {
@@ -282,8 +289,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return Report(TheDevice().Error());
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  const uint64_t record = event->recorded();
-  stream->Put([event, record] { event->Await(record); });
+  const uint64_t record = event->records->recorded();
+  stream->Put([records = event->records, record] { records->Await(record); });
   return Report(TheDevice().Error());
 }
 
@@ -296,15 +303,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  const uint64_t record = event->Record();
-  stream->Put([event, record] { event->Reach(record); });
+  const uint64_t record = event->records->Record();
+  stream->Put([records = event->records, record] { records->Reach(record); });
   return Report(TheDevice().Error());
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  event->Await(event->recorded());
+  event->records->Await(event->records->recorded());
   return Report(TheDevice().Error());
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(end->when() - begin->when()).count();
+  *milliseconds = std::chrono::duration<float, std::milli>(end->records->when() - begin->records->when()).count();
   return cudaSuccess;
 }
