@@ -17,9 +17,11 @@ import {
 } from "../schemas/diagnostic.ts";
 import { commands } from "./commands/index.ts";
 import type { CommandContext, CommandModule, CommandRegistry } from "./context.ts";
-import { type CliIo, usesColor } from "./io.ts";
+import { type CliIo, columnsOf, usesColor } from "./io.ts";
 import { packageVersion } from "./package.ts";
+import { helpLayout, helpWidth } from "./render/help.ts";
 import { renderDiagnostics } from "./render/index.ts";
+import { textWidth } from "./render/screen.ts";
 
 /** Runs `lema ARGV…` (without node and the script) against `io`; resolves to the exit code and never rejects. */
 export async function runCli(
@@ -40,6 +42,7 @@ export async function runCli(
     render: (diagnostics, sink, format = "human") =>
       renderDiagnostics(diagnostics, format, {
         color: usesColor(io[sink], io.env),
+        width: diagnosticWidth(columnsOf(io[sink])),
         readSource: (file) => readSource(resolve(io.cwd, file)),
         version,
       }),
@@ -78,9 +81,11 @@ function createProgram(context: CommandContext, modules: readonly CommandModule[
       writeErr: (text) => io.stderr.write(text),
       getOutHasColors: () => usesColor(io.stdout, io.env),
       getErrHasColors: () => usesColor(io.stderr, io.env),
+      getOutHelpWidth: () => helpWidth(io.stdout),
       // Usage errors are thrown as well, and rendered with all others.
       outputError: () => {},
-    });
+    })
+    .configureHelp(helpLayout(io.stdout));
   for (const { register } of modules) register(program, context);
   return program;
 }
@@ -123,6 +128,11 @@ function withStack(problem: Diagnostic, error: Error): Diagnostic {
 /** What the operating system refused, such as EACCES or ENOSPC. */
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && "syscall" in error && "code" in error;
+}
+
+/** Where there is no terminal, what looks for a message finds it on one line. */
+function diagnosticWidth(columns: number): number {
+  return Number.isFinite(columns) ? textWidth({ columns }) : columns;
 }
 
 function readSource(path: string): string | undefined {

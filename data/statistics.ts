@@ -66,9 +66,10 @@ export function tokenCounts(
 }
 
 const BAR_WIDTH = 40;
+const BEYOND = " > sequence";
 
-/** A few lines of text and a histogram of sample lengths; no colour. */
-export function formatStatistics(s: DatasetStatistics): string {
+/** A few lines of text and a histogram of sample lengths, at most `width` characters wide; no colour. */
+export function formatStatistics(s: DatasetStatistics, width = Number.POSITIVE_INFINITY): string {
   const positions = s.tokens + s.paddingTokens;
   const lines = [
     `samples     ${whole(s.samples)} (${whole(s.trainSamples)} train, ${whole(s.validationSamples)} validation)`,
@@ -83,19 +84,24 @@ export function formatStatistics(s: DatasetStatistics): string {
     [s.droppedUnsupervised, "without supervised tokens, dropped"],
   ] as const;
   for (const [count, what] of left) if (count > 0) lines.push(`            ${whole(count)} ${what}`);
-  return [...lines, formatLengths(s.lengths, s.sequenceLength)].join("\n");
+  return [...lines, formatLengths(s.lengths, s.sequenceLength, width)].join("\n");
 }
 
-/** A histogram, one bucket a line. */
-export function formatLengths(lengths: readonly LengthBucket[], sequenceLength: number): string {
+/** A histogram, one bucket a line of at most `width` characters. */
+export function formatLengths(
+  lengths: readonly LengthBucket[],
+  sequenceLength: number,
+  width = Number.POSITIVE_INFINITY,
+): string {
   const most = Math.max(1, ...lengths.map(({ samples }) => samples));
   const range = ({ from, to }: LengthBucket): string => (from === to ? `${to}` : `${from}–${to}`);
-  const width = Math.max(...lengths.map((bucket) => range(bucket).length));
+  const rangeWidth = Math.max(...lengths.map((bucket) => range(bucket).length));
   const countWidth = whole(most).length;
+  const barWidth = Math.max(1, Math.min(BAR_WIDTH, width - rangeWidth - countWidth - 6 - BEYOND.length));
   const rows = lengths.map((bucket) => {
-    const bar = "█".repeat(Math.ceil((bucket.samples / most) * BAR_WIDTH));
-    const beyond = bucket.from > sequenceLength ? " > sequence" : "";
-    return `  ${range(bucket).padStart(width)}  ${whole(bucket.samples).padStart(countWidth)}  ${bar}${beyond}`.trimEnd();
+    const bar = "█".repeat(Math.ceil((bucket.samples / most) * barWidth));
+    const beyond = bucket.from > sequenceLength ? BEYOND : "";
+    return `  ${range(bucket).padStart(rangeWidth)}  ${whole(bucket.samples).padStart(countWidth)}  ${bar}${beyond}`.trimEnd();
   });
   return ["length", ...rows].join("\n");
 }

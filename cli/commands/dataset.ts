@@ -11,10 +11,11 @@ import { readJsonObject } from "../../models/read-json.ts";
 import { type Diagnostic, DiagnosticError, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
 import type { Recipe } from "../../schemas/recipe.ts";
 import { type CommandContext, collect, wholeNumber } from "../context.ts";
-import { type CliIo, usesColor } from "../io.ts";
+import { type CliIo, columnsOf, usesColor } from "../io.ts";
 import { loadRecipe } from "../load-recipe.ts";
 import { painter, printable } from "../render/human.ts";
 import { StatusLine } from "../render/status-line.ts";
+import { wrapLine } from "../render/table.ts";
 import { registerBuild } from "./dataset-build.ts";
 
 interface InspectOptions {
@@ -54,13 +55,13 @@ async function inspect(file: string, options: InspectOptions, context: CommandCo
       `${JSON.stringify({ statistics, digest, ...lengths, duplicates, samples: shown, diagnostics }, null, 2)}\n`,
     );
   } else {
-    const overview = arranged.statistics
-      ? formatStatistics(arranged.statistics)
-      : formatLengths(lengthHistogram(samples).lengths, recipe.sequence.length);
+    const columns = columnsOf(io.stdout);
     const color = usesColor(io.stdout, io.env);
-    io.stdout.write(
-      `${[overview, formatDuplicates(duplicates), ...shown.map((sample) => formatSample(sample, color))].join("\n\n")}\n`,
-    );
+    const overview = arranged.statistics
+      ? formatStatistics(arranged.statistics, columns)
+      : formatLengths(lengthHistogram(samples).lengths, recipe.sequence.length, columns);
+    const facts = [overview, formatDuplicates(duplicates)].map((text) => wrapLines(text, columns));
+    io.stdout.write(`${[...facts, ...shown.map((sample) => formatSample(sample, color))].join("\n\n")}\n`);
     io.stderr.write(context.render(arranged.diagnostics, "stderr"));
   }
   return exitCodeOf(arranged.diagnostics);
@@ -101,6 +102,13 @@ function tryArrange(
     if (!(error instanceof DiagnosticError)) throw error;
     return { diagnostics: [...tokenized.diagnostics, ...error.diagnostics] };
   }
+}
+
+function wrapLines(text: string, width: number): string {
+  return text
+    .split("\n")
+    .flatMap((line) => wrapLine(line, width))
+    .join("\n");
 }
 
 function formatDuplicates(duplicates: readonly Duplicate[]): string {

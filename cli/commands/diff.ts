@@ -6,9 +6,8 @@ import type { ExitCode } from "../../schemas/diagnostic.ts";
 import type { CommandContext } from "../context.ts";
 import { diffPlans } from "../diff/plan-diff.ts";
 import { renderDiff } from "../diff/render-diff.ts";
-import { usesColor } from "../io.ts";
 import { locatePlan } from "../locate-plan.ts";
-import { painter } from "../render/human.ts";
+import { screenOf } from "../render/screen.ts";
 
 interface DiffOptions {
   readonly exitCode?: boolean;
@@ -38,7 +37,6 @@ async function diff(
   const before = await openAnyPlan(locatePlan(names[0], io).path);
   const after = await openAnyPlan(locatePlan(names[1], io).path);
   const found = diffPlans(before, after);
-  const paint = painter(usesColor(io.stdout, io.env));
-  io.stdout.write(json ? jsonText(found) : renderDiff(found, names, paint));
+  io.stdout.write(json ? jsonText(found) : renderDiff(found, names, screenOf(io.stdout, io.env)));
   return exitCode && !found.same ? 2 : 0;
 }

@@ -11,7 +11,8 @@ import { findNative } from "../doctor/native.ts";
 import { findStorage } from "../doctor/storage.ts";
 import { probedProfilePath } from "../load-recipe.ts";
 import { packageRoot } from "../package.ts";
-import { formatTable } from "../render/table.ts";
+import { fitRows } from "../render/fit-table.ts";
+import { screenOf } from "../render/screen.ts";
 
 interface DoctorOptions {
   readonly directory: string;
@@ -28,6 +29,7 @@ export function register(program: Command, context: CommandContext): void {
 }
 
 function doctor(options: DoctorOptions, { io, version }: CommandContext): ExitCode {
+  const { columns } = screenOf(io.stdout, io.env);
   const findings: readonly Finding[] = [
     {
       name: "lema",
@@ -46,14 +48,14 @@ function doctor(options: DoctorOptions, { io, version }: CommandContext): ExitCo
   ];
   const problems = findings.filter(({ status }) => status === "problem").length;
   io.stdout.write(
-    options.json ? jsonText({ ok: problems === 0, findings }) : `${format(findings, problems)}\n`,
+    options.json ? jsonText({ ok: problems === 0, findings }) : `${format(findings, problems, columns)}\n`,
   );
   return problems === 0 ? 0 : 1;
 }
 
 const MARKS: Readonly<Record<Finding["status"], string>> = { ok: "ok", note: "note", problem: "PROBLEM" };
 
-function format(findings: readonly Finding[], problems: number): string {
+function format(findings: readonly Finding[], problems: number, width: number): string {
   const rows = findings.flatMap(({ name, status, summary, hint }) => {
     const [first = "", ...rest] = summary.split("\n");
     return [
@@ -66,5 +68,5 @@ function format(findings: readonly Finding[], problems: number): string {
     problems === 0
       ? "lema can run here."
       : `lema cannot run here: ${problems} problem${problems > 1 ? "s" : ""}.`;
-  return [...formatTable(rows, "l"), "", verdict].join("\n");
+  return [...fitRows(rows, { alignment: "l", indent: "", width }), "", verdict].join("\n");
 }

@@ -14,11 +14,13 @@ import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
 import { formatBytes, parseBytes } from "../../schemas/units.ts";
 import { openInputs } from "../../workflow/open-inputs.ts";
 import { type CommandContext, duration, positive } from "../context.ts";
+import { type CliIo, columnsOf } from "../io.ts";
 import { locatePlan } from "../locate-plan.ts";
 import { cacheDirectory } from "../paths.ts";
 import { TrainingProgress } from "../render/progress.ts";
 import { formatDeviceUse, overBudget } from "../render/run-memory.ts";
 import { StatusLine } from "../render/status-line.ts";
+import { wrapLine } from "../render/table.ts";
 import { listenForStop } from "../signals.ts";
 import { checkSpeed } from "../slower-machine.ts";
 import { checkRecipe } from "../stale-recipe.ts";
@@ -128,7 +130,7 @@ async function exec(argument: string, given: GivenOptions, context: CommandConte
     );
     progress.clear();
     io.stderr.write(context.render(overBudget(result.memory, budgets.ram.reserve), "stderr"));
-    io.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result, io.cwd));
+    io.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : formatResult(result, io));
     if (result.status === "stopped") {
       io.stderr.write(`go on with: lema exec ${relative(io.cwd, output) || "."} --resume\n`);
     }
@@ -171,7 +173,7 @@ async function openRun(
   return findCheckpoint(directory, wanted === true ? "latest" : wanted);
 }
 
-function formatResult(result: RunResult, cwd: string): string {
+function formatResult(result: RunResult, { cwd, stdout }: CliIo): string {
   const { status, steps, totalSteps, skippedSteps, loss, evalLoss, memory, checkpoint } = result;
   const count = status === "finished" ? `${steps} steps` : `${steps} of ${totalSteps} steps`;
   const skipped = skippedSteps === 0 ? "" : `, ${skippedSteps} skipped`;
@@ -186,7 +188,7 @@ function formatResult(result: RunResult, cwd: string): string {
       ? []
       : [`${status === "finished" ? "adapter" : "checkpoint"}: ${relative(cwd, checkpoint)}`]),
   ];
-  return `${lines.join("\n")}\n`;
+  return `${lines.flatMap((line) => wrapLine(line, columnsOf(stdout))).join("\n")}\n`;
 }
 
 /** `200MB`, or `200MB/s`. */

@@ -10,6 +10,7 @@ import { type CommandContext, positive } from "../context.ts";
 import { calibrate, opTotals } from "../explain/calibrate.ts";
 import { compareTimes } from "../explain/compare-times.ts";
 import { renderExplanation, worstOf } from "../explain/render-explanation.ts";
+import { columnsOf } from "../io.ts";
 import { locatePlan, noRecordedRun } from "../locate-plan.ts";
 import { profileText } from "../probe/profile-text.ts";
 
@@ -50,7 +51,7 @@ async function explain(
     const worst = worstOf(explanation, options.worst).map(({ instruction }) => instruction.id);
     io.stdout.write(jsonText({ plan_id: plan.plan_id, ...explanation, instructions, ops, worst, memory }));
   } else {
-    io.stdout.write(renderExplanation(explanation, ops, memory, options.worst));
+    io.stdout.write(renderExplanation(explanation, ops, memory, options.worst, columnsOf(io.stdout)));
   }
   if (options.profile !== undefined) {
     const file = resolve(io.cwd, options.profile);

@@ -21,10 +21,10 @@ import {
   type SamplingOptions,
   samplingOf,
 } from "../generation-options.ts";
-import { usesColor } from "../io.ts";
-import { painter, spoken } from "../render/human.ts";
+import { spoken } from "../render/human.ts";
 import { renderLayers } from "../render/plan-layers.ts";
 import { renderSummary } from "../render/plan-summary.ts";
+import { screenOf } from "../render/screen.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { listenForStop } from "../signals.ts";
 
@@ -72,9 +72,9 @@ async function generate(
     io.stderr.write(context.render(planned.files.diagnostics, "stderr"));
     if (options.plan !== undefined) await replaceFile(resolve(io.cwd, options.plan), jsonText(planned.plan));
     if (options.dryRun || prompt === undefined) {
-      const paint = painter(usesColor(io.stdout, io.env));
-      const summary = renderSummary(planned.plan, { paint, placeOf: null, statistics: null });
-      io.stdout.write(`${summary}\n${renderLayers(planned.plan, paint)}`);
+      const screen = screenOf(io.stdout, io.env);
+      const summary = renderSummary(planned.plan, { screen, placeOf: null, statistics: null });
+      io.stdout.write(`${summary}\n${renderLayers(planned.plan, screen)}`);
       return 0;
     }
     status.show("loading weights");

@@ -13,14 +13,13 @@ import type { Plan } from "../../schemas/plan.ts";
 import { type GatheredInputs, readInputs } from "../../workflow/read-inputs.ts";
 import { type BudgetText, splitBudgets } from "../budgets.ts";
 import { type CommandContext, collect } from "../context.ts";
-import { usesColor } from "../io.ts";
 import { type LadderSize, ladder, ladderSizes } from "../ladder.ts";
 import { type LoadedRecipe, loadRecipe } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
-import { painter } from "../render/human.ts";
 import { renderLadder } from "../render/ladder.ts";
 import { planFacts, unfittingFacts } from "../render/plan-facts.ts";
 import { renderSummary } from "../render/plan-summary.ts";
+import { screenOf } from "../render/screen.ts";
 import { StatusLine } from "../render/status-line.ts";
 import { formatTable } from "../render/table.ts";
 
@@ -91,7 +90,7 @@ async function plan(file: string, options: PlanOptions, context: CommandContext)
     options.json
       ? `${JSON.stringify(planFacts(made), null, 2)}\n`
       : `${renderSummary(made, {
-          paint: painter(usesColor(io.stdout, io.env)),
+          screen: screenOf(io.stdout, io.env),
           placeOf: (path) => placeText(loaded, path),
           statistics: gathered.dataset?.statistics ?? null,
         })}\n${written.text}\n`,
@@ -113,7 +112,9 @@ function compare(
     placed: (problem) => inRecipe(problem, loaded),
   });
   status.clear();
-  io.stdout.write(`${json ? JSON.stringify(compared, null, 2) : renderLadder(compared)}\n`);
+  io.stdout.write(
+    `${json ? JSON.stringify(compared, null, 2) : renderLadder(compared, screenOf(io.stdout, io.env))}\n`,
+  );
   return compared.rows.some(({ fits }) => fits) ? 0 : 3;
 }
 

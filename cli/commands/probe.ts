@@ -11,13 +11,14 @@ import type { Plan } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import { readInputs } from "../../workflow/read-inputs.ts";
 import { type CommandContext, positive } from "../context.ts";
+import { columnsOf } from "../io.ts";
 import { type LoadedRecipe, loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
 import { DEVICE_EFFORTS, measureDevice } from "../probe/measure-device.ts";
 import { defaultThreads, EFFORTS, measureMachine } from "../probe/measure-machine.ts";
 import { profileText } from "../probe/profile-text.ts";
+import { fitRows } from "../render/fit-table.ts";
 import { StatusLine } from "../render/status-line.ts";
-import { formatTable } from "../render/table.ts";
 
 interface ProbeOptions {
   readonly backend: "cpu" | "cuda";
@@ -73,7 +74,7 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
     );
     status.clear();
     const shown = options.out === undefined ? path : relative(io.cwd, path);
-    io.stdout.write(`${summary(profile)}Wrote ${shown}\n`);
+    io.stdout.write(`${summary(profile, columnsOf(io.stdout))}Wrote ${shown}\n`);
     return 0;
   } finally {
     status.clear();
@@ -101,7 +102,7 @@ async function planFor(
   return plan;
 }
 
-function summary({ compute, disk, links, memory }: HardwareProfile): string {
+function summary({ compute, disk, links, memory }: HardwareProfile, width: number): string {
   const rate = (value: number, unit: string): string => `${(value / 1e9).toPrecision(3)} G${unit}/s`;
   const products = compute.dtypes.map((dtype) => `${dtype} ${rate(compute.matrix_rate[dtype]!, "FLOP")}`);
   const capacity = compute.kind === "cuda" ? memory.vram! : memory.ram;
@@ -117,7 +118,7 @@ function summary({ compute, disk, links, memory }: HardwareProfile): string {
     ["timed calls", String(compute.calls!.length)],
     ...(compute.submission === undefined ? [] : [["submission", submissionText(compute.submission)]]),
   ];
-  return `${formatTable(rows, "l").join("\n")}\n`;
+  return `${fitRows(rows, { alignment: "l", indent: "", width }).join("\n")}\n`;
 }
 
 function submissionText({

@@ -13,9 +13,7 @@ import {
   programName,
 } from "../../schemas/plan.ts";
 import type { CommandContext } from "../context.ts";
-import { usesColor } from "../io.ts";
 import { locatePlan } from "../locate-plan.ts";
-import { type Painter, painter } from "../render/human.ts";
 import { planFacts } from "../render/plan-facts.ts";
 import { renderInstructions } from "../render/plan-instructions.ts";
 import { layersOf, renderLayer, renderLayers } from "../render/plan-layers.ts";
@@ -23,6 +21,7 @@ import { momentOf, renderMoment } from "../render/plan-moment.ts";
 import { renderSummary } from "../render/plan-summary.ts";
 import { renderWhy } from "../render/plan-why.ts";
 import { renderReport } from "../render/report/page.ts";
+import { type Screen, screenOf } from "../render/screen.ts";
 
 interface ShowOptions {
   readonly instructions?: boolean;
@@ -80,8 +79,8 @@ async function show(file: string, options: ShowOptions, { io }: CommandContext):
     io.stdout.write(`Wrote ${options.html}. Open it in a browser; it needs no network.\n`);
     return 0;
   }
-  const paint = painter(usesColor(io.stdout, io.env));
-  io.stdout.write(options.json ? jsonText(factsOf(plan, options)) : render(plan, options, paint));
+  const screen = screenOf(io.stdout, io.env);
+  io.stdout.write(options.json ? jsonText(factsOf(plan, options)) : render(plan, options, screen));
   return 0;
 }
 
@@ -90,13 +89,13 @@ function factsOf(plan: AnyPlan, { at, program = cycleOf(plan) }: ShowOptions): o
   return at === undefined ? { ...planFacts(plan), weights: layersOf(plan) } : momentOf(plan, program, at);
 }
 
-function render(plan: AnyPlan, options: ShowOptions, paint: Painter): string {
+function render(plan: AnyPlan, options: ShowOptions, screen: Screen): string {
   const { program = cycleOf(plan), lane = null, layer, at, why, instructions } = options;
-  if (why !== undefined) return renderWhy(plan, why, paint);
-  if (at !== undefined) return renderMoment(momentOf(plan, program, at), paint);
-  if (layer === true) return renderLayers(plan, paint);
-  if (layer !== undefined) return renderLayer(plan, layer, paint);
-  if (instructions || lane !== null) return renderInstructions(plan, { program, lane }, paint);
-  const summary = renderSummary(plan, { paint, placeOf: null, statistics: null });
-  return `${summary}\n${renderLayers(plan, paint)}`;
+  if (why !== undefined) return renderWhy(plan, why, screen);
+  if (at !== undefined) return renderMoment(momentOf(plan, program, at), screen);
+  if (layer === true) return renderLayers(plan, screen);
+  if (layer !== undefined) return renderLayer(plan, layer, screen);
+  if (instructions || lane !== null) return renderInstructions(plan, { program, lane }, screen);
+  const summary = renderSummary(plan, { screen, placeOf: null, statistics: null });
+  return `${summary}\n${renderLayers(plan, screen)}`;
 }

@@ -5,9 +5,9 @@ import type { ExitCode } from "../../schemas/diagnostic.ts";
 import { checks } from "../../schemas/verify/index.ts";
 import type { CommandContext } from "../context.ts";
 import { locatePlan } from "../locate-plan.ts";
-import { formatCount, formatTable, wrap } from "../render/table.ts";
-
-const WIDTH = 100;
+import { fitRows } from "../render/fit-table.ts";
+import { screenOf, textWidth } from "../render/screen.ts";
+import { formatCount } from "../render/table.ts";
 
 export function register(program: Command, context: CommandContext): void {
   program
@@ -34,11 +34,9 @@ async function verify(
     io.stdout.write(`${JSON.stringify({ plan_id, verified: true, instructions, proved }, null, 2)}\n`);
     return 0;
   }
-  const width = Math.max(...checks.map(({ name }) => name.length));
-  const rows = checks.flatMap(({ name, proves }) =>
-    wrap(proves, WIDTH - width - 4).map((line, index) => [index === 0 ? name : "", line]),
-  );
+  const rows = checks.map(({ name, proves }) => [name, proves]);
+  const width = textWidth(screenOf(io.stdout, io.env));
   io.stdout.write(`${file}: ok, ${formatCount(instructions)} instructions proved\n`);
-  io.stdout.write(`${formatTable(rows, "l", "  ").join("\n")}\n${plan_id}\n`);
+  io.stdout.write(`${fitRows(rows, { alignment: "l", indent: "  ", width }).join("\n")}\n${plan_id}\n`);
   return 0;
 }

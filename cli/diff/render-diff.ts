@@ -1,7 +1,8 @@
 /** A difference of plans for people: the cause first, then its effect, the longest lists cut short. */
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
 import type { Painter } from "../render/human.ts";
-import { formatCount, formatTable, wrap } from "../render/table.ts";
+import type { Screen } from "../render/screen.ts";
+import { formatCount, formatTable, wrap, wrapLine } from "../render/table.ts";
 import type { Change } from "./compare-values.ts";
 import type { PartDiff, PlanDiff } from "./plan-diff.ts";
 
@@ -12,19 +13,34 @@ const CHANGED_SHOWN = 8;
 const CHANGES_SHOWN = 3;
 const LINE_WIDTH = 96;
 const VALUE_WIDTH = 40;
+const INDENT = "  ";
 
-export function renderDiff(diff: PlanDiff, names: readonly [string, string], paint: Painter): string {
+export function renderDiff(
+  diff: PlanDiff,
+  names: readonly [string, string],
+  { paint, columns }: Screen,
+): string {
   if (diff.same) return `${names[0]} and ${names[1]} are the same plan\n${diff.plan_id[0]}\n`;
   const inputs =
-    diff.inputs.length === 0 ? ["  none: the same inputs, planned in another way"] : changeRows(diff.inputs);
+    diff.inputs.length === 0
+      ? ["  none: the same inputs, planned in another way"]
+      : changeRows(diff.inputs, columns);
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["Inputs", inputs],
-    ["Memory, traffic, time", diff.figures.length === 0 ? ["  unchanged"] : figureRows(diff.figures)],
+    [
+      "Memory, traffic, time",
+      diff.figures.length === 0 ? ["  unchanged"] : figureRows(diff.figures, columns),
+    ],
     [
       "Decisions",
-      changeRows(diff.decisions.filter(({ path }) => path.endsWith(".chosen") || !path.includes("."))),
+      changeRows(
+        diff.decisions.filter(({ path }) => path.endsWith(".chosen") || !path.includes(".")),
+        columns,
+      ),
     ],
-    ...diff.instructions.map((part) => [`Instructions of ${part.part}`, partRows(part, paint)] as const),
+    ...diff.instructions.map(
+      (part) => [`Instructions of ${part.part}`, partRows(part, paint, columns)] as const,
+    ),
     ["Everything else", restRows(diff.rest)],
   ];
   const body = sections
@@ -33,28 +49,24 @@ export function renderDiff(diff: PlanDiff, names: readonly [string, string], pai
   return `${paint.red(`- ${names[0]}`)}\n${paint.green(`+ ${names[1]}`)}\n\n${body.join("\n")}`;
 }
 
-function changeRows(changes: readonly Change[]): string[] {
-  return cut(
-    formatTable(
-      changes.map(({ path, before, after }) => [path, valueText(before, path), "→", valueText(after, path)]),
-      "l",
-      "  ",
-    ),
-  );
+function changeRows(changes: readonly Change[], columns: number): string[] {
+  return cut(foldWide(changes.map(changeCells), "l", columns)).flat();
 }
 
-function figureRows(changes: readonly Change[]): string[] {
-  return formatTable(
-    changes.map(({ path, before, after }) => [
-      path,
-      valueText(before, path),
-      "→",
-      valueText(after, path),
-      byHow(before, after),
-    ]),
-    "lrlrr",
-    "  ",
-  );
+function figureRows(changes: readonly Change[], columns: number): string[] {
+  const rows = changes.map((change) => [...changeCells(change), byHow(change.before, change.after)]);
+  return foldWide(rows, "lrlrr", columns).flat();
+}
+
+function changeCells({ path, before, after }: Change): string[] {
+  return [path, valueText(before, path), "→", valueText(after, path)];
+}
+
+/** The lines of each row. Where the table is wider than the terminal, it is none: what does not fit stands below. */
+function foldWide(rows: readonly (readonly string[])[], alignment: string, columns: number): string[][] {
+  const lines = formatTable(rows, alignment, INDENT);
+  if (lines.every(({ length }) => length <= columns)) return lines.map((line) => [line]);
+  return rows.map(([first = "", ...rest]) => foldRow(INDENT + first, rest, columns));
 }
 
 /** `+12 %`; nothing where it says nothing. */
@@ -66,30 +78,59 @@ function byHow(before: unknown, after: unknown): string {
   return `${percent < 0 ? "−" : "+"}${Math.abs(percent).toFixed(digits)} %`;
 }
 
-function partRows({ before, after, added, removed, changed, moved }: PartDiff, paint: Painter): string[] {
+function partRows(
+  { before, after, added, removed, changed, moved }: PartDiff,
+  paint: Painter,
+  columns: number,
+): string[] {
   const counts = `${formatCount(before)} → ${formatCount(after)}: ${added.length} added, ${removed.length} removed, ${changed.length} changed, ${moved} moved`;
-  const changes = changed.slice(0, CHANGED_SHOWN).flatMap(({ id, changes: all }) => {
-    const rows = all
-      .slice(0, CHANGES_SHOWN)
-      .map(({ path, before: a, after: b }) => [path, valueText(a, path), "→", valueText(b, path)]);
+  const changes = changed.slice(0, CHANGED_SHOWN).map(({ id, changes: all }) => {
+    const rows = all.slice(0, CHANGES_SHOWN).map(changeCells);
     const hidden = all.length - rows.length;
-    const whole = hidden === 0 ? rows : [...rows, [`and ${hidden} more`]];
-    return whole.map((row, index) => [index === 0 ? `~ ${id}` : "", ...row]);
+    return { id: `~ ${id}`, rows: hidden === 0 ? rows : [...rows, [`and ${hidden} more`]] };
   });
   const hidden = changed.length - CHANGED_SHOWN;
   return [
-    `  ${paint.dim(counts)}`,
-    ...idRows("+", added).map(paint.green),
-    ...idRows("-", removed).map(paint.red),
-    ...formatTable(changes, "l", "  "),
+    ...wrapLine(INDENT + counts, columns).map(paint.dim),
+    ...idRows("+", added, columns).map(paint.green),
+    ...idRows("-", removed, columns).map(paint.red),
+    ...changedRows(changes, columns),
     ...(hidden > 0 ? [moreText(hidden)] : []),
   ];
 }
 
-function idRows(sign: string, ids: readonly string[]): string[] {
+function foldRow(first: string, rest: readonly string[], columns: number): string[] {
+  const values = rest.filter((cell) => cell !== "").join(" ");
+  const line = `${first}  ${values}`.trimEnd();
+  if (line.length <= columns) return [line];
+  const [indent = ""] = /^ */.exec(first) ?? [];
+  return [...wrapLine(first, columns), ...wrapLine(`${indent}    ${values}`, columns)];
+}
+
+interface ChangedRows {
+  readonly id: string;
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** A table, or on a terminal that is too narrow for it the id in a line of its own, and a line a change. */
+function changedRows(changes: readonly ChangedRows[], columns: number): string[] {
+  const table = formatTable(
+    changes.flatMap(({ id, rows }) => rows.map((row, index) => [index === 0 ? id : "", ...row])),
+    "l",
+    INDENT,
+  );
+  if (table.every(({ length }) => length <= columns)) return table;
+  return changes.flatMap(({ id, rows }) => [
+    INDENT + id,
+    ...rows.flatMap(([path = "", ...values]) => foldRow(INDENT.repeat(3) + path, values, columns)),
+  ]);
+}
+
+function idRows(sign: string, ids: readonly string[], columns: number): string[] {
   if (ids.length === 0) return [];
   const hidden = ids.length - IDS_SHOWN;
-  const rows = wrap(ids.slice(0, IDS_SHOWN).join(" "), LINE_WIDTH).map((line) => `  ${sign} ${line}`);
+  const width = Math.min(LINE_WIDTH, columns - INDENT.length - 2);
+  const rows = wrap(ids.slice(0, IDS_SHOWN).join(" "), width).map((line) => `${INDENT}${sign} ${line}`);
   return hidden > 0 ? [...rows, moreText(hidden)] : rows;
 }
 
@@ -108,9 +149,9 @@ function restRows(changes: readonly Change[]): string[] {
 }
 
 /** A long list keeps its beginning; `--json` has all of it. */
-function cut(lines: readonly string[]): string[] {
-  if (lines.length <= SHOWN) return [...lines];
-  return [...lines.slice(0, SHOWN), moreText(lines.length - SHOWN)];
+function cut(rows: readonly string[][]): string[][] {
+  if (rows.length <= SHOWN) return [...rows];
+  return [...rows.slice(0, SHOWN), [moreText(rows.length - SHOWN)]];
 }
 
 const moreText = (count: number): string => `  … and ${formatCount(count)} more (all with --json)`;

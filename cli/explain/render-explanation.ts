@@ -1,8 +1,9 @@
 /** An explanation as tables for people. */
 import type { RunRecord } from "../../schemas/run.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
+import { fitTable } from "../render/fit-table.ts";
 import { formatDeviceUse } from "../render/run-memory.ts";
-import { formatTable } from "../render/table.ts";
+import { wrapLine } from "../render/table.ts";
 import type { OpTotal } from "./calibrate.ts";
 import type { ComparedTime, Explanation } from "./compare-times.ts";
 
@@ -11,19 +12,19 @@ export function renderExplanation(
   ops: readonly OpTotal[],
   memory: RunRecord["memory"] | null,
   worst: number,
+  columns: number,
 ): string {
   const { step, steps, lanes, groups, program } = explanation;
   const offenders = worstOf(explanation, worst);
+  // Which lane says least: the names of instructions begin with what they do.
+  const fit = { alignment: "llr", indent: "  ", width: columns, spare: [1] };
+  const table = (rows: readonly (readonly string[])[]): string[] => {
+    const fitted = fitTable(HEADER, rows, fit);
+    return [...fitted.head, ...fitted.rows.flat()];
+  };
   const sections = [
-    [
-      "Step",
-      ...formatTable(
-        [HEADER, [`traced ${program}`, "", ...times(step)], ...medians(explanation)],
-        "llr",
-        "  ",
-      ),
-    ],
-    ...(steps === null ? [] : [["Drift", `  ${driftText(steps)}`]]),
+    ["Step", ...table([[`traced ${program}`, "", ...times(step)], ...medians(explanation)])],
+    ...(steps === null ? [] : [["Drift", ...wrapLine(`  ${driftText(steps)}`, columns)]]),
     ["Lanes, at work", ...table(lanes.map((lane) => [lane.lane, "", ...times(lane)]))],
     ["What it did", ...table(groups.map((group) => [group.name, `${group.count} ×`, ...times(group)]))],
     [
@@ -40,7 +41,9 @@ export function renderExplanation(
       "Furthest from their prediction",
       ...table(offenders.map((one) => [one.instruction.id, one.instruction.lane, ...times(one)])),
     ],
-    ...(memory === null ? [] : [["Memory", ...memoryLines(memory)]]),
+    ...(memory === null
+      ? []
+      : [["Memory", ...memoryLines(memory).flatMap((line) => wrapLine(line, columns))]]),
   ];
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`;
 }
@@ -62,8 +65,6 @@ function memoryLines({ ram, vram, device }: RunRecord["memory"]): string[] {
 }
 
 const HEADER = ["", "", "predicted", "measured", "measured is"];
-
-const table = (rows: readonly (readonly string[])[]): string[] => formatTable([HEADER, ...rows], "llr", "  ");
 
 function medians({ step, steps }: Explanation): string[][] {
   if (steps === null) return [];

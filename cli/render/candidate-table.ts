@@ -24,3 +24,25 @@ export function candidateTable({ decisions, candidates }: AnyPlan): CandidateTab
     ]),
   };
 }
+
+/**
+ * The same for where there is no room for the columns: time, traffic, and in words what is other than in the first row;
+ * each of these is one word to what breaks lines, by its no-break spaces.
+ */
+export function changesOf({ columns, rows: [chosen = [], ...others] }: CandidateTable): string[][] {
+  const figures = (row: readonly string[]): string[] => row.slice(-FIGURES);
+  const changes = others.map((row) => {
+    const words = row
+      .slice(0, -FIGURES)
+      .flatMap((value, column) =>
+        value === chosen[column] ? [] : [`${columns[column]} ${value}`.replaceAll(" ", NO_BREAK)],
+      );
+    return [...figures(row), words.join(", ")];
+  });
+  return [[...figures(chosen), "chosen"], ...changes];
+}
+
+export const NO_BREAK = "\u00a0";
+
+/** Columns that are no respect of a shape: time and traffic. */
+const FIGURES = 2;

@@ -8,12 +8,15 @@
  *       hint: it is `adapter.rank` here
  */
 import { type Diagnostic, diagnosticCodes, type Place } from "../../schemas/diagnostic.ts";
+import { wrap, wrapLine } from "./table.ts";
 
 /** The text of a file named in a diagnostic, if there is one. */
 export type ReadSource = (file: string) => string | undefined;
 
 export interface HumanOptions {
   readonly color: boolean;
+  /** Characters of a line; Infinity where nothing is wrapped. */
+  readonly width: number;
   readonly readSource: ReadSource;
 }
 
@@ -33,36 +36,38 @@ export function countDiagnostics(diagnostics: readonly Diagnostic[]): string {
     .join(", ");
 }
 
-function renderOne(diagnostic: Diagnostic, { color, readSource }: HumanOptions): string {
+function renderOne(diagnostic: Diagnostic, { color, width, readSource }: HumanOptions): string {
   const paint = painter(color);
   const { code, severity, summary, detail, where, hint } = diagnostic;
   const hue = severity === "error" ? paint.red : paint.yellow;
   const kind = KIND_WORDS[diagnosticCodes[code].kind];
-  const lines = [`${hue(severity)}${kind}: ${paint.bold(printable(summary))} ${paint.dim(`[${code}]`)}`];
-  if (where !== undefined) lines.push(...frame(where, readSource(where.file), paint));
-  if (detail !== undefined) lines.push(...indent(printable(detail)));
-  if (hint !== undefined) lines.push(...indent(`${paint.green("hint")}: ${printable(hint)}`));
+  const title = `${hue(severity)}${kind}: ${paint.bold(printable(summary))} ${paint.dim(`[${code}]`)}`;
+  const lines = title.split("\n").flatMap((line) => wrap(line, width));
+  if (where !== undefined) lines.push(...frame(where, readSource(where.file), paint, width));
+  if (detail !== undefined) lines.push(...indent(printable(detail), width));
+  if (hint !== undefined) lines.push(...indent(`${paint.green("hint")}: ${printable(hint)}`, width));
   return lines.join("\n");
 }
 
-function frame(where: Place, source: string | undefined, paint: Painter): string[] {
+function frame(where: Place, source: string | undefined, paint: Painter, width: number): string[] {
   const { file, line, column } = where;
   const at = [file, line, column].filter((part) => part !== undefined).join(":");
   const text = line === undefined ? undefined : source?.split(/\r\n|\n|\r/)[line - 1];
   if (line === undefined || column === undefined || text === undefined) {
     const path = line === undefined && where.path !== undefined ? ` (${where.path})` : "";
-    return [`  ${paint.dim("at")} ${printable(at)}${path}`];
+    return wrapLine(`  ${paint.dim("at")} ${printable(at)}${path}`, width);
   }
   const gutter = " ".repeat(String(line).length);
   // A window of the line, so that minified or endless lines stay on the screen.
-  const start = Math.max(0, Math.min(column - 1, text.length) - FRAME_WIDTH / 2);
-  const shown = text.slice(start, start + FRAME_WIDTH);
+  const window = Math.min(FRAME_WIDTH, width - gutter.length - 4);
+  const start = Math.max(0, Math.min(column - 1 - Math.floor(window / 2), text.length - window));
+  const shown = text.slice(start, start + window);
   const caretAt = column - 1 - start;
-  const width = Math.max(1, tokenLength(shown, caretAt));
+  const carets = Math.max(1, tokenLength(shown, caretAt));
   return [
     `${gutter} ${paint.dim("┌")} ${printable(at)}`,
     `${line} ${paint.dim("│")} ${printable(shown)}`,
-    `${gutter} ${paint.dim("│")} ${" ".repeat(caretAt)}${paint.red("^".repeat(width))}`,
+    `${gutter} ${paint.dim("│")} ${" ".repeat(caretAt)}${paint.red("^".repeat(carets))}`,
   ];
 }
 
@@ -83,8 +88,8 @@ export function spoken(text: string): string {
   return text.replaceAll("\r", "").replace(/(?![\n\t])\p{Cc}/gu, "�");
 }
 
-function indent(text: string): string[] {
-  return text.split("\n").map((line) => `  ${line}`);
+function indent(text: string, width: number): string[] {
+  return text.split("\n").flatMap((line) => wrapLine(`  ${line}`, width));
 }
 
 type Paint = (text: string) => string;

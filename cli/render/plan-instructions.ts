@@ -2,9 +2,14 @@
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import type { AnyPlan, Instruction, LaneName, ProgramName } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
-import type { Painter } from "./human.ts";
-import { formatTable } from "./table.ts";
+import { fitTable, missingText } from "./fit-table.ts";
+import type { Screen } from "./screen.ts";
+import { wrapLine } from "./table.ts";
 
+const INDENT = "  ";
+const HEAD = ["#", "lane", "starts", "takes", "moves", "instruction", "waits for"];
+/** Columns that a narrow terminal can do without: the number, and the bytes. */
+const SPARE = [0, 4];
 const WAITS_SHOWN = 2;
 
 export interface InstructionFilter {
@@ -16,7 +21,7 @@ export interface InstructionFilter {
 export function renderInstructions(
   plan: AnyPlan,
   { program, lane }: InstructionFilter,
-  paint: Painter,
+  { paint, columns }: Screen,
 ): string {
   const rows = simulatePlan(plan, program)
     .timeline.map((timed, index) => ({ ...timed, index }))
@@ -30,12 +35,15 @@ export function renderInstructions(
       instruction.id,
       waits(instruction),
     ]);
-  const [title, ...body] = formatTable(
-    [["#", "lane", "starts", "takes", "moves", "instruction", "waits for"], ...rows],
-    "rlrrrl",
-    "  ",
-  );
-  return `${paint.bold(`Instructions of ${program}`)} (serial order; predicted times)\n${paint.dim(title!)}\n${body.join("\n")}\n`;
+  const fit = { alignment: "rlrrrl", indent: INDENT, width: columns, spare: SPARE };
+  const table = fitTable(HEAD, rows, fit);
+  const lines = [
+    ...wrapLine(`${paint.bold(`Instructions of ${program}`)} (serial order; predicted times)`, columns),
+    ...table.head.map(paint.dim),
+    ...table.rows.flat(),
+    ...missingText(table.missing, INDENT, columns).map(paint.dim),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 function waits({ waits: all }: Instruction): string {

@@ -5,9 +5,12 @@ import { DiagnosticError, diagnostic } from "../../schemas/diagnostic.ts";
 import type { AnyPlan } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
-import type { Painter } from "./human.ts";
+import { fitTable, missingText } from "./fit-table.ts";
 import { type WeightTraffic, weightTraffic } from "./plan-facts.ts";
-import { formatCount, formatTable } from "./table.ts";
+import { type Screen, textWidth } from "./screen.ts";
+import { formatCount, wrap, wrapLine } from "./table.ts";
+
+const INDENT = "  ";
 
 /** Predicted nanoseconds of a training step that are spent on one unit. */
 export interface LayerTime {
@@ -19,6 +22,10 @@ export interface LayerTime {
   readonly waiting: number;
 }
 
+/** Columns of the tables below. */
+const [BYTES, KEPT] = [1, 2];
+const [MOVES, LANE] = [3, 4];
+
 export type Layer = WeightTraffic & LayerTime;
 
 export function layersOf(plan: AnyPlan): readonly Layer[] {
@@ -26,65 +33,71 @@ export function layersOf(plan: AnyPlan): readonly Layer[] {
   return weightTraffic(plan).map((unit) => ({ ...unit, ...timeOf(ownInstructions(timeline, unit.id)) }));
 }
 
-export function renderLayers(plan: AnyPlan, paint: Painter): string {
+export function renderLayers(plan: AnyPlan, screen: Screen): string {
+  const { paint, columns } = screen;
   const threeTiers = plan.shape.tiers === "disk-ram-vram";
-  const head = ["unit", "bytes", "kept", `loads into ${plan.shape.compute_arena}`];
-  const [title, ...rows] = formatTable(
-    [
-      [
-        ...head,
-        ...(threeTiers ? ["reads from disk"] : []),
-        "moving",
-        "computing",
-        "waiting",
-        "purpose" in plan ? "adapter" : "trained",
-      ],
-      ...layersOf(plan).map(({ id, bytes, kept, loads, reads, moving, computing, waiting, parameters }) => [
-        id,
-        formatBytes(bytes),
-        kept,
-        zeroAsDash(loads),
-        ...(threeTiers ? [zeroAsDash(reads)] : []),
-        ...[moving, computing, waiting].map((ns) => (ns === 0 ? "–" : formatNanoseconds(ns))),
-        zeroAsDash(parameters),
-      ]),
-    ],
-    "lrlr",
-    "  ",
-  );
   const generates = "purpose" in plan;
+  const names = [
+    "unit",
+    "bytes",
+    "kept",
+    `loads into ${plan.shape.compute_arena}`,
+    ...(threeTiers ? ["reads from disk"] : []),
+    "moving",
+    "computing",
+    "waiting",
+    generates ? "adapter" : "trained",
+  ];
+  const { head, rows, missing } = fitTable(
+    names,
+    layersOf(plan).map(({ id, bytes, kept, loads, reads, moving, computing, waiting, parameters }) => [
+      id,
+      formatBytes(bytes),
+      kept,
+      zeroAsDash(loads),
+      ...(threeTiers ? [zeroAsDash(reads)] : []),
+      ...[moving, computing, waiting].map((ns) => (ns === 0 ? "–" : formatNanoseconds(ns))),
+      zeroAsDash(parameters),
+    ]),
+    { alignment: "lrlr", indent: INDENT, width: columns, spare: [names.length - 1, KEPT, BYTES] },
+  );
   const legend = generates
     ? "per token, predicted; adapter: its values"
     : "per training step, predicted; trained: adapter values";
-  return `${paint.bold("Layers")} (${legend})\n${paint.dim(title!)}\n${rows.join("\n")}\n`;
+  const lines = [
+    ...wrap(`${paint.bold("Layers")} (${legend})`, textWidth(screen)),
+    ...head.map(paint.dim),
+    ...rows.flat(),
+    ...missingText(missing, INDENT, columns).map(paint.dim),
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 /** One unit's instructions in a training step. Throws `cli.usage` when the plan has no such unit. */
-export function renderLayer(plan: AnyPlan, wanted: string, paint: Painter): string {
+export function renderLayer(plan: AnyPlan, wanted: string, { paint, columns }: Screen): string {
   const layers = layersOf(plan);
   const layer = layers.find(({ id }) => id === wanted);
   if (layer === undefined) throw unknownUnit(wanted, layers);
   const { id, bytes, kept, parameters } = layer;
   const timed = ownInstructions(simulatePlan(plan).timeline, id);
-  const [title = "", ...rows] = formatTable(
-    [
-      ["starts", "takes", "waits", "moves", "lane", "instruction"],
-      ...timed.map(({ instruction, start, end, stall }) => [
-        formatNanoseconds(start),
-        formatNanoseconds(end - start),
-        stall === null ? "" : formatNanoseconds(stall.ns),
-        instruction.bytes === 0 ? "" : formatBytes(instruction.bytes),
-        instruction.lane,
-        instruction.id,
-      ]),
-    ],
-    "rrrrl",
-    "  ",
+  const { head, rows, missing } = fitTable(
+    ["starts", "takes", "waits", "moves", "lane", "instruction"],
+    timed.map(({ instruction, start, end, stall }) => [
+      formatNanoseconds(start),
+      formatNanoseconds(end - start),
+      stall === null ? "" : formatNanoseconds(stall.ns),
+      instruction.bytes === 0 ? "" : formatBytes(instruction.bytes),
+      instruction.lane,
+      instruction.id,
+    ]),
+    { alignment: "rrrrl", indent: INDENT, width: columns, spare: [MOVES, LANE] },
   );
-  const head = `${paint.bold(id)}  ${formatBytes(bytes)}, ${kept}; ${formatCount(parameters)} adapter values`;
+  const title = `${paint.bold(id)}  ${formatBytes(bytes)}, ${kept}; ${formatCount(parameters)} adapter values`;
   const body =
-    timed.length === 0 ? ["  no instruction of a step has its weights"] : [paint.dim(title), ...rows];
-  return `${[head, ...body].join("\n")}\n`;
+    timed.length === 0
+      ? ["  no instruction of a step has its weights"]
+      : [...head.map(paint.dim), ...rows.flat(), ...missingText(missing, INDENT, columns).map(paint.dim)];
+  return `${[...wrapLine(title, columns), ...body].join("\n")}\n`;
 }
 
 function ownInstructions(timeline: readonly Timed[], unit: string): Timed[] {

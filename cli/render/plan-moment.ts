@@ -7,9 +7,10 @@ import { DiagnosticError, diagnostic, invariant } from "../../schemas/diagnostic
 import type { AnyPlan, ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
-import type { Painter } from "./human.ts";
+import { type FittedTable, fitTable, missingText } from "./fit-table.ts";
 import { HOLDINGS, livingAt, type MemoryMap, memoryMap, type Occupation } from "./memory-map.ts";
-import { formatShare, formatTable } from "./table.ts";
+import type { Screen } from "./screen.ts";
+import { formatShare, formatTable, wrap } from "./table.ts";
 
 export interface Moment {
   readonly program: ProgramName;
@@ -68,24 +69,41 @@ function unknownMoment(summary: string, hint: string): DiagnosticError {
   return new DiagnosticError(diagnostic("cli.usage", { summary, hint }));
 }
 
-export function renderMoment({ program, at, duration, running, arenas }: Moment, paint: Painter): string {
+const INDENT = "  ";
+const HEAD = ["from byte", "to", "bytes", "kind", "what"];
+const [TO, KIND, WHAT] = [1, 3, 4];
+
+export function renderMoment(moment: Moment, { paint, columns }: Screen): string {
+  const { program, at, duration, running, arenas } = moment;
   const title = `${formatNanoseconds(at)} after the start of ${program} (${formatShare(at / duration)} of ${formatNanoseconds(duration)})`;
   const lanes = formatTable(
     running.map(({ lane, instruction }) => [lane, instruction]),
     "l",
-    "  ",
+    INDENT,
   );
   const tiers = arenas.map(({ arena, bytes, live, holds }) => {
-    const head = `${paint.bold(arena)}  ${formatBytes(live)} of ${formatBytes(bytes)} in use`;
-    const [columns, ...rows] = formatTable(
-      [["from byte", "to", "bytes", "kind", "what"], ...rowsOf(holds, bytes)],
-      "rrrl",
-      "  ",
-    );
-    return [head, paint.dim(columns!), ...rows].join("\n");
+    const { head, rows, missing } = fitMoment(rowsOf(holds, bytes), columns);
+    return [
+      `${paint.bold(arena)}  ${formatBytes(live)} of ${formatBytes(bytes)} in use`,
+      ...head.map(paint.dim),
+      ...rows.flat(),
+      ...missingText(missing, INDENT, columns).map(paint.dim),
+    ].join("\n");
   });
   const doing = running.length === 0 ? ["  nothing runs"] : lanes;
-  return `${[`${paint.bold(title)}\n${doing.join("\n")}`, ...tiers].join("\n\n")}\n`;
+  return `${[`${wrap(paint.bold(title), columns).join("\n")}\n${doing.join("\n")}`, ...tiers].join("\n\n")}\n`;
+}
+
+/** Where a row ends can be left out, as there the next begins; and what kind it is, which what is free says itself then. */
+function fitMoment(rows: readonly string[][], columns: number): FittedTable {
+  const fit = { alignment: "rrrl", indent: INDENT, width: columns, spare: [TO, KIND] };
+  const whole = fitTable(HEAD, rows, fit);
+  if (!whole.missing.includes(HEAD[KIND]!)) return whole;
+  return fitTable(
+    HEAD,
+    rows.map((row) => (row[WHAT] === "" ? row.with(WHAT, row[KIND]!) : row)),
+    fit,
+  );
 }
 
 /** One row for each buffer and for each gap, so that the rows cover the arena. */

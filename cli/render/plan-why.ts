@@ -14,14 +14,18 @@ import {
 } from "../../schemas/plan.ts";
 import { nearest } from "../../schemas/suggest.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
-import type { Painter } from "./human.ts";
+import { fitRows } from "./fit-table.ts";
 import { bindingChain, bindings, chainParts, slacks } from "./plan-binding.ts";
 import { bufferOf, conflictsBetween } from "./plan-conflicts.ts";
-import { formatTable } from "./table.ts";
+import type { Screen } from "./screen.ts";
+import { wrapLine } from "./table.ts";
 
 const PARTS = ["prologue", "steady", "epilogue"] as const;
 const FOLLOWERS_SHOWN = 8;
 const CHAIN_SHOWN = 6;
+/** What all lines of a section begin with. */
+const INDENT = "    ";
+const LIST_WIDTH = 94;
 
 interface Found {
   readonly program: ProgramName;
@@ -33,7 +37,7 @@ interface Found {
 }
 
 /** Throws `cli.usage` when the plan has no such instruction. */
-export function renderWhy(plan: AnyPlan, id: string, paint: Painter): string {
+export function renderWhy(plan: AnyPlan, id: string, screen: Screen): string {
   const found = find(plan, id);
   if (found.length === 0) {
     const known = Object.values(programsOf(plan)).flatMap((own) =>
@@ -47,7 +51,7 @@ export function renderWhy(plan: AnyPlan, id: string, paint: Painter): string {
       }),
     );
   }
-  return found.map((one) => explain(plan, one, paint)).join("\n");
+  return found.map((one) => explain(plan, one, screen)).join("\n");
 }
 
 function find(plan: AnyPlan, id: string): readonly Found[] {
@@ -62,28 +66,32 @@ function find(plan: AnyPlan, id: string): readonly Found[] {
   );
 }
 
-function explain(plan: AnyPlan, found: Found, paint: Painter): string {
+function explain(plan: AnyPlan, found: Found, { paint, columns }: Screen): string {
+  const width = columns - INDENT.length;
   const { program, part, index, instruction, among } = found;
   const { id, kind, lane, reads, writes } = instruction;
   const sections: readonly (readonly [string, readonly string[]])[] = [
-    ["work", work(plan, instruction)],
-    ["predicted", predicted(plan, found)],
-    ["reads", ranges(plan, reads)],
-    ["writes", ranges(plan, writes)],
-    ["waits", waits(plan, found)],
+    ["work", work(plan, instruction, width)],
+    ["predicted", predicted(plan, found, width)],
+    ["reads", ranges(plan, reads, width)],
+    ["writes", ranges(plan, writes, width)],
+    ["waits", waits(plan, found, width)],
     ["waited for by", followers(id, among)],
   ];
   const title = `${paint.bold(id)}  ${kind} on ${lane}; ${program}, ${part} ${index} of ${among.length}`;
   const body = sections
     .filter(([, lines]) => lines.length > 0)
-    .flatMap(([name, lines]) => [`  ${paint.bold(name)}`, ...lines.map((line) => `    ${line}`)]);
-  return `${[title, ...body].join("\n")}\n`;
+    .flatMap(([name, lines]) => [
+      `  ${paint.bold(name)}`,
+      ...lines.flatMap((line) => wrapLine(INDENT + line, columns)),
+    ]);
+  return `${[...wrapLine(title, columns), ...body].join("\n")}\n`;
 }
 
-function work(plan: AnyPlan, instruction: Instruction): string[] {
+function work(plan: AnyPlan, instruction: Instruction, width: number): string[] {
   switch (instruction.kind) {
     case "run":
-      return runWork(plan, instruction);
+      return runWork(plan, instruction, width);
     case "read": {
       const { unit, evicts, bytes, segments } = instruction;
       const loses = evicts === null ? "" : `, in place of ${evicts}`;
@@ -93,7 +101,10 @@ function work(plan: AnyPlan, instruction: Instruction): string[] {
         `${file} at ${offset}`,
         `→ ${to.buffer} + ${to.offset}`,
       ]);
-      return [`brings ${formatBytes(bytes)} of unit ${unit} from disk${loses}`, ...formatTable(rows, "lrl")];
+      return [
+        `brings ${formatBytes(bytes)} of unit ${unit} from disk${loses}`,
+        ...fitRows(rows, { alignment: "lrl", indent: "", width }),
+      ];
     }
     case "gather": {
       const { tensor, indices, row_bytes, to, bytes } = instruction;
@@ -117,7 +128,7 @@ function work(plan: AnyPlan, instruction: Instruction): string[] {
   }
 }
 
-function runWork(plan: AnyPlan, instruction: Extract<Instruction, { kind: "run" }>): string[] {
+function runWork(plan: AnyPlan, instruction: Extract<Instruction, { kind: "run" }>, width: number): string[] {
   const procedure = procedureOf(plan, instruction);
   const unit = instruction.unit === null ? "" : ` with the weights of ${instruction.unit}`;
   const bound = procedure.formals.map(({ name, access, bytes }) => {
@@ -126,14 +137,14 @@ function runWork(plan: AnyPlan, instruction: Extract<Instruction, { kind: "run" 
   });
   return [
     `procedure ${procedure.id}${unit}: ${procedure.calls.length} calls, ${(procedure.flops / 1e9).toFixed(2)} GFLOP`,
-    procedure.calls.map(({ op }, call) => `${call} ${op}`).join(", "),
-    ...formatTable(bound, "llrl"),
-  ].flatMap(foldList);
+    ...foldList(procedure.calls.map(({ op }, call) => `${call} ${op}`).join(", "), width),
+    ...fitRows(bound, { alignment: "llrl", indent: "", width }),
+  ];
 }
 
 /** Breaks a long list of calls after commas. */
-function foldList(line: string): string[] {
-  const width = 94;
+function foldList(line: string, most: number): string[] {
+  const width = Math.min(LIST_WIDTH, most);
   if (line.length <= width) return [line];
   const lines: string[] = [];
   let current = "";
@@ -148,7 +159,7 @@ function foldList(line: string): string[] {
 }
 
 /** When it runs, what decides that, and the way there from the step's start. */
-function predicted(plan: AnyPlan, { program, part, index }: Found): string[] {
+function predicted(plan: AnyPlan, { program, part, index }: Found, width: number): string[] {
   if (part !== "steady") return [];
   const simulation = simulatePlan(plan, program);
   const timed = simulation.timeline[index];
@@ -169,7 +180,7 @@ function predicted(plan: AnyPlan, { program, part, index }: Found): string[] {
     ...binding(plan, simulation, index),
     ...(shown.length === 0 ? [] : ["what it took from the step's start to there:"]),
     ...(hidden === 0 ? [] : [`  ${hidden} earlier parts`]),
-    ...formatTable(shown, "lrrl", "  "),
+    ...fitRows(shown, { alignment: "lrrl", indent: "  ", width }),
   ];
 }
 
@@ -192,22 +203,25 @@ function binding(plan: AnyPlan, simulation: Simulation, index: number): string[]
   ];
 }
 
-function ranges(plan: AnyPlan, list: readonly Range[]): string[] {
-  return formatTable(
+function ranges(plan: AnyPlan, list: readonly Range[], width: number): string[] {
+  return fitRows(
     list.map(({ buffer, offset, bytes }) => {
       const { arena, offset: base } = bufferOf(plan, buffer);
       return [buffer, formatBytes(bytes), `${arena} [${base + offset}, ${base + offset + bytes})`];
     }),
-    "lrl",
+    { alignment: "lrl", indent: "", width },
   );
 }
 
-function waits(plan: AnyPlan, { instruction, among }: Found): string[] {
+function waits(plan: AnyPlan, { instruction, among }: Found, width: number): string[] {
   return instruction.waits.flatMap(({ on, at }) => {
     const earlier = among.find(({ id }) => id === on);
     invariant(earlier, "a wait names an instruction of its own part");
     const when = at === 0 ? "before it starts" : `before call ${at} (${callName(plan, instruction, at)})`;
-    return [`for ${on} on ${earlier.lane}, ${when}, because`, ...conflicts(plan, earlier, instruction)];
+    return [
+      `for ${on} on ${earlier.lane}, ${when}, because`,
+      ...conflicts(plan, earlier, instruction, width),
+    ];
   });
 }
 
@@ -216,13 +230,13 @@ function callName(plan: AnyPlan, instruction: Instruction, at: number): string {
 }
 
 /** The bytes that order two instructions. */
-function conflicts(plan: AnyPlan, earlier: Instruction, later: Instruction): string[] {
+function conflicts(plan: AnyPlan, earlier: Instruction, later: Instruction, width: number): string[] {
   return conflictsBetween(plan, earlier, later).flatMap(({ words, shared }) => {
     const rows = shared.map(({ mine, theirs, arena, start, end }) => {
       const names = mine.id === theirs.id ? mine.id : `${mine.id}, which takes the place of ${theirs.id}`;
       return [names, formatBytes(end - start), `${arena} [${start}, ${end})`];
     });
-    return [`  ${words}:`, ...formatTable(rows, "lrl", "    ")];
+    return [`  ${words}:`, ...fitRows(rows, { alignment: "lrl", indent: "    ", width })];
   });
 }
 

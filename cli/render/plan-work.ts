@@ -1,13 +1,16 @@
 /** What a plan is for, in a few lines: the training or the generation, and the machine. */
 import type { AnyPlan, ArenaName, GenerationPlan, Plan } from "../../schemas/plan.ts";
 import { resolvedRecipeSchema } from "../../schemas/recipe.ts";
+import { fitRows } from "./fit-table.ts";
 import { adapterShape, elements } from "./plan-facts.ts";
-import { formatCount, formatShare, formatTable } from "./table.ts";
+import { formatCount, formatShare } from "./table.ts";
 
 const INDENT = "  ";
 
-export function workLines(plan: AnyPlan): string[] {
-  return "purpose" in plan ? generation(plan) : training(plan);
+/** In lines of at most `width` characters. */
+export function workLines(plan: AnyPlan, width: number): string[] {
+  const rows = "purpose" in plan ? generation(plan) : training(plan);
+  return fitRows(rows, { alignment: "l", indent: INDENT, width });
 }
 
 /** The name of the model that a plan is for. */
@@ -27,32 +30,28 @@ export function workLine(plan: AnyPlan): string {
   return `${lora.kind} rank ${lora.ranks} on ${lora.linears.join(", ")} · ${step} in ${shape.micro_batches} micro-batches · ${numerics.precision} · ${machineName(plan)}`;
 }
 
-function training(plan: Plan): string[] {
+function training(plan: Plan): string[][] {
   const { shape, adapter, numerics } = plan;
   const lora = adapterShape(plan);
   const trained = plan.parameters.reduce((sum, parameter) => sum + elements(parameter.shape), 0);
-  return formatTable(
+  return [
+    ["model", modelText(adapter.base_model, plan)],
     [
-      ["model", modelText(adapter.base_model, plan)],
-      [
-        "adapter",
-        `${lora.kind}, rank ${lora.ranks}, alpha ${adapter.alpha}${adapter.alpha_pattern ? " or by pattern" : ""}, on ${lora.linears.join(" ")}`,
-      ],
-      [
-        "",
-        `${inMillions(trained)} parameters, ${formatShare(trained / weightsOf(plan))} of the model, in float32`,
-      ],
-      [
-        "step",
-        `${count(shape.batch_size, "sequence")} of ${formatCount(shape.sequence_length)} = ${formatCount(shape.tokens_per_step)} tokens` +
-          `, in ${count(shape.micro_batches, "micro-batch", "micro-batches")} of ${shape.micro_batch}; ${numerics.precision}`,
-      ],
-      ["run", duration(plan)],
-      ["on", `${machineName(plan)}: ${tiers(plan)}`],
+      "adapter",
+      `${lora.kind}, rank ${lora.ranks}, alpha ${adapter.alpha}${adapter.alpha_pattern ? " or by pattern" : ""}, on ${lora.linears.join(" ")}`,
     ],
-    "l",
-    INDENT,
-  );
+    [
+      "",
+      `${inMillions(trained)} parameters, ${formatShare(trained / weightsOf(plan))} of the model, in float32`,
+    ],
+    [
+      "step",
+      `${count(shape.batch_size, "sequence")} of ${formatCount(shape.sequence_length)} = ${formatCount(shape.tokens_per_step)} tokens` +
+        `, in ${count(shape.micro_batches, "micro-batch", "micro-batches")} of ${shape.micro_batch}; ${numerics.precision}`,
+    ],
+    ["run", duration(plan)],
+    ["on", `${machineName(plan)}: ${tiers(plan)}`],
+  ];
 }
 
 function duration({ inputs, training: { steps, steps_per_epoch } }: Plan): string {
@@ -66,22 +65,18 @@ function duration({ inputs, training: { steps, steps_per_epoch } }: Plan): strin
   return `${length}; the dataset was not read`;
 }
 
-function generation(plan: GenerationPlan): string[] {
+function generation(plan: GenerationPlan): string[][] {
   const { generation: asked, parameters, numerics } = plan;
   const values = parameters.reduce((sum, { shape }) => sum + elements(shape), 0);
-  return formatTable(
+  return [
+    ["model", modelText(modelName(plan), plan)],
+    ["adapter", values === 0 ? "none" : `${inMillions(values)} values, applied unmerged`],
     [
-      ["model", modelText(modelName(plan), plan)],
-      ["adapter", values === 0 ? "none" : `${inMillions(values)} values, applied unmerged`],
-      [
-        "context",
-        `${formatCount(asked.capacity)} positions; a prompt goes in by ${asked.chunk}; ${numerics.precision}`,
-      ],
-      ["on", `${machineName(plan)}: ${tiers(plan)}`],
+      "context",
+      `${formatCount(asked.capacity)} positions; a prompt goes in by ${asked.chunk}; ${numerics.precision}`,
     ],
-    "l",
-    INDENT,
-  );
+    ["on", `${machineName(plan)}: ${tiers(plan)}`],
+  ];
 }
 
 function modelText(name: string, plan: AnyPlan): string {

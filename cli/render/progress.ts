@@ -2,9 +2,11 @@
  * The progress of a training on stderr: one line that is rewritten on a terminal, a line now and then elsewhere.
  *
  *     step 12/40  loss 5.1234  lr 1.0e-4  1,234 tokens/s  ETA 1:23  ram 220 MiB of 272 MiB
+ *
+ * On a narrow terminal it is shorter, since a line that is rewritten has to be one.
  */
 import { formatBytes } from "../../schemas/units.ts";
-import type { TextSink } from "../io.ts";
+import { columnsOf, type TextSink } from "../io.ts";
 
 export interface ShownStep {
   /** From 1. */
@@ -45,7 +47,7 @@ export class TrainingProgress {
     this.#durations.push(step.seconds);
     if (this.#durations.length > WINDOW) this.#durations.shift();
     const mean = this.#durations.reduce((sum, seconds) => sum + seconds, 0) / this.#durations.length;
-    const line = formatStep(step, this.#facts, mean);
+    const line = formatStep(step, this.#facts, mean, columnsOf(this.#sink) - 1);
     if (this.#sink.isTTY === true) {
       this.#sink.write(`${CLEAR_LINE}${line}`);
       this.#lineShown = true;
@@ -74,11 +76,25 @@ function formatStep(
   { step, totalSteps, loss, lr, peakBytes }: ShownStep,
   { tokensPerStep, plannedBytes }: TrainingFacts,
   secondsPerStep: number,
+  most: number,
 ): string {
   const speed = Math.round(tokensPerStep / secondsPerStep).toLocaleString("en-US");
   const eta = formatDuration((totalSteps - step) * secondsPerStep);
-  const used = peakBytes === null ? "" : `  ram ${formatBytes(peakBytes)} of ${formatBytes(plannedBytes)}`;
-  return `step ${step}/${totalSteps}  loss ${loss.toFixed(4)}  lr ${lr.toExponential(1)}  ${speed} tokens/s  ETA ${eta}${used}`;
+  const used =
+    peakBytes === null ? [] : [["ram", `ram ${formatBytes(peakBytes)} of ${formatBytes(plannedBytes)}`]];
+  let parts = [
+    ["step", `step ${step}/${totalSteps}`],
+    ["loss", `loss ${loss.toFixed(4)}`],
+    ["lr", `lr ${lr.toExponential(1)}`],
+    ["speed", `${speed} tokens/s`],
+    ["eta", `ETA ${eta}`],
+    ...used,
+  ];
+  const text = (): string => parts.map(([, words]) => words).join("  ");
+  for (const spare of ["ram", "lr", "speed"]) {
+    if (text().length > most) parts = parts.filter(([name]) => name !== spare);
+  }
+  return text();
 }
 
 /** `1:02:03`, `4:05`. */

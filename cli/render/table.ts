@@ -1,4 +1,5 @@
 /** Aligned columns of plain text. Widths are counted in characters, so cells hold no colour. */
+import { stripVTControlCharacters } from "node:util";
 
 /** One letter a column: `l` aligns left, `r` right; the last letter holds for all further columns. */
 export function formatTable(rows: readonly (readonly string[])[], alignment: string, indent = ""): string[] {
@@ -40,12 +41,15 @@ export function formatShare(share: number): string {
   return `${percent < 10 ? Math.max(0.1, percent).toFixed(1) : percent.toFixed(0)} %`;
 }
 
-/** Breaks text at spaces into lines of at most `width` characters; a longer word keeps a line of its own. */
+/**
+ * Breaks text at spaces into lines of at most `width` characters; a longer word keeps a line of its own, and a number its
+ * unit.
+ */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+  for (const word of text.split(BREAK)) {
+    if (line !== "" && shownLength(line) + 1 + shownLength(word) > width) {
       lines.push(line);
       line = word;
     } else {
@@ -53,4 +57,22 @@ export function wrap(text: string, width: number): string[] {
     }
   }
   return [...lines, line];
+}
+
+/** A line that is too long goes on below its text: behind the spaces it begins with, and a first cell of a table. */
+export function wrapLine(line: string, width: number): string[] {
+  if (shownLength(line) <= width) return [line];
+  const [label = ""] = /^ *(?:\S+(?: \S+)* {2,})?/.exec(line) ?? [];
+  const start = shownLength(label) > width / 2 ? /^ */.exec(line)![0] : label;
+  const indent = " ".repeat(shownLength(start));
+  const [first = "", ...rest] = wrap(line.slice(start.length), width - indent.length);
+  return [start + first, ...rest.map((more) => indent + more)];
+}
+
+/** A space, but for that of `1.00 GiB`, `15.48 s` and `12 %`. */
+const BREAK = / (?!(?<=\d )(?:[KMGT]iB|B|[mµn]?s|%)(?![A-Za-z]))/;
+
+/** Characters that a terminal shows: colours are none. */
+export function shownLength(text: string): number {
+  return stripVTControlCharacters(text).length;
 }

@@ -12,10 +12,11 @@ const step = (number: number, seconds = 0.5): ShownStep => ({
   peakBytes: 220 * 2 ** 20,
 });
 
-function shown(isTTY: boolean, use: (progress: TrainingProgress) => void): string {
+function shown(isTTY: boolean, use: (progress: TrainingProgress) => void, columns?: number): string {
   let text = "";
   const sink = {
     isTTY,
+    columns,
     write: (more: string) => {
       text += more;
     },
@@ -34,6 +35,14 @@ describe("TrainingProgress", () => {
       progress.clear();
     });
     expect(text).toBe(`\r\u001b[K${LINE}\r\u001b[Knote\n`);
+  });
+
+  it("is one line on any terminal, since it is rewritten", () => {
+    const lineIn = (columns: number): string =>
+      shown(true, (progress) => progress.step(step(1)), columns).replace("\r\u001b[K", "");
+    expect(lineIn(LINE.length + 1)).toBe(LINE);
+    expect(lineIn(80)).toBe("step 1/40  loss 2.5000  lr 1.0e-4  1,000 tokens/s  ETA 0:20");
+    expect(lineIn(40)).toBe("step 1/40  loss 2.5000  ETA 0:20");
   });
 
   it("writes a line every few seconds elsewhere, and always the last one", () => {

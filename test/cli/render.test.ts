@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { stripVTControlCharacters } from "node:util";
 import Ajv04 from "ajv-draft-04";
 import formats from "ajv-formats";
 import { describe, expect, it } from "vitest";
@@ -23,7 +24,9 @@ const UNKNOWN = diagnostic("recipe.unknown-key", {
 const WARNING = diagnostic("hardware.beyond-memory", { severity: "warning", summary: "too large" });
 
 const human = (list: readonly Diagnostic[], source: string | null = SOURCE, color = false) =>
-  renderHuman(list, { color, readSource: () => source ?? undefined });
+  narrow(list, Number.POSITIVE_INFINITY, source, color);
+const narrow = (list: readonly Diagnostic[], width: number, source: string | null = SOURCE, color = false) =>
+  renderHuman(list, { color, width, readSource: () => source ?? undefined });
 
 describe("human", () => {
   it("frames the place, points at the whole word and gives the hint", () => {
@@ -63,6 +66,29 @@ describe("human", () => {
     const [, , shown, carets] = text.split("\n");
     expect(shown!.length).toBeLessThan(140);
     expect(shown![carets!.indexOf("^")]).toBe("H");
+  });
+
+  it("goes on below where a terminal is narrow, and shows the part of the line that matters", () => {
+    const one = {
+      ...UNKNOWN,
+      detail: "the largest buffers:\n     258 MiB  slot/mlp/0 of many and more words",
+    };
+    const source = `${"x: 1, ".repeat(20)}lora_r: 16, ${"y: 2, ".repeat(20)}`;
+    const where = { file: "a.yaml", line: 1, column: 121 };
+    expect(narrow([{ ...one, where }], 40, source).split("\n")).toEqual([
+      "error: unknown key `lora_r`",
+      "[recipe.unknown-key]",
+      "  ┌ a.yaml:1:121",
+      "1 │ : 1, x: 1, x: 1, lora_r: 16, y: 2, ",
+      "  │                  ^^^^^^",
+      "  the largest buffers:",
+      "       258 MiB  slot/mlp/0 of many and",
+      "                more words",
+      "  hint: it is `adapter.rank` here",
+      "",
+    ]);
+    const coloured = narrow([one], 40, SOURCE, true);
+    expect(stripVTControlCharacters(coloured)).toBe(narrow([one], 40));
   });
 
   it("lets no file write to the terminal", () => {

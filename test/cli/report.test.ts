@@ -50,7 +50,11 @@ it("counts in words, and says where nothing of the traffic has to be", () => {
   const html = renderReport(odd);
   expect(html).toContain("streamed through 1 slot<");
   expect(html).toContain("<td>all above</td>");
-  const options = { paint: painter(false), placeOf: null, statistics: null };
+  const options = {
+    screen: { paint: painter(false), columns: Number.POSITIVE_INFINITY },
+    placeOf: null,
+    statistics: null,
+  };
   expect(renderSummary(odd, options)).toMatch(/disk reads +5 B +at least 0 B +all above the bound\n/);
 });
 

@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly isTTY?: boolean;
+  /** Of the terminal. */
+  readonly columns?: number;
   /** What is typed; nothing by default. */
   readonly stdin?: string;
   /** Other commands than the real ones. */
@@ -26,11 +28,12 @@ export interface Surroundings {
 export const home = mkdtempSync(join(tmpdir(), "lema-home-"));
 
 export async function lema(argv: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> {
-  const { cwd = process.cwd(), isTTY = false, stdin = "", registry } = surroundings;
+  const { cwd = process.cwd(), isTTY = false, columns, stdin = "", registry } = surroundings;
   const env = { HOME: home, ...surroundings.env };
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
     isTTY,
+    columns,
     write: (text: string) => {
       written[name] += text;
     },
