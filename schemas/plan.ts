@@ -268,10 +268,12 @@ const candidate = z.object({
   values: z.array(z.string()),
   /** Of a step, by the closed form, which takes lanes as independent. */
   estimate_ns: z.int().nonnegative(),
-  /** Of a step; null where the closed form was enough to drop it. */
+  /** Of a step, by its schedule, or of the chosen one by its layout; null where the closed form was enough to drop it. */
   simulated_ns: z.int().nonnegative().nullable(),
   /** Bytes on all links in a step, by the closed form. */
   moved: bytes,
+  /** Why it was chosen, or was not. */
+  reason: z.string(),
 });
 
 const budget = z.object({ budget: bytes, reserve: bytes, arena: bytes, total: bytes, max_live: bytes });

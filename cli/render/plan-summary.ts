@@ -9,7 +9,7 @@ import { formatStatistics } from "../../data/statistics.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { type AnyPlan, type ArenaName, cycleOf, type LaneName, programsOf } from "../../schemas/plan.ts";
 import { formatBytes, formatNanoseconds } from "../../schemas/units.ts";
-import { candidateTable, changesOf, NO_BREAK } from "./candidate-table.ts";
+import { candidateLines, candidateTable } from "./candidate-table.ts";
 import { fitRows } from "./fit-table.ts";
 import { arenaUse, stepPrediction, weightTraffic } from "./plan-facts.ts";
 import { count, workLines } from "./plan-work.ts";
@@ -62,8 +62,8 @@ export function renderSummary(plan: AnyPlan, options: SummaryOptions): string {
     [`Time per ${step}`, time(plan, columns)],
     ["Decisions", decisions(plan, options)],
     [
-      "Shapes weighed (the chosen one first: 1 % of time is given for little traffic; ~ is estimated)",
-      candidates(plan, columns),
+      "Shapes weighed (the chosen one first: 1 % of time is given for little traffic; with ~ estimated)",
+      candidates(plan, screen),
     ],
     ["Plan", identity(plan, columns)],
   ];
@@ -209,18 +209,14 @@ function decisions(plan: AnyPlan, { screen, placeOf }: SummaryOptions): string[]
   });
 }
 
-/** The chosen shape beside the best of those that lost; where its columns are too many, in what each differs from it. */
-function candidates(plan: AnyPlan, width: number): string[] {
+/** The chosen shape beside the best of those that lost. */
+function candidates(plan: AnyPlan, screen: Screen): string[] {
   const { columns, rows } = candidateTable(plan);
   if (rows.length < 2) return [];
   const shown = rows.slice(0, CANDIDATES_SHOWN);
   const left = rows.length - shown.length;
-  const grid = formatTable([columns, ...shown], `${"l".repeat(columns.length - 2)}rr`, INDENT);
-  const fits = grid.every(({ length }) => length <= width);
-  const changes = [["a step", "moved", "is other in"], ...changesOf({ columns, rows: shown })];
-  const list = fitRows(changes, { alignment: "rrl", indent: INDENT, width });
   return [
-    ...(fits ? grid : list.map((line) => line.replaceAll(NO_BREAK, " "))),
+    ...candidateLines({ columns, rows: shown }, textWidth(screen), screen.paint),
     ...(left > 0 ? [`${INDENT}and ${left} more: lema show --html`] : []),
   ];
 }

@@ -1,4 +1,4 @@
-/** What a plan says of the search: what was chosen in each respect and why, and the shapes that lost. */
+/** What a plan says of the search: what was chosen in each respect and why, and the shapes that lost, with their reasons. */
 import type { Plan } from "../../schemas/plan.ts";
 import type { Candidate } from "./candidates.ts";
 
@@ -17,20 +17,24 @@ interface Aspect {
 /** Of the candidates that lost by the closed form alone, so many with another value in a respect are listed. */
 const OTHERS_PER_ASPECT = 2;
 
-/**
- * `ranked`: all candidates, the best by the closed form first; `simulated`: the time of a step in ns of those that went
- * to the simulator, `best` among them.
- */
+/** What a plan says of the search's findings; `time` in nanoseconds a step, null where the schedule was not timed. */
+export interface Found {
+  readonly time: number | null;
+  /** For the best why it is, for the others why they are not. */
+  readonly reason: string;
+}
+
+/** `ranked`: all candidates, the best by the closed form first; `fastest`: some by the time of their schedules. */
 export function choiceOf(
   best: Candidate,
   ranked: readonly Candidate[],
-  simulated: ReadonlyMap<Candidate, number>,
+  fastest: readonly Candidate[],
+  foundOf: (candidate: Candidate) => Found,
 ): Choice {
   const aspects = aspectsOf(best);
   const valuesOf = (candidate: Candidate): string[] => aspects.map(({ read }) => read(candidate));
-  const byTime = [...simulated].toSorted(([, a], [, b]) => a - b).map(([candidate]) => candidate);
   const listed = new Map<string, Candidate>([[valuesOf(best).join(), best]]);
-  for (const candidate of byTime) addNew(listed, valuesOf(candidate), candidate);
+  for (const candidate of fastest) addNew(listed, valuesOf(candidate), candidate);
   for (const [index, { read }] of aspects.entries()) {
     const seen = new Set([...listed.values()].map(read));
     const limit = listed.size + OTHERS_PER_ASPECT;
@@ -46,12 +50,16 @@ export function choiceOf(
     decisions: aspects.map(({ name, recipePath, reason, read }) => {
       return { name, chosen: read(best), reason, recipe_path: recipePath };
     }),
-    candidates: [...listed.values()].map((candidate) => ({
-      values: valuesOf(candidate),
-      estimate_ns: Math.round(candidate.estimate.step_ns),
-      simulated_ns: roundedOrNull(simulated.get(candidate)),
-      moved: Math.round(candidate.estimate.moved),
-    })),
+    candidates: [...listed.values()].map((candidate) => {
+      const { time, reason } = foundOf(candidate);
+      return {
+        values: valuesOf(candidate),
+        estimate_ns: Math.round(candidate.estimate.step_ns),
+        simulated_ns: time === null ? null : Math.round(time),
+        moved: Math.round(candidate.estimate.moved),
+        reason,
+      };
+    }),
   };
 }
 
@@ -158,9 +166,4 @@ function turning(candidate: Candidate): number {
 function streamingBlocks({ shape, variant }: Candidate): readonly string[] {
   const pinned = new Set(shape.pinned);
   return variant.units.blocks.filter((unit) => !pinned.has(unit));
-}
-
-/** A generation's time is a mix of its programs', so no whole number. */
-function roundedOrNull(ns: number | undefined): number | null {
-  return ns === undefined ? null : Math.round(ns);
 }

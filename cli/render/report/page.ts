@@ -204,9 +204,14 @@ function candidates(plan: AnyPlan): string {
   const { columns, rows } = candidateTable(plan);
   if (rows.length < 2) return "";
   const cells = (tag: string, row: readonly string[]) =>
-    row.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("");
+    row
+      .map((cell, column) => {
+        const why = column === columns.length - 1;
+        return `<${tag}${why ? ' class="text"' : ""}>${escaped(cell)}</${tag}>`;
+      })
+      .join("");
   const body = rows.map((row) => `<tr>${cells("td", row)}</tr>`).join("");
-  return `<h4>Shapes weighed, the chosen one first; ~ is estimated</h4><div class="scroll tall" tabindex="0" role="region" aria-label="Shapes weighed"><table class="plain">
+  return `<h4>Shapes weighed, the chosen one first; with ~ estimated</h4><div class="scroll tall" tabindex="0" role="region" aria-label="Shapes weighed"><table class="plain">
 <thead><tr>${cells("th", columns)}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
