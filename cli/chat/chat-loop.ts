@@ -7,8 +7,9 @@ import type { Conversation } from "../../chat/conversation.ts";
 import { ReplyValidator } from "../../chat/reply-validator.ts";
 import { DiagnosticError, type ExitCode } from "../../schemas/diagnostic.ts";
 import type { CommandContext } from "../context.ts";
-import { usesColor } from "../io.ts";
+import { columnsOf, usesColor } from "../io.ts";
 import { spoken } from "../render/human.ts";
+import { wrapLine } from "../render/table.ts";
 import { readLine } from "./commands.ts";
 import type { LineSource } from "./line-source.ts";
 
@@ -46,7 +47,9 @@ export async function chatLoop(
     if (read.kind === "command") {
       const answer = read.run(conversation, read.argument);
       if (answer === null) break;
-      note(answer.map((one) => `${one}\n`).join(""));
+      const width = columnsOf(context.io.stderr);
+      const wrapped = answer.flatMap((one) => one.split("\n").flatMap((line) => wrapLine(line, width)));
+      note(wrapped.map((one) => `${one}\n`).join(""));
       continue;
     }
     try {

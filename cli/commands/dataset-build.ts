@@ -7,7 +7,9 @@ import { makeDirectory } from "../../models/make-directory.ts";
 import { jsonText, replaceFile } from "../../runtime/files.ts";
 import { DiagnosticError, diagnostic, type ExitCode } from "../../schemas/diagnostic.ts";
 import { type CommandContext, wholeNumber } from "../context.ts";
-import { formatTable } from "../render/table.ts";
+import { columnsOf } from "../io.ts";
+import { fitTable } from "../render/fit-table.ts";
+import { wrapLine } from "../render/table.ts";
 
 interface BuildOptions {
   readonly out: string;
@@ -67,7 +69,11 @@ async function build(options: BuildOptions, { io }: CommandContext): Promise<Exi
   // The manifest is last: whoever finds it finds what it describes.
   for (const { path, text } of changed) await replaceFile(path, text);
   const paths = files.map(({ path }) => relative(io.cwd, path));
-  io.stdout.write(options.json ? jsonText(manifest) : `${formatManifest(manifest, paths).join("\n")}\n`);
+  io.stdout.write(
+    options.json
+      ? jsonText(manifest)
+      : `${formatManifest(manifest, paths, columnsOf(io.stdout)).join("\n")}\n`,
+  );
   return 0;
 }
 
@@ -81,7 +87,10 @@ async function contentOf(path: string): Promise<string | undefined> {
   }
 }
 
-function formatManifest(manifest: ReplyDatasetManifest, paths: readonly string[]): string[] {
+const HEAD = ["topic", "confidence", "facts", "examples", "held out"];
+const CONFIDENCE = 1;
+
+function formatManifest(manifest: ReplyDatasetManifest, paths: readonly string[], width: number): string[] {
   const topics = Object.entries(manifest.topics).map(([name, { confidence, facts, examples, held_out }]) => [
     name,
     confidence,
@@ -91,14 +100,19 @@ function formatManifest(manifest: ReplyDatasetManifest, paths: readonly string[]
   ]);
   const { train, examples, conversations, held_out: heldOut } = manifest;
   const total = ["all", "", String(manifest.facts), String(examples), String(heldOut.rows)];
-  return [
-    ...formatTable([["topic", "confidence", "facts", "examples", "held out"], ...topics, total], "llr"),
-    "",
+  const { head, rows } = fitTable(HEAD, [...topics, total], {
+    alignment: "llr",
+    indent: "",
+    width,
+    spare: [CONFIDENCE],
+  });
+  const facts = [
     `Rows: ${train.rows}, of which ${conversations} are conversations of two examples.`,
     `Held out: ${manifest.held_out_rule}.`,
     `Wrote ${paths.join(", ")}`,
     manifest.digest,
   ];
+  return [...head, ...rows.flat(), "", ...facts.flatMap((line) => wrapLine(line, width))];
 }
 
 function jsonlFile(text: string): string {

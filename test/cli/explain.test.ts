@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
 import { calibrate, opTotals } from "../../cli/explain/calibrate.ts";
 import { compareTimes } from "../../cli/explain/compare-times.ts";
+import { renderExplanation } from "../../cli/explain/render-explanation.ts";
 import { costModel } from "../../planner/cost/duration.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { jsonText } from "../../runtime/files.ts";
@@ -48,6 +49,18 @@ it("totals by lane and by what was done, waiting left out", () => {
   const count = groups.reduce((sum, group) => sum + group.count, 0);
   expect(count).toBe(instructions.length);
   expect(count).toBe(plan.programs["train-step"].steady.length);
+});
+
+it("fits a narrow terminal, without the lanes of instructions where they have no room", () => {
+  const explanation = compareTimes(plan, traceWith(slower), steps([1, 1, 1, 2, 2, 2, 3, 3, 3]));
+  const at = (columns: number) =>
+    renderExplanation(explanation, opTotals(plan, explanation), null, 5, columns).split("\n");
+  for (const columns of [57, 60, 80])
+    expect(at(columns).filter(({ length }) => length > columns)).toEqual([]);
+  const worst = (lines: readonly string[]) =>
+    lines.slice(lines.indexOf("Furthest from their prediction")).find((line) => /\d/.test(line));
+  expect(worst(at(1000))).toMatch(/^ {2}\S+ +disk +\d/);
+  expect(worst(at(40))).toMatch(/^ {2}\S+ +\d/);
 });
 
 it("leaves out what never ended", () => {

@@ -44,6 +44,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["verify", "roomy.json"],
   ["validate", "recipe.yaml"],
   ["dataset", "inspect", "recipe.yaml", "--rows", "0"],
+  ["dataset", "build", "--examples", "20"],
   ["doctor"],
   ["--help"],
   ["plan", "--help"],

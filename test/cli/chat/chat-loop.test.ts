@@ -13,6 +13,8 @@ interface Talk {
   readonly interactive?: boolean;
   /** Whether what is written is shown by a terminal. */
   readonly isTTY?: boolean;
+  /** Of the terminal. */
+  readonly columns?: number;
   readonly respond?: Respond;
   readonly capacity?: number;
   readonly options?: Partial<ChatLoopOptions>;
@@ -23,6 +25,7 @@ async function talk({
   lines,
   interactive = true,
   isTTY = false,
+  columns,
   respond,
   capacity,
   options,
@@ -32,6 +35,7 @@ async function talk({
   const written = { stdout: "", stderr: "" };
   const sink = (name: "stdout" | "stderr") => ({
     isTTY,
+    columns,
     write: (text: string) => {
       written[name] += text;
     },
@@ -105,6 +109,14 @@ describe("lema chat", () => {
       expect(stderr).toContain(`${command} `);
     expect(stderr).toContain("there is no /hepl; /help shows what there is\n");
     expect(stdout).toBe("you said /etc\n");
+  });
+
+  it("breaks what it says of itself at the terminal's width", async () => {
+    const help = { lines: ["/help"], isTTY: true };
+    const { stderr } = await talk({ ...help, columns: 60 });
+    expect(stderr.split("\n").filter((line) => line.length > 60)).toEqual([]);
+    expect(stderr).toContain("\n               conversation; without TEXT: show it\n");
+    expect((await talk({ ...help, columns: 200 })).stderr).toBe((await talk({ lines: ["/help"] })).stderr);
   });
 
   it("goes on after a reply that was stopped, where a person is there", async () => {
