@@ -200,23 +200,20 @@ function rounded(g: GraphBuilder, x: string, y: string, dtype: DType): string {
 
 /** Returns a function that adds one linear, with its LoRA branch where the layer has one. */
 function linearBuilder(g: GraphBuilder, { sequenceLength: S, numerics, storage, lora }: LlamaGraphOptions) {
-  const { activation, row_tile, column_tile } = numerics;
+  const { activation, row_tile, column_tile, f16_factors } = numerics;
+  const product = { row_tile, column_tile, f16_factors };
   return (x: string, name: LlamaLinear, [inputs, outputs]: readonly [number, number]): string => {
     const adapted = lora.get(name);
     g.value(name, [outputs, inputs], storage[name]!, { origin: { kind: "weight" } });
     const y = g.value(`${name}.y`, ["B", S, outputs], "f32", { gradient: activation });
-    g.call("linear", { x, w: name, y }, { alpha: 1, row_tile, column_tile });
+    g.call("linear", { x, w: name, y }, { alpha: 1, ...product });
     if (adapted !== undefined) {
       const { rank, scaling } = adapted;
       const a = g.value(`${name}.lora_A`, [rank, inputs], "f32", { origin: { kind: "parameter" } });
       const b = g.value(`${name}.lora_B`, [outputs, rank], "f32", { origin: { kind: "parameter" } });
       const low = g.value(`${name}.low`, ["B", S, rank], activation, { gradient: activation });
-      g.call("linear", { x, w: a, y: low }, { alpha: 1, row_tile, column_tile });
-      g.call(
-        "linear",
-        { x: low, w: b, y: { add: y } },
-        { alpha: Math.fround(scaling), row_tile, column_tile },
-      );
+      g.call("linear", { x, w: a, y: low }, { alpha: 1, ...product });
+      g.call("linear", { x: low, w: b, y: { add: y } }, { alpha: Math.fround(scaling), ...product });
     }
     return y;
   };

@@ -94,6 +94,8 @@ export interface ModelDescription {
 export interface Numerics {
   readonly precision: "f32" | "bf16" | "fp16";
   readonly activation: "f32" | "bf16";
+  /** 1: products may round f32 factors to f16. */
+  readonly f16_factors: 0 | 1;
   readonly row_tile: number;
   readonly column_tile: number;
   readonly vocabulary_tile: number;
@@ -166,8 +168,9 @@ export function numericsFor(
 ): Numerics {
   return {
     precision,
-    // On the CPU fp16 files are widened exactly to f32; bf16 products take bf16 operands.
+    // bf16 products take bf16 operands. In fp16 activations are f32: a product rounds them where its device has units for it.
     activation: precision === "bf16" ? "bf16" : "f32",
+    f16_factors: precision === "fp16" ? 1 : 0,
     row_tile: Math.min(sequenceLength, 512),
     column_tile: 512,
     vocabulary_tile: Math.min(vocabulary, 1024),

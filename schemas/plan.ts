@@ -331,6 +331,7 @@ const shared = {
   numerics: z.object({
     precision: z.enum(["f32", "bf16", "fp16"]),
     activation: dtype,
+    f16_factors: z.literal([0, 1]),
     row_tile: z.int().positive(),
     column_tile: z.int().positive(),
     vocabulary_tile: z.int().positive(),

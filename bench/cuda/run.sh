@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds, checks and times the CUDA backend on a machine with a GPU, in one go and without a network:
 #
-#   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,kernels,p100,sanitize]
+#   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,kernels,p100,t4,sanitize]
 #
 # Needs the CUDA toolkit (12 or newer), CMake and g++. Node and the npm packages come from the archive that
 # `npm run pack:gpu` makes; in a clone that is set up, from there. Python with torch, transformers and peft is used

@@ -2,7 +2,7 @@
  * Everything that a GPU is needed for, step by step into one JSON file: the machine, the build, the kernels against the
  * reference, whole steps bit for bit, times beside PyTorch's, compute-sanitizer. Called by run.sh:
  *
- *   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,kernels,p100,sanitize]
+ *   bash bench/cuda/run.sh [results.json] [--minutes 9] [--parts check,time,kernels,p100,t4,sanitize]
  *
  * What matters most comes first, and every result is in the file as soon as it is there; when the time is over, what is
  * left is marked `late`. A step that fails does not stop those that do not need it; the exit code is 1 when one failed.
@@ -16,7 +16,7 @@ import { type Program, type Step, Steps } from "./steps.ts";
 const { values: options, positionals } = parseArgs({
   options: {
     minutes: { type: "string", default: "9" },
-    parts: { type: "string", default: "check,time,kernels,p100,sanitize" },
+    parts: { type: "string", default: "check,time,kernels,p100,t4,sanitize" },
   },
   allowPositionals: true,
 });
@@ -30,11 +30,16 @@ const PYTHON = "python3";
 const OBJECT = "build/native/Release/lema_cuda.so";
 /** Built by `npm run pack:gpu`, where a compiler that knows the P100 can be had. */
 const P100 = "build/cuda-12";
+/** For what the T4 has: products in f16. */
+const T4 = "build/cuda-75";
 /** Llama-2 7B, random. */
 const MODEL = "scratch/cuda/llama-7b";
 const BATCHES = [8, 32];
 /** What `lema probe` measured in this run. */
 const PROBED = "scratch/cuda/probed.yaml";
+
+/** What is compiled for an older device runs as there: the driver compiles the PTX in it for this one. */
+const AS_COMPILED = { CUDA_FORCE_PTX_JIT: "1" };
 
 const node = (name: string, ...argv: string[]): Program => ({ name, command: ["node", ...argv] });
 /** The command line from its sources; it says something, or it was not the command line. */
@@ -193,15 +198,36 @@ function summary(): unknown {
 
 /** The P100's PTX, compiled by the driver for this device: kernels and whole steps. */
 async function p100(): Promise<void> {
-  const env = { CUDA_FORCE_PTX_JIT: "1" };
   const suite = `${P100}/bin/lema_op_suite_cuda`;
   if (!existsSync(suite)) return;
-  await steps.run({ name: "compute_60: op suite", command: [suite], env });
+  await steps.run({ name: "compute_60: op suite", command: [suite], env: AS_COMPILED });
+  await stepsBy(`${P100}/Release/lema_cuda.so`, "compute_60: steps, streamed as resident");
+}
+
+async function stepsBy(object: string, name: string): Promise<void> {
   const own = `${OBJECT}.own`;
   copyFileSync(OBJECT, own);
-  copyFileSync(`${P100}/Release/lema_cuda.so`, OBJECT);
-  await steps.run(stepTest("compute_60: steps, streamed as resident", env));
+  copyFileSync(object, OBJECT);
+  await steps.run(stepTest(name, AS_COMPILED));
   copyFileSync(own, OBJECT);
+}
+
+/**
+ * The same of the T4's, which multiplies in f16 and is built here: correct as there, and its times those of m16n8k8 and
+ * of factors that come through registers, on this device.
+ */
+async function t4(): Promise<void> {
+  const configure = ["-S", "native/cuda/device", "-B", T4, "-DLEMA_CUDA_ARCHITECTURES=75"];
+  await steps.run({ name: "compute_75: configure", command: ["cmake", ...configure] });
+  const built = await steps.run({
+    name: "compute_75: build",
+    command: ["cmake", "--build", T4, "--parallel", JOBS, "--target", "all", "lema_cuda_products"],
+  });
+  if (built.status !== "ok") return;
+  for (const program of ["lema_op_suite_cuda", "lema_cuda_products", "lema_op_bench_cuda"]) {
+    await steps.run({ name: `compute_75: ${program}`, command: [`${T4}/bin/${program}`], env: AS_COMPILED });
+  }
+  await stepsBy(`${T4}/Release/lema_cuda.so`, "compute_75: steps, streamed as resident");
 }
 
 /** What the sanitizer runs: every kernel at odd shapes, and a step of small models that stream all they can. */
@@ -240,7 +266,7 @@ async function sanitize(): Promise<void> {
 
 await machine();
 if (await build()) {
-  for (const [name, part] of Object.entries({ check, time, kernels, p100, sanitize })) {
+  for (const [name, part] of Object.entries({ check, time, kernels, p100, t4, sanitize })) {
     if (wanted.has(name)) await part();
   }
 }

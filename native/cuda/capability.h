@@ -5,8 +5,10 @@
 
 namespace lema::cuda {
 
-// mma of bf16, ldmatrix and cp.async.
+// mma of bf16 and cp.async.
 inline constexpr int kTensorCoreCapability = 80;
+// mma of f16, and ldmatrix. lema multiplies in f16 from here on, up to where it multiplies in bf16.
+inline constexpr int kF16TensorCoreCapability = 75;
 
 // What kernels may count on: the device's capability, or the one that they were compiled for where that is less, as it is
 // for PTX on a device newer than the object; kernels that need more are empty there.

@@ -151,11 +151,11 @@ __device__ __forceinline__ T SumOfLanes(T value) {
   return value;
 }
 
-template <int kLanes>
-__device__ __forceinline__ float MaximumOfLanes(float value) {
+template <int kLanes, typename T>
+__device__ __forceinline__ T MaximumOfLanes(T value) {
 #pragma unroll
   for (int step = kLanes / 2; step > 0; step /= 2) {
-    const float other = __shfl_xor_sync(0xffffffffu, value, step);
+    const T other = __shfl_xor_sync(0xffffffffu, value, step);
     value = value > other ? value : other;
   }
   return value;

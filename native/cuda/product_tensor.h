@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
   constexpr int kStep = Tile::kStep, kStages = Tile::kStages, kLeftStage = Tile::kRows * kStep, kRightStage = Tile::kColumns * kStep;
   constexpr int kDown = Tile::kWarpRows / 16, kAcross = Tile::kWarpColumns / 8;
   Tile& shared = Shared<Tile>();
-  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int warp_row = warp / Tile::kWarpsAcross * Tile::kWarpRows, warp_column = warp % Tile::kWarpsAcross * Tile::kWarpColumns;
   const int64_t first_row = static_cast<int64_t>(blockIdx.x) * Tile::kRows;
   const int64_t first_column = static_cast<int64_t>(blockIdx.y) * Tile::kColumns;
@@ -157,23 +157,7 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocks)
     __syncthreads();  // the ring begins anew
     left_panel.NextBatch();
     right_panel.NextBatch();
-    // Two lanes exchange halves of two rows, so that each has four neighbours of one.
-    const bool odd = lane % 2 != 0;
-    const int64_t row = NotAhead(first_row + warp_row + lane / 4 + (odd ? 8 : 0));
-    const int64_t column = NotAhead(first_column + warp_column + lane % 4 / 2 * 4);
-#pragma unroll
-    for (int i = 0; i < kDown; ++i) {
-#pragma unroll
-      for (int j = 0; j < kAcross; ++j) {
-        const float (&own)[4] = sums[i][j];
-        const float first = __shfl_xor_sync(0xffffffffu, odd ? own[0] : own[2], 1);
-        const float second = __shfl_xor_sync(0xffffffffu, odd ? own[1] : own[3], 1);
-        const float four[4] = {odd ? first : own[0], odd ? second : own[1], odd ? own[2] : first, odd ? own[3] : second};
-        if (row + i * 16 < shape.rows && column + j * 8 < shape.columns) {
-          result.Store(row + i * 16, column + j * 8, shape.columns - column - j * 8, four);
-        }
-      }
-    }
+    StoreFragments(sums, first_row + warp_row, first_column + warp_column, shape, result);
   }
 #endif
 }

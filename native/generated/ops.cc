@@ -107,6 +107,7 @@ constexpr AttributeInfo kCrossEntropyTileAttributes[] = {
     {"first_row", AttributeType::kI32},
     {"vocabulary_tile", AttributeType::kI32},
     {"row_tile", AttributeType::kI32},
+    {"f16_factors", AttributeType::kI32},
 };
 
 constexpr OperandInfo kEmbeddingOperands[] = {
@@ -147,6 +148,7 @@ constexpr AttributeInfo kLinearAttributes[] = {
     {"alpha", AttributeType::kF32},
     {"row_tile", AttributeType::kI32},
     {"column_tile", AttributeType::kI32},
+    {"f16_factors", AttributeType::kI32},
 };
 
 constexpr OperandInfo kLinearGradInputOperands[] = {
@@ -158,6 +160,7 @@ constexpr AttributeInfo kLinearGradInputAttributes[] = {
     {"alpha", AttributeType::kF32},
     {"row_tile", AttributeType::kI32},
     {"column_tile", AttributeType::kI32},
+    {"f16_factors", AttributeType::kI32},
 };
 
 constexpr OperandInfo kLinearGradWeightOperands[] = {
@@ -169,6 +172,7 @@ constexpr AttributeInfo kLinearGradWeightAttributes[] = {
     {"alpha", AttributeType::kF32},
     {"row_tile", AttributeType::kI32},
     {"column_tile", AttributeType::kI32},
+    {"f16_factors", AttributeType::kI32},
 };
 
 constexpr OperandInfo kReduceLossOperands[] = {

@@ -12,7 +12,7 @@
 namespace lema {
 
 // Of the declarations in canonical JSON, without docs and formulas; a plan made for another table is refused.
-inline constexpr char kOpTableHash[] = "sha256:d6d35bd5e27cd2e019a71e0577e98430eac2fdf3acd5628c80fb064a7451766e";
+inline constexpr char kOpTableHash[] = "sha256:913d140226dfeb7d74c6d3f241ab3c6288f24a6a36ee7bf608ead93d00f08f0b";
 
 enum class Op : uint32_t {
   kAdamw = 0,
@@ -42,7 +42,7 @@ enum class Op : uint32_t {
 };
 inline constexpr uint32_t kOpCount = 24;
 inline constexpr size_t kMaxOperands = 10;
-inline constexpr size_t kMaxAttributes = 3;
+inline constexpr size_t kMaxAttributes = 4;
 
 enum class Access : uint8_t { kRead, kWrite, kUpdate };
 enum class AttributeType : uint8_t { kF32, kF64, kI32 };
@@ -199,6 +199,7 @@ struct CrossEntropyTileArgs {
   int32_t first_row;
   int32_t vocabulary_tile;
   int32_t row_tile;
+  int32_t f16_factors;
 };
 
 // x[b,s,:] = table[tokens[b,s],:], widened to f32.
@@ -239,6 +240,7 @@ struct LinearArgs {
   float alpha;
   int32_t row_tile;
   int32_t column_tile;
+  int32_t f16_factors;
 };
 
 // dx (+)= alpha · dy · w; computed in the dtype of dy, accumulated in f32.
@@ -250,6 +252,7 @@ struct LinearGradInputArgs {
   float alpha;
   int32_t row_tile;
   int32_t column_tile;
+  int32_t f16_factors;
 };
 
 // dw += alpha · Σ_b dy[b]ᵀ · x[b], the sequences in order; computed in the dtype of dy, accumulated in f32.
@@ -260,6 +263,7 @@ struct LinearGradWeightArgs {
   float alpha;
   int32_t row_tile;
   int32_t column_tile;
+  int32_t f16_factors;
 };
 
 // loss = (Σ_b Σ_s losses[b,s]) · inverse_tokens.
@@ -436,6 +440,7 @@ inline CrossEntropyTileArgs UnpackCrossEntropyTile(const CallRecord& call) {
       .first_row = static_cast<int32_t>(call.attributes[0]),
       .vocabulary_tile = static_cast<int32_t>(call.attributes[1]),
       .row_tile = static_cast<int32_t>(call.attributes[2]),
+      .f16_factors = static_cast<int32_t>(call.attributes[3]),
   };
 }
 
@@ -481,6 +486,7 @@ inline LinearArgs UnpackLinear(const CallRecord& call) {
       .alpha = static_cast<float>(call.attributes[0]),
       .row_tile = static_cast<int32_t>(call.attributes[1]),
       .column_tile = static_cast<int32_t>(call.attributes[2]),
+      .f16_factors = static_cast<int32_t>(call.attributes[3]),
   };
 }
 
@@ -493,6 +499,7 @@ inline LinearGradInputArgs UnpackLinearGradInput(const CallRecord& call) {
       .alpha = static_cast<float>(call.attributes[0]),
       .row_tile = static_cast<int32_t>(call.attributes[1]),
       .column_tile = static_cast<int32_t>(call.attributes[2]),
+      .f16_factors = static_cast<int32_t>(call.attributes[3]),
   };
 }
 
@@ -504,6 +511,7 @@ inline LinearGradWeightArgs UnpackLinearGradWeight(const CallRecord& call) {
       .alpha = static_cast<float>(call.attributes[0]),
       .row_tile = static_cast<int32_t>(call.attributes[1]),
       .column_tile = static_cast<int32_t>(call.attributes[2]),
+      .f16_factors = static_cast<int32_t>(call.attributes[3]),
   };
 }
 

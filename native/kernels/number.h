@@ -27,6 +27,16 @@ inline float FromF16(uint16_t bits) {
   return sign != 0 ? -value : value;
 }
 
+inline uint16_t ToF16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return static_cast<uint16_t>(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
+  if (magnitude >= 0x47800000u) return static_cast<uint16_t>(sign | 0x7c00u);
+  // Below 2⁻¹⁴ in steps of 2⁻²⁴.
+  if (magnitude < 0x38800000u) return static_cast<uint16_t>(sign | static_cast<uint32_t>(std::nearbyint(std::fabs(value) * 0x1p24f)));
+  return static_cast<uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13));
+}
+
 // Element `i` of a dense tensor of a floating-point dtype.
 inline double Load(const TensorView& tensor, int64_t i) {
   switch (tensor.dtype) {
@@ -50,6 +60,7 @@ inline void Store(const TensorView& tensor, int64_t i, double value) {
 inline double RoundTo(DType dtype, double value) {
   switch (dtype) {
     case DType::kBF16: return FromBf16(ToBf16(static_cast<float>(value)));
+    case DType::kF16: return FromF16(ToF16(static_cast<float>(value)));
     case DType::kF64: return value;
     default: return static_cast<float>(value);
   }

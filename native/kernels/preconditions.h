@@ -14,9 +14,15 @@ inline Status CheckPositive(int32_t value, const char* name) {
   return Status(StatusCode::kInvalidArgument, Cat(name, " is ", value));
 }
 
-inline Status CheckTiles(int32_t row_tile, int32_t column_tile) {
+inline Status CheckF16Factors(int32_t value) {
+  if (value == 0 || value == 1) return Status::Ok();
+  return Status(StatusCode::kInvalidArgument, Cat("f16_factors is ", value));
+}
+
+inline Status CheckProduct(int32_t row_tile, int32_t column_tile, int32_t f16_factors) {
   LEMA_RETURN_IF_ERROR(CheckPositive(row_tile, "row_tile"));
-  return CheckPositive(column_tile, "column_tile");
+  LEMA_RETURN_IF_ERROR(CheckPositive(column_tile, "column_tile"));
+  return CheckF16Factors(f16_factors);
 }
 
 // q: [B, S, N, D], k: [B, S, G, D].
@@ -70,7 +76,8 @@ inline Status CheckTokens(const TensorView& tokens, int64_t rows) {
 
 // The chunk's online-softmax state and the rows it keeps. expected_row and label_row come together or not at all.
 inline Status CheckCrossEntropyTile(const TensorView& expected_row, const TensorView& label_row, int32_t first_row,
-                                    int32_t vocabulary_tile, int32_t row_tile) {
+                                    int32_t vocabulary_tile, int32_t row_tile, int32_t f16_factors) {
+  LEMA_RETURN_IF_ERROR(CheckF16Factors(f16_factors));
   LEMA_RETURN_IF_ERROR(CheckPositive(row_tile, "row_tile"));
   LEMA_RETURN_IF_ERROR(CheckPositive(vocabulary_tile, "vocabulary_tile"));
   if (first_row < 0 || first_row % vocabulary_tile != 0) {

@@ -1,6 +1,7 @@
 // Times of the device's kernels at the shapes of Llama-2 7B (4,096 tokens in sequences of 512), by events: a line of
 // JSON a case with the median, the rate of multiply-adds and the bytes moved a second, beside a copy of the same memory.
-// What has kernels with and without tensor cores is timed by both.
+// What has kernels with and without tensor cores is timed by both; products in fp16 with the search for their exponents,
+// on a newer device by the object for compute_75 under CUDA_FORCE_PTX_JIT.
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -52,6 +53,18 @@ std::vector<BenchCase> Cases() {
        2 * kHidden * kHidden},
       {"linear bf16 with f16 weights 4096x4096", Op::kLinear,
        {{bf16, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512}, 2 * tokens * kHidden * kHidden},
+      {"linear fp16 4096x4096", Op::kLinear,
+       {{f32, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512, 1}, 2 * tokens * kHidden * kHidden},
+      {"linear fp16 4096x11008", Op::kLinear,
+       {{f32, rows(kHidden)}, {DType::kF16, {kInner, kHidden}}, {f32, rows(kInner)}}, {1, 512, 512, 1}, 2 * tokens * kHidden * kInner},
+      {"linear fp16 with bf16 weights 4096x4096", Op::kLinear,
+       {{f32, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512, 1}, 2 * tokens * kHidden * kHidden},
+      {"linear fp16 to rank 16", Op::kLinear, {{f32, rows(kHidden)}, {f32, {kRank, kHidden}}, {f32, rows(kRank)}}, {1, 512, 512, 1},
+       2 * tokens * kHidden * kRank},
+      {"linear_grad_input fp16 4096x4096", Op::kLinearGradInput,
+       {{f32, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512, 1}, 2 * tokens * kHidden * kHidden},
+      {"linear_grad_weight fp16 rank 16", Op::kLinearGradWeight, {{f32, rows(kRank)}, {f32, rows(kHidden)}, {f32, {kRank, kHidden}}},
+       {1, 512, 512, 1}, 2 * tokens * kHidden * kRank},
       {"attention 2048", Op::kAttention,
        {{bf16, longer}, {bf16, longer}, {bf16, longer}, {i32, {2, 4 * kLength}}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}}, {0.088},
        8 * tokens * kLength * kHeads * kHead},
@@ -91,7 +104,9 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   for (size_t i = 0; i < made.attributes.size(); ++i) call.attributes[i] = made.attributes[i];
   const cuda::DeviceKernel& kernel = cuda::kDeviceKernels[static_cast<size_t>(made.op)];
   cuda::DevicePreparation preparation{.library = kernels.library};
-  if (kernels.library != nullptr) LEMA_RETURN_IF_ERROR(kernel.prepare(call, &preparation));
+  LEMA_RETURN_IF_ERROR(kernel.prepare(call, &preparation));
+  void* workspace = nullptr;
+  if (preparation.workspace_bytes > 0) LEMA_CUDA(cudaMalloc(&workspace, preparation.workspace_bytes));
   cuda::DeviceFault* fault = nullptr;
   LEMA_CUDA(cudaHostAlloc(reinterpret_cast<void**>(&fault), sizeof(cuda::DeviceFault), cudaHostAllocMapped));
   cudaEvent_t begin, end;
@@ -100,7 +115,7 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   std::vector<float> times;
   for (int run = 0; run < 23; ++run) {
     LEMA_CUDA(cudaEventRecord(begin, stream));
-    LEMA_RETURN_IF_ERROR(kernel.launch(call, {stream, nullptr, 0, fault, kernels.capability, kernels.library}));
+    LEMA_RETURN_IF_ERROR(kernel.launch(call, {stream, static_cast<std::byte*>(workspace), preparation.workspace_bytes, fault, kernels.capability, kernels.library}));
     LEMA_CUDA(cudaEventRecord(end, stream));
     LEMA_CUDA(cudaEventSynchronize(end));
     float milliseconds = 0.0f;
@@ -110,6 +125,7 @@ Status Time(cudaStream_t stream, const std::vector<TensorView>& operands, const 
   std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
   *median = times[times.size() / 2];
   LEMA_CUDA(cudaFreeHost(fault));
+  LEMA_CUDA(cudaFree(workspace));
   return Status::Ok();
 }
 

@@ -10,6 +10,8 @@
 #include "core/text.h"
 #include "cuda/attention_path.h"
 #include "cuda/product.h"
+#include "cuda_products.h"
+#include "cuda_products_f16.h"
 #include "device_elements.h"
 #include "kernels/number.h"
 #include "op_report.h"
@@ -17,22 +19,11 @@
 namespace lema::test {
 namespace {
 
-using cuda::Along, cuda::Elements, cuda::LargeTensorTile, cuda::LaunchTensorProduct, cuda::MediumTensorTile,
+using cuda::Along, cuda::LargeTensorTile, cuda::LaunchTensorProduct, cuda::MediumTensorTile,
     cuda::NarrowTensorTile, cuda::Prepared, cuda::ProductPathOf, cuda::ProductShape, cuda::ScaledResult;
-
-struct Sizes {
-  int64_t rows, columns, depth, batches;
-};
-
-Elements ElementsOf(const DeviceElements& of) { return {of.data(), of.dtype()}; }
 
 // As bf16, which every product here is computed in.
 double Rounded(TensorView view, int64_t i) { return RoundTo(DType::kBF16, Load(view, i)); }
-
-int64_t At(const Sizes& sizes, Along along, int64_t outers, int64_t batch, int64_t i, int64_t k) {
-  const int64_t of_batch = batch * outers * sizes.depth;
-  return of_batch + (along == Along::kDepth ? i * sizes.depth + k : k * outers + i);
-}
 
 // result += Σ over the batches, as every kernel computes it; empty, or what went wrong.
 template <typename Tile, Along kLeft, Along kRight>
@@ -73,13 +64,10 @@ std::string Run(const Sizes& sizes, DType right_dtype, int64_t past, std::vector
   return "";
 }
 
-const char* NameOfAxis(Along along) { return along == Along::kDepth ? "depth" : "outer"; }
-
 template <Along kLeft, Along kRight>
 void TestSizes(const Sizes& sizes, Report& report) {
   std::vector<float> first, other;
-  const std::string name = Cat(sizes.rows, "x", sizes.columns, "x", sizes.depth, " of ", sizes.batches, ", along ", NameOfAxis(kLeft), " and ",
-                               NameOfAxis(kRight));
+  const std::string name = NameOf(sizes, kLeft, kRight);
   const auto add = [&](const char* tile, std::string problem) {
     if (problem.empty() && std::memcmp(first.data(), other.data(), first.size() * sizeof(float)) != 0) problem = "other bits";
     report.Add("product", Cat(tile, " ", name), problem);
@@ -132,10 +120,10 @@ void PrintPaths() {
       {"q_proj of one token", 1, 4096, 4096},      {"head tile of 512 tokens", 512, 2048, 4096},
   };
   for (const auto& product : kProducts) {
-    for (const DType compute : {DType::kF32, DType::kBF16}) {
+    for (const DType compute : {DType::kF32, DType::kBF16, DType::kF16}) {
       for (const bool copied : {true, false}) {
         for (const int capability : {60, 75, 80, 90}) {
-          std::printf("%s, %s, %s, sm_%d: %s\n", product.what, compute == DType::kF32 ? "f32" : "bf16", copied ? "copied" : "converted",
+          std::printf("%s, %s, %s, sm_%d: %s\n", product.what, NameOf(compute), copied ? "copied" : "converted",
                       capability, cuda::NameOf(ProductPathOf(product.rows, product.columns, product.depth, copied, compute, capability)));
         }
       }
@@ -176,6 +164,10 @@ int main(int argc, char** argv) {
     TestSizes<Along::kDepth, Along::kDepth>(sizes, report);
     TestSizes<Along::kDepth, Along::kOuter>(sizes, report);
     TestSizes<Along::kOuter, Along::kOuter>(sizes, report);
+    TestF16Sizes<Along::kDepth, Along::kDepth>(sizes, report);
+    TestF16Sizes<Along::kDepth, Along::kOuter>(sizes, report);
+    TestF16Sizes<Along::kOuter, Along::kOuter>(sizes, report);
   }
+  TestF16NotFinite(report);
   return report.Finish();
 }

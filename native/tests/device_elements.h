@@ -12,12 +12,21 @@
 
 namespace lema::test {
 
-// Filled from a seed, `past` elements behind an aligned address.
+// Filled from a seed or with `value(i)`, `past` elements behind an aligned address.
 class DeviceElements {
  public:
   DeviceElements(uint64_t seed, DType dtype, int64_t count, int64_t past = 0)
+      : DeviceElements(dtype, count, past, [seed](int64_t i) { return Uniform(seed, static_cast<uint64_t>(i)); }) {}
+  template <typename Value>
+  DeviceElements(DType dtype, int64_t count, int64_t past, const Value& value)
       : dtype_(dtype), host_(static_cast<size_t>(count) * SizeOf(dtype)), past_bytes_(static_cast<size_t>(past) * SizeOf(dtype)) {
-    for (int64_t i = 0; i < count; ++i) Store(View(), i, Uniform(seed, static_cast<uint64_t>(i)));
+    for (int64_t i = 0; i < count; ++i) {
+      if (dtype == DType::kF16) {
+        View().as<uint16_t>()[i] = ToF16(static_cast<float>(value(i)));
+      } else {
+        Store(View(), i, value(i));
+      }
+    }
     ok_ = cudaMalloc(&memory_, past_bytes_ + host_.size()) == cudaSuccess &&
           cudaMemcpy(data(), host_.data(), host_.size(), cudaMemcpyDefault) == cudaSuccess;
   }

@@ -67,6 +67,11 @@ void MakePositive(OpCase& made, const char* operand, double least) {
 
 const std::vector<OpSpec>& Specs() {
   const double half = 0.5;
+  // A factor rounded to f16 is off by at most u = 2^-11 of itself, so that Σ l·r is off by at most 2u Σ |l·r|. Roundings are
+  // independent: of products of deviation d, of which an output sums K, the errors sum up to less than 2u d √K, and the
+  // outputs to d √K each. Of the largest output that is 2u, and 4u where the largest of many errors meets a largest output
+  // that is no more than twice the deviation.
+  const double f16 = std::ldexp(4.0, -11);
   static const std::vector<OpSpec> specs = {
       {Op::kAdamw, {{7}, {1}, {33}, {40000}}, {{0.9, 0.999, 1e-8}}, 0.0, 0.0},
       {Op::kAdd, {{7}, {1}, {33}, {40000}}, {{}}, 1e-7, 0.0},
@@ -88,29 +93,32 @@ const std::vector<OpSpec>& Specs() {
       {Op::kCacheAppend, {{2, 3, 2, 8, 7}, {1, 1, 1, 4, 1}, {4, 33, 3, 20, 200}}, {{}}, 0.0, 0.0},
       {Op::kConvert, {{7}, {1}, {33}, {40000}}, {{}}, 1e-7, 1e-7},
       {Op::kCrossEntropyFinish, {{3, 7, 13}, {1, 1, 1}, {2, 33, 65}}, {{}}, 1e-6, 1e-6},
-      // B, S, H, V; first_row, vocabulary_tile, row_tile
+      // B, S, H, V; first_row, vocabulary_tile, row_tile, f16_factors where 1
       {Op::kCrossEntropyTile,
        {{2, 7, 13, 11}, {1, 1, 1, 1}, {3, 33, 64, 127}, {2, 130, 65, 200}, {2, 33, 33, 65}},
-       {{0, 64, 64}, {128, 32, 512}, {13, 13, 7}}, 1e-5, 1e-2},
+       {{0, 64, 64}, {128, 32, 512}, {13, 13, 7}, {0, 64, 64, 1}}, 1e-5, 1e-2,
+       // The error of a logit is a relative one of its probability, and a logit here may be some 8.
+       8 * f16},
       {Op::kEmbedding, {{2, 7, 9, 13}, {1, 1, 1, 1}, {3, 33, 50, 200}}, {{}}, 0.0, 0.0},
       {Op::kFill, {{7}, {1}, {40000}}, {{1.5}, {-INFINITY}}, 0.0, 0.0},
       {Op::kGradNorm, {{1}, {7}}, {{0.5}, {100.0}, {0.0}}, 0.0, 0.0},
       // B, S, H
       {Op::kLastRow, {{2, 7, 13}, {1, 1, 1}, {4, 33, 200}}, {{}}, 0.0, 0.0},
-      // B, S, K, N; alpha, row_tile, column_tile
+      // B, S, K, N; alpha, row_tile, column_tile, f16_factors where 1
       {Op::kLinear,
        {{2, 7, 13, 5}, {1, 1, 1, 1}, {3, 33, 65, 127}, {2, 65, 8, 200}, {2, 127, 200, 16}, {1, 200, 64, 33},
-        {3, 13, 7, 1100}, {1, 1, 200, 130}, {2, 1, 33, 70}, {1, 3, 65, 16}, {2, 2, 1100, 127}},
-       {{1.0, 512, 512}, {0.25, 16, 48}}, 1e-5, 1e-5},
+        {3, 13, 7, 1100}, {1, 1, 200, 130}, {2, 1, 33, 70}, {1, 3, 65, 16}, {2, 2, 1100, 127},
+        {2, 300, 1, 1}},
+       {{1.0, 512, 512}, {0.25, 16, 48}, {0.25, 512, 512, 1}}, 1e-5, 1e-5, f16},
       // B, S, N, K
       {Op::kLinearGradInput,
        {{2, 7, 13, 5}, {1, 1, 1, 1}, {3, 33, 65, 127}, {2, 65, 8, 200}, {2, 127, 200, 16}, {1, 200, 64, 33},
-        {3, 13, 7, 1100}},
-       {{1.0, 512, 512}, {0.25, 16, 48}}, 1e-5, 1e-5},
+        {3, 13, 7, 1100}, {2, 300, 1, 1}},
+       {{1.0, 512, 512}, {0.25, 16, 48}, {0.25, 512, 512, 1}}, 1e-5, 1e-5, f16},
       {Op::kLinearGradWeight,
        {{2, 7, 13, 5}, {1, 1, 1, 1}, {3, 33, 65, 127}, {2, 65, 8, 200}, {2, 127, 200, 16}, {1, 200, 64, 33},
-        {3, 13, 7, 1100}},
-       {{1.0, 512, 512}, {0.25, 16, 48}}, 1e-5, 1e-5},
+        {3, 13, 7, 1100}, {2, 1, 300, 300}},
+       {{1.0, 512, 512}, {0.25, 16, 48}, {0.25, 512, 512, 1}}, 1e-5, 1e-5, f16},
       {Op::kReduceLoss, {{3, 7}, {1, 1}, {2, 200}}, {{}}, 0.0, 0.0},
       {Op::kRmsNorm, {{2, 7, 13}, {1, 1, 1}, {3, 33, 200}, {1, 5, 1024}}, {{1e-5}}, 1e-6, 1e-6},
       {Op::kRmsNormBackward, {{2, 7, 13}, {1, 1, 3}, {3, 33, 200}, {1, 5, 1024}}, {{1e-5}}, 2e-6, 2e-6},

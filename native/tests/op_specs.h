@@ -14,6 +14,7 @@ struct OpSpec {
   std::vector<std::vector<double>> attributes;
   double tolerance;                              // of f32 results, relative to the largest
   double bf16_tolerance;                         // where an operand is bf16
+  double f16_tolerance = 0;                      // where factors are rounded to f16
 };
 
 const std::vector<OpSpec>& Specs();

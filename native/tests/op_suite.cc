@@ -1,6 +1,7 @@
 // Every op of the table: the tested kernel (op_tested.h) against the reference over odd sizes, every dtype and both ways of writing; the
 // same bits for any thread count, address, batch split and on every run; every gradient against finite differences.
 // Prints a line a case and a closing count; fails when an op has no spec.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -86,14 +87,29 @@ bool Splittable(const OpCase& made) {
   return true;
 }
 
+// The first operand says what a product is computed in.
+bool RoundsToF16(const OpCase& made) {
+  if (made.call.operands[0].dtype != DType::kF32) return false;
+  const auto& attributes = made.info().attributes;
+  for (size_t i = 0; i < attributes.size(); ++i) {
+    if (std::strcmp(attributes[i].name, "f16_factors") == 0 && made.call.attributes[i] == 1.0) return TestedRoundsToF16();
+  }
+  return false;
+}
+
+double ToleranceOf(const OpSpec& spec, const OpCase& made) {
+  bool narrow = false;
+  for (const TensorView& view : made.call.operands) narrow |= view.present() && view.dtype == DType::kBF16;
+  const double tolerance = narrow ? spec.bf16_tolerance : spec.tolerance;
+  return RoundsToF16(made) ? std::max(tolerance, spec.f16_tolerance) : tolerance;
+}
+
 void TestCase(Report& report, const OpSpec& spec, OpCase& start) {
   ThreadPool one(1), two(2);
   OpCase expected = Copy(start), actual = Copy(start);
   std::string problem = RunCase(expected, kReferenceKernels, one);
   if (problem.empty()) problem = RunCase(actual, TestedKernels(), one);
-  bool narrow = false;
-  for (const TensorView& view : start.call.operands) narrow |= view.present() && view.dtype == DType::kBF16;
-  if (problem.empty()) problem = Compare(actual, expected, narrow ? spec.bf16_tolerance : spec.tolerance);
+  if (problem.empty()) problem = Compare(actual, expected, ToleranceOf(spec, start));
   for (const int threads : TestedThreads()) {
     if (!problem.empty()) break;
     ThreadPool pool(threads);

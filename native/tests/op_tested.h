@@ -12,6 +12,8 @@ namespace lema::test {
 const std::array<Kernel, kOpCount>& TestedKernels();
 // Of the runs that must agree in every bit; each also has its operands at another address.
 std::span<const int> TestedThreads();
+// Whether products round f32 factors to f16 where they may and it pays.
+bool TestedRoundsToF16();
 // For the first line of the report.
 std::string TestedName();
 

@@ -11,6 +11,8 @@ std::span<const int> TestedThreads() {
   return kThreads;
 }
 
+bool TestedRoundsToF16() { return false; }
+
 std::string TestedName() { return Cat("instruction set: ", cpu::ActiveLoops().name); }
 
 }  // namespace lema::test

@@ -10,6 +10,7 @@
 #include "cuda/capability.h"
 #include "cuda/launch.h"
 #include "cuda/library_products.h"
+#include "cuda/product_path.h"
 #include "generated/cuda_ops.h"
 #include "op_tested.h"
 
@@ -139,6 +140,11 @@ const std::array<Kernel, kOpCount>& TestedKernels() {
 std::span<const int> TestedThreads() {
   static constexpr int kThreads[] = {1};
   return kThreads;
+}
+
+bool TestedRoundsToF16() {
+  int capability = 0;
+  return cuda::FindCapability(&capability).ok() && cuda::MultipliesF16(cuda::kShallow + 1, DType::kF16, capability);
 }
 
 std::string TestedName() {

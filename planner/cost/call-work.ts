@@ -1,12 +1,12 @@
 /** What a call does, in numbers that its time follows from: operations, bytes read, bytes written, length of a row. */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
-import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
+import { type CallShape, type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall } from "../../schemas/plan.ts";
 
 export interface CallWork {
   readonly op: OpName;
-  /** Of a matrix product, the dtype that it runs in: a device's is that of the narrower factor, a cpu widens fp16. */
+  /** Of a matrix product, the dtype that it runs in: on a device f16 where it may round to it, or where a factor beside bf16 is f16; a cpu widens fp16. */
   readonly product: "f32" | "bf16" | "f16" | null;
   readonly flops: number;
   /** Every operand once; what is added to or updated counts as read and as written. */
@@ -33,17 +33,23 @@ export function callWork(call: PlanCall, kind: HardwareProfile["compute"]["kind"
       if (typeof symbol === "string" && !symbol.includes("*")) dims[symbol] = shape[axis]!;
     });
   }
-  const flops = op.flops({ dims, dtypes, attributes: call.attributes as Record<string, number> });
-  const product = op.productOperand === undefined ? null : productDType(kind, dtypes, op.productOperand);
+  const attributes = call.attributes as Record<string, number>;
+  const flops = op.flops({ dims, dtypes, attributes });
+  const product =
+    op.productOperand === undefined
+      ? null
+      : productDType(kind, { dims, dtypes, attributes }, op.productOperand);
   const width = Object.values(call.operands)[0]!.shape.at(-1)!;
   return { op: op.name, product, flops, read, written, width };
 }
 
 function productDType(
   kind: HardwareProfile["compute"]["kind"],
-  dtypes: Readonly<Record<string, DType>>,
+  { dtypes, attributes }: CallShape,
   operand: string,
 ): "f32" | "bf16" | "f16" {
-  if (kind === "cuda" && Object.values(dtypes).includes("f16")) return "f16";
-  return dtypes[operand] === "bf16" ? "bf16" : "f32";
+  const bf16 = dtypes[operand] === "bf16";
+  const narrow = bf16 ? Object.values(dtypes).includes("f16") : attributes.f16_factors === 1;
+  if (kind === "cuda" && narrow) return "f16";
+  return bf16 ? "bf16" : "f32";
 }

@@ -59,12 +59,12 @@ function zeroed(count: number): Pick<ProcedureSource, "values" | "calls"> {
 }
 
 function headTile(inputs: CommonInputs, { rows }: HeadChunk): Pick<ProcedureSource, "values" | "calls"> {
-  const { row_tile, column_tile, activation } = inputs.numerics;
+  const { row_tile, column_tile, f16_factors, activation } = inputs.numerics;
   const { hidden, head } = inputs.model;
   const g = new GraphBuilder();
   g.value("x", ["B", 1, hidden], activation, input);
   g.value("head", [rows, hidden], tensorByName(inputs, head).storage, { origin: { kind: "weight" } });
   g.value("logits", ["B", 1, rows], "f32", input);
-  g.call("linear", { x: "x", w: "head", y: "logits" }, { alpha: 1, row_tile, column_tile });
+  g.call("linear", { x: "x", w: "head", y: "logits" }, { alpha: 1, row_tile, column_tile, f16_factors });
   return g.finish();
 }

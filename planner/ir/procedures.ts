@@ -164,7 +164,7 @@ function headBegin(inputs: Inputs, gradient: boolean): Pick<Graph, "values" | "c
 }
 
 function headTile(inputs: Inputs, chunk: { firstRow: number; rows: number }, gradient: boolean): Graph {
-  const { row_tile, vocabulary_tile, activation } = inputs.numerics;
+  const { row_tile, vocabulary_tile, f16_factors, activation } = inputs.numerics;
   const S = inputs.recipe.sequence.length;
   const H = inputs.model.hidden;
   const { storage } = tensorByName(inputs, inputs.model.head);
@@ -184,7 +184,7 @@ function headTile(inputs: Inputs, chunk: { firstRow: number; rows: number }, gra
       label_logit: "label_logit",
       ...(gradient && { expected_row: "expected_row", label_row: "label_row" }),
     },
-    { first_row: chunk.firstRow, vocabulary_tile, row_tile },
+    { first_row: chunk.firstRow, vocabulary_tile, row_tile, f16_factors },
   );
   return g.finish();
 }

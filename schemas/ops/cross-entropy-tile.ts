@@ -1,4 +1,5 @@
 import { activationDTypes, defineOp, roundUp, weightDTypes } from "./define-op.ts";
+import { f16Factors } from "./linear-common.ts";
 
 /**
  * One chunk of the language-model head with online softmax, walked in fixed vocabulary tiles so that full logits never
@@ -56,11 +57,12 @@ export const crossEntropyTile = defineOp({
     first_row: { type: "i32", doc: "Vocabulary index of the chunk's first row." },
     vocabulary_tile: { type: "i32", doc: "Rows of one online-softmax step." },
     row_tile: { type: "i32", doc: "Positions of a sequence that one product covers." },
+    f16_factors: f16Factors,
   },
   productOperand: "x",
   flops: ({ dims, dtypes }) => (dtypes.expected_row ? 4 : 2) * dims.B! * dims.S! * dims.V! * dims.H!,
   // Shared: the tile of weights packed both ways, as f32. Per thread: logits and probabilities of at most 112 rows, and
-  // one left factor.
+  // one left factor. A device takes as many rows at once as fit, exponents of f16 factors included.
   scratch: ({ dims, dtypes, attributes }, threads) => {
     const rows = Math.min(dims.S!, attributes.row_tile!, 112);
     const tile = Math.min(dims.V!, attributes.vocabulary_tile!);

@@ -26,10 +26,18 @@ export const linearGradInput = defineOp({
   productOperand: "dy",
   flops: linearFlops,
   scratch: (call, threads) =>
-    productScratch(call, threads, {
-      rows: call.dims.B! * call.dims.S!,
-      columns: call.dims.K!,
-      depth: call.dims.N!,
-    }),
+    productScratch(
+      call,
+      threads,
+      {
+        rows: call.dims.B! * call.dims.S!,
+        columns: call.dims.K!,
+        depth: call.dims.N!,
+      },
+      [
+        { dtype: call.dtypes.dy!, outers: call.dims.B! * call.dims.S! },
+        { dtype: call.dtypes.w!, outers: call.dims.K! },
+      ],
+    ),
   backward: null,
 });

@@ -20,6 +20,9 @@ export const linearGradWeight = defineOp({
   productOperand: "dy",
   flops: linearFlops,
   scratch: (call, threads) =>
-    productScratch(call, threads, { rows: call.dims.N!, columns: call.dims.K!, depth: call.dims.S! }),
+    productScratch(call, threads, { rows: call.dims.N!, columns: call.dims.K!, depth: call.dims.S! }, [
+      { dtype: call.dtypes.dy!, outers: call.dims.B! * call.dims.N! },
+      { dtype: call.dtypes.x!, outers: call.dims.B! * call.dims.K! },
+    ]),
   backward: null,
 });

@@ -26,18 +26,22 @@ export const linear = defineOp({
   productOperand: "x",
   flops: linearFlops,
   scratch: (call, threads) =>
-    productScratch(call, threads, {
-      rows: call.dims.B! * call.dims.S!,
-      columns: call.dims.N!,
-      depth: call.dims.K!,
-    }),
+    productScratch(
+      call,
+      threads,
+      {
+        rows: call.dims.B! * call.dims.S!,
+        columns: call.dims.N!,
+        depth: call.dims.K!,
+      },
+      [
+        { dtype: call.dtypes.x!, outers: call.dims.B! * call.dims.S! },
+        { dtype: call.dtypes.w!, outers: call.dims.N! },
+      ],
+    ),
   backward: (g) => {
-    const { alpha, row_tile, column_tile } = g.attributes as {
-      alpha: number;
-      row_tile: number;
-      column_tile: number;
-    };
-    const attributes = { alpha, row_tile, column_tile };
+    // The same tiles and rounding.
+    const attributes = { ...g.attributes };
     if (g.needs("x")) {
       g.emit("linear_grad_input", { dy: g.gradient("y"), w: g.value("w"), dx: g.into("x") }, attributes);
     }

@@ -205,14 +205,16 @@ it("takes medians as they are defined", () => {
   expect(median([7])).toBe(7);
 });
 
-it("a device's product runs in the narrower factor's dtype, a cpu widens it", () => {
+it("a device's product of f32 runs in f16 where it may round to it, whatever its weight is stored in", () => {
   const operand = (dtype: "f32" | "f16", shape: number[]) => ({ formal: "f", offset: 0, shape, dtype });
-  const linear = {
+  const linear = (weight: "f32" | "f16", f16_factors: number) => ({
     op: "linear",
-    operands: { x: operand("f32", [1, 2, 4]), w: operand("f16", [8, 4]), y: operand("f32", [1, 2, 8]) },
-    attributes: { alpha: 1, row_tile: 2, column_tile: 8 },
+    operands: { x: operand("f32", [1, 2, 4]), w: operand(weight, [8, 4]), y: operand("f32", [1, 2, 8]) },
+    attributes: { alpha: 1, row_tile: 2, column_tile: 8, f16_factors },
     workspace: null,
-  };
-  expect(callWork(linear, "cuda").product).toBe("f16");
-  expect(callWork(linear, "cpu").product).toBe("f32");
+  });
+  expect(callWork(linear("f32", 0), "cuda").product).toBe("f32");
+  expect(callWork(linear("f16", 0), "cuda").product).toBe("f32");
+  expect(callWork(linear("f32", 1), "cuda").product).toBe("f16");
+  expect(callWork(linear("f16", 1), "cpu").product).toBe("f32");
 });

@@ -5,7 +5,7 @@
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { smallestMemory } from "../../planner/smallest-memory.ts";
-import { machineOf } from "../../runtime/addon.ts";
+import { machineOf, nativeDevice } from "../../runtime/addon.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { caseInputs, type MachineOptions, type ParityCase, readCase } from "./case.ts";
 import { hasBackend } from "./has-backend.ts";
@@ -17,7 +17,7 @@ function bits({ losses, gradNorms, gradients, parameters }: CaseRun): readonly s
 
 /** What two backends may differ by where activations are float32, relative. */
 const TOLERANCES = { loss: 1e-6, gradient: 1e-5 };
-/** The contract's (test/parity/precision.py): so many times as far from the float32 reference as PyTorch in bf16. */
+/** The contract's (test/parity/precision.py): so many times as far from the float32 reference as PyTorch in that precision. */
 const MARGIN = 1.5;
 
 function checkAgainst(cpu: CaseRun, run: CaseRun): void {
@@ -33,18 +33,26 @@ function checkAgainst(cpu: CaseRun, run: CaseRun): void {
 }
 
 /**
- * The first step in bf16. Two backends are not compared there: a sum's last bit becomes the last bit of an activation
- * (of queries, keys and values too, which are bf16), and a tensor core's sums are its own, so that each is held to the
- * reference instead.
+ * The first step in bf16, or where products round to f16. Two backends are not compared there: a sum's last bit becomes
+ * the last bit of an activation (of queries, keys and values too, which are bf16), and a tensor core's sums are its own,
+ * so that each is held to the reference instead.
  */
-function checkAgainstReference({ losses, gradients }: CaseRun, { expected }: ParityCase): void {
-  const allowed = (key: string) => MARGIN * expected.get(`bf16.distance.${key}`)![0]!;
+function checkAgainstReference(
+  { losses, gradients }: CaseRun,
+  { expected }: ParityCase,
+  precision: "bf16" | "fp16",
+): void {
+  const allowed = (key: string) => MARGIN * expected.get(`${precision}.distance.${key}`)![0]!;
   expect(Math.abs(losses[0]! / expected.get("loss")![0]! - 1)).toBeLessThan(allowed("loss"));
   for (const [parameter, gradient] of gradients[0]!) {
     const error = relativeError(gradient, expected.get(`grad.${parameter}`)!);
     expect(error, parameter).toBeLessThan(allowed(`grad.${parameter}`));
   }
 }
+
+/** Older devices do, kernels that were compiled for one as well; the emulated device where it is told to. */
+const mayRoundToF16 = (backend: "cuda-emulated" | "cuda"): boolean =>
+  backend === "cuda" && (process.env.CUDA_FORCE_PTX_JIT === "1" || nativeDevice(backend).capability < 80);
 
 const cases = (
   [
@@ -78,6 +86,36 @@ function machinesBelow(resident: Plan, smallest: number, { budgets }: Extent): r
   }));
 }
 
+interface Streamed {
+  readonly precision: "f32" | "bf16" | "fp16";
+  readonly backend: "cuda-emulated" | "cuda";
+  readonly extent: Extent;
+}
+
+/** Runs with everything resident and with less, on lanes side by side and one after the other, and compares every bit. */
+async function streamedAsResident(
+  parity: ParityCase,
+  { precision, backend, extent }: Streamed,
+): Promise<{ readonly resident: CaseRun; readonly inputs: Awaited<ReturnType<typeof caseInputs>> }> {
+  const { steps } = extent;
+  const inputsOn = (machine: MachineOptions) => caseInputs(parity, { precision, ...machine });
+  const smallest = smallestMemory(await inputsOn({ vram: 2 ** 34, microBatch: 1 })).vram!.total;
+  const resident = await runCase(parity, await inputsOn({ vram: 2 ** 32 }), { steps, backend });
+  const machines = machinesBelow(resident.plan, smallest, extent);
+  const plans = new Set<string>();
+  for (const machine of machines) {
+    const run = await runCase(parity, await inputsOn(machine), { steps, backend });
+    expect(bits(run), JSON.stringify(machine)).toEqual(bits(resident));
+    expect(bytesToDevice(run.plan)).toBeGreaterThan(bytesToDevice(resident.plan));
+    plans.add(run.plan.plan_id);
+  }
+  expect(plans.size).toBe(extent.budgets);
+  const inputs = await inputsOn(machines[0]!);
+  const serial = await runCase(parity, inputs, { steps, backend, serialLanes: true });
+  expect(bits(serial)).toEqual(bits(resident));
+  return { resident, inputs };
+}
+
 const bytesToDevice = ({ programs }: Plan): number =>
   programs["train-step"].steady.reduce((sum, { lane, bytes }) => sum + (lane === "h2d" ? bytes : 0), 0);
 
@@ -87,24 +125,36 @@ describe.each(cases)("$name in $precision on $backend", ({ name, precision, back
     async () => {
       const parity = await readCase(name);
       const extent = extentOf(name, backend);
-      const { steps } = extent;
-      const inputsOn = (machine: MachineOptions) => caseInputs(parity, { precision, ...machine });
-      const smallest = smallestMemory(await inputsOn({ vram: 2 ** 34, microBatch: 1 })).vram!.total;
-      const resident = await runCase(parity, await inputsOn({ vram: 2 ** 32 }), { steps, backend });
-      const machines = machinesBelow(resident.plan, smallest, extent);
-      const plans = new Set<string>();
-      for (const machine of machines) {
-        const run = await runCase(parity, await inputsOn(machine), { steps, backend });
-        expect(bits(run), JSON.stringify(machine)).toEqual(bits(resident));
-        expect(bytesToDevice(run.plan)).toBeGreaterThan(bytesToDevice(resident.plan));
-        plans.add(run.plan.plan_id);
-      }
-      expect(plans.size).toBe(extent.budgets);
-      const inputs = await inputsOn(machines[0]!);
-      const serial = await runCase(parity, inputs, { steps, backend, serialLanes: true });
-      expect(bits(serial)).toEqual(bits(resident));
-      if (precision === "bf16") checkAgainstReference(resident, parity);
-      else checkAgainst(await runCase(parity, inputs, { steps }), resident);
+      const { resident, inputs } = await streamedAsResident(parity, { precision, backend, extent });
+      if (precision !== "f32") checkAgainstReference(resident, parity, precision);
+      const inFloat32 = precision === "f32" || (precision === "fp16" && !mayRoundToF16(backend));
+      if (inFloat32) checkAgainst(await runCase(parity, inputs, { steps: extent.steps }), resident);
+    },
+  );
+});
+
+describe("fp16 on tensor cores that have f16 and no bf16", () => {
+  afterEach(() => {
+    delete process.env.LEMA_EMULATED_PTX;
+  });
+
+  it.skipIf(!hasBackend("cuda-emulated"))(
+    "rounds, with the same bits at every budget, and no farther from the reference than PyTorch",
+    async () => {
+      const backend = "cuda-emulated";
+      const parity = await readCase("fp16");
+      process.env.LEMA_EMULATED_PTX = "75";
+      const extent = { steps: 2, budgets: 2 };
+      const { resident } = await streamedAsResident(parity, { precision: "fp16", backend, extent });
+      checkAgainstReference(resident, parity, "fp16");
+      delete process.env.LEMA_EMULATED_PTX;
+      const inputs = await caseInputs(parity, { precision: "fp16", vram: 2 ** 32 });
+      const float32 = await runCase(parity, inputs, { steps: 2, backend });
+      expect(bits(float32)).not.toEqual(bits(resident));
+      // Only where a recipe says so: weights of f16 alone round no activation.
+      const exact = await caseInputs(parity, { precision: "f32", vram: 2 ** 32 });
+      process.env.LEMA_EMULATED_PTX = "75";
+      expect(bits(await runCase(parity, exact, { steps: 2, backend }))).toEqual(bits(float32));
     },
   );
 });
@@ -133,7 +183,7 @@ describe("a matrix library on the device", () => {
     );
     const streamed = await run("emulated", { vram: smallest.vram!.total, microBatch: 1 });
     expect(bits(streamed)).toEqual(bits(resident));
-    checkAgainstReference(resident, parity);
+    checkAgainstReference(resident, parity, "bf16");
     const own = bits(await run("off", { vram: 2 ** 32 }));
     expect(own).not.toEqual(bits(resident));
     // One whose sums depend on the number of rows is not used.

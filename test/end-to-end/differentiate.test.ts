@@ -16,7 +16,7 @@ import { mustCompile } from "./run-case.ts";
 
 /** y = x + attention(norm(x)) + mlp(norm(x)), LoRA on every linear. */
 function parallelBlock(inputs: Inputs, config: LlamaConfig): Graph {
-  const { row_tile, column_tile } = inputs.numerics;
+  const { row_tile, column_tile, f16_factors } = inputs.numerics;
   const S = inputs.recipe.sequence.length;
   const { hiddenSize: H, heads: N, keyValueHeads: G, headDim: D, intermediateSize: F } = config;
   const g = new GraphBuilder();
@@ -31,14 +31,18 @@ function parallelBlock(inputs: Inputs, config: LlamaConfig): Graph {
   const linear = (x: string, name: string, from: number, to: number) => {
     g.value(name, [to, from], "f32", { origin: { kind: "weight" } });
     g.value(`${name}.y`, ["B", S, to], "f32");
-    g.call("linear", { x, w: name, y: `${name}.y` }, { alpha: 1, row_tile, column_tile });
+    g.call("linear", { x, w: name, y: `${name}.y` }, { alpha: 1, row_tile, column_tile, f16_factors });
     const { rank, alpha } = inputs.adapter;
     g.value(`${name}.lora_A`, [rank, from], "f32", { origin: { kind: "parameter" } });
     g.value(`${name}.lora_B`, [to, rank], "f32", { origin: { kind: "parameter" } });
     g.value(`${name}.low`, ["B", S, rank], "f32");
-    g.call("linear", { x, w: `${name}.lora_A`, y: `${name}.low` }, { alpha: 1, row_tile, column_tile });
+    g.call(
+      "linear",
+      { x, w: `${name}.lora_A`, y: `${name}.low` },
+      { alpha: 1, row_tile, column_tile, f16_factors },
+    );
     const second = { x: `${name}.low`, w: `${name}.lora_B`, y: { add: `${name}.y` } };
-    g.call("linear", second, { alpha: Math.fround(alpha / rank), row_tile, column_tile });
+    g.call("linear", second, { alpha: Math.fround(alpha / rank), row_tile, column_tile, f16_factors });
     return `${name}.y`;
   };
   const rotated = (name: string, count: number) => {

@@ -306,8 +306,8 @@ class PlanBuilder {
     g.value("x", ["B", 1, model.hidden], numerics.activation, { origin: { kind: "input" } });
     g.value("head", shape, storage, { origin: { kind: "weight" } });
     g.value("y", ["B", 1, model.vocabulary], "f32", { origin: { kind: "input" } });
-    const { row_tile, column_tile } = numerics;
-    g.call("linear", { x: "x", w: "head", y: "y" }, { alpha: 1, row_tile, column_tile });
+    const { row_tile, column_tile, f16_factors } = numerics;
+    g.call("linear", { x: "x", w: "head", y: "y" }, { alpha: 1, row_tile, column_tile, f16_factors });
     return g.finish();
   }
 }

@@ -41,6 +41,15 @@ describe("op suite", () => {
   );
 });
 
+describe("products on tensor cores that have f16 and no bf16", () => {
+  test.each(["linear", "linear_grad_input", "linear_grad_weight", "cross_entropy_tile"])("%s", (op) => {
+    const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "75" }, "lema_op_suite_cuda_emulated", op);
+    expect(device).toBe("device: emulated device, kernels for sm_75");
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+  });
+});
+
 test("kernels that were compiled for an older device run as on that one", () => {
   const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "60" }, "lema_op_suite_cuda_emulated", "attention");
   expect(device).toBe("device: emulated device, kernels for sm_60");
@@ -84,7 +93,9 @@ describe("matrix products of the cuda kernels", () => {
       run("lema_cuda_products_emulated", "--paths").map((line) => line.split(": ") as [string, string]),
     );
     expect(
-      Object.fromEntries([...chosen].filter(([product]) => product.includes("sm_90"))),
+      Object.fromEntries(
+        [...chosen].filter(([product]) => /bf16, .*sm_90|f32, .*sm_90| f16, .*sm_75/.test(product)),
+      ),
     ).toMatchInlineSnapshot(`
       {
         "attention of heads of 128, bf16, sm_90": "tensor 128",
@@ -99,47 +110,68 @@ describe("matrix products of the cuda kernels", () => {
         "attention of heads of 80, f32, sm_90": "simt 128",
         "gate_proj of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
         "gate_proj of 512 tokens, bf16, copied, sm_90": "tensor 128x128",
+        "gate_proj of 512 tokens, f16, converted, sm_75": "f16 tensor 128x128",
+        "gate_proj of 512 tokens, f16, copied, sm_75": "f16 tensor 128x128",
         "gate_proj of 512 tokens, f32, converted, sm_90": "simt 128x128",
         "gate_proj of 512 tokens, f32, copied, sm_90": "simt 128x128",
         "gradient of lora_A, bf16, converted, sm_90": "tensor 32x32",
         "gradient of lora_A, bf16, copied, sm_90": "tensor 32x32",
+        "gradient of lora_A, f16, converted, sm_75": "f16 tensor 32x32",
+        "gradient of lora_A, f16, copied, sm_75": "f16 tensor 32x32",
         "gradient of lora_A, f32, converted, sm_90": "simt 16x128",
         "gradient of lora_A, f32, copied, sm_90": "simt 16x128",
         "head tile of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
         "head tile of 512 tokens, bf16, copied, sm_90": "tensor 64x64",
+        "head tile of 512 tokens, f16, converted, sm_75": "f16 tensor 64x64",
+        "head tile of 512 tokens, f16, copied, sm_75": "f16 tensor 64x64",
         "head tile of 512 tokens, f32, converted, sm_90": "simt 128x128",
         "head tile of 512 tokens, f32, copied, sm_90": "simt 128x128",
         "k_proj of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
         "k_proj of 512 tokens, bf16, copied, sm_90": "tensor 64x64",
+        "k_proj of 512 tokens, f16, converted, sm_75": "f16 tensor 64x64",
+        "k_proj of 512 tokens, f16, copied, sm_75": "f16 tensor 64x64",
         "k_proj of 512 tokens, f32, converted, sm_90": "simt 128x128",
         "k_proj of 512 tokens, f32, copied, sm_90": "simt 128x128",
         "lora_A of 4096 tokens, bf16, converted, sm_90": "tensor 32x32",
         "lora_A of 4096 tokens, bf16, copied, sm_90": "tensor 32x32",
+        "lora_A of 4096 tokens, f16, converted, sm_75": "f16 tensor 32x32",
+        "lora_A of 4096 tokens, f16, copied, sm_75": "f16 tensor 32x32",
         "lora_A of 4096 tokens, f32, converted, sm_90": "simt 128x16",
         "lora_A of 4096 tokens, f32, copied, sm_90": "simt 128x16",
         "lora_B of 4096 tokens, bf16, converted, sm_90": "simt 128x128",
         "lora_B of 4096 tokens, bf16, copied, sm_90": "simt 128x128",
+        "lora_B of 4096 tokens, f16, converted, sm_75": "simt 128x128",
+        "lora_B of 4096 tokens, f16, copied, sm_75": "simt 128x128",
         "lora_B of 4096 tokens, f32, converted, sm_90": "simt 128x128",
         "lora_B of 4096 tokens, f32, copied, sm_90": "simt 128x128",
         "q_proj of 4096 tokens, bf16, converted, sm_90": "tensor 64x64",
         "q_proj of 4096 tokens, bf16, copied, sm_90": "tensor 128x128",
+        "q_proj of 4096 tokens, f16, converted, sm_75": "f16 tensor 128x128",
+        "q_proj of 4096 tokens, f16, copied, sm_75": "f16 tensor 128x128",
         "q_proj of 4096 tokens, f32, converted, sm_90": "simt 128x128",
         "q_proj of 4096 tokens, f32, copied, sm_90": "simt 128x128",
         "q_proj of one token, bf16, converted, sm_90": "tensor 32x32",
         "q_proj of one token, bf16, copied, sm_90": "tensor 32x32",
+        "q_proj of one token, f16, converted, sm_75": "f16 tensor 32x32",
+        "q_proj of one token, f16, copied, sm_75": "f16 tensor 32x32",
         "q_proj of one token, f32, converted, sm_90": "simt 16x128",
         "q_proj of one token, f32, copied, sm_90": "simt 16x128",
       }
     `);
     for (const [product, kernel] of chosen) {
-      const tensor = /bf16, (.*, )?sm_(80|90)/.test(product) && !/heads of (32|80|256)|lora_B/.test(product);
-      expect(kernel.startsWith(tensor ? "tensor" : "simt"), product).toBe(true);
+      const wide = !/heads of (32|80|256)|lora_B/.test(product);
+      const tensor = wide && /bf16, (.*, )?sm_(80|90)/.test(product);
+      const f16 = wide && / f16, .*sm_75/.test(product);
+      expect(kernel.startsWith(tensor ? "tensor" : f16 ? "f16 tensor" : "simt"), product).toBe(true);
     }
   });
 });
 
-test("no kernel asks for more scratch than its declaration grants", () => {
-  const cases = run("lema_op_suite", "--workspaces").map((line) => JSON.parse(line) as Workspace);
+/** Calls of the op suite whose kernels ask for more scratch than their op declares, and how many ask for any. */
+function workspacesOf(executable: string, names: readonly OpName[]): { exceeded: Workspace[]; used: number } {
+  const cases = run(executable, "--workspaces")
+    .map((line) => JSON.parse(line) as Workspace)
+    .filter(({ op }) => names.includes(op));
   const exceeded = cases.filter(({ op: name, threads, workspace, operands, attributes }) => {
     const op = getOp(name);
     const { dims, problems } = bindDims(op, operands);
@@ -153,6 +185,21 @@ test("no kernel asks for more scratch than its declaration grants", () => {
     };
     return workspace > (op.scratch?.(call, threads) ?? 0);
   });
+  return { exceeded, used: cases.filter(({ workspace }) => workspace > 0).length };
+}
+
+test("no kernel asks for more scratch than its declaration grants", () => {
+  const { exceeded, used } = workspacesOf(
+    "lema_op_suite",
+    ops.map(({ name }) => name),
+  );
   expect(exceeded).toEqual([]);
-  expect(cases.some(({ workspace }) => workspace > 0)).toBe(true);
+  expect(used).toBeGreaterThan(0);
+});
+
+test("nor does a kernel of a device, where it does not take what it is given", () => {
+  const linears = ["linear", "linear_grad_input", "linear_grad_weight"] as const;
+  const { exceeded, used } = workspacesOf("lema_op_suite_cuda_emulated", [...linears, "square_sum"]);
+  expect(exceeded).toEqual([]);
+  expect(used).toBeGreaterThan(0);
 });

@@ -36,7 +36,7 @@ function product(rows: number, depth: number, columns: number, dtype: "f32" | "b
       w: operand([columns, depth], "f32"),
       y: operand([1, rows, columns], "f32"),
     },
-    attributes: { alpha: 1, row_tile: 512, column_tile: 512 },
+    attributes: { alpha: 1, row_tile: 512, column_tile: 512, f16_factors: 0 },
     workspace: null,
   };
 }

@@ -78,6 +78,11 @@ inline float __uint_as_float(uint32_t bits) {
   __builtin_memcpy(&value, &bits, sizeof(value));
   return value;
 }
+inline uint32_t __float_as_uint(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof(bits));
+  return bits;
+}
 inline float __fmul_rn(float a, float b) { return a * b; }
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fsub_rn(float a, float b) { return a - b; }

@@ -26,6 +26,23 @@ inline void MultiplyBf16(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uin
   }
 }
 
+// The same by halves of the depth.
+inline void MultiplyF16(float (&d)[4], uint32_t a0, uint32_t a1, uint32_t b) {
+  const uint32_t own[3] = {a0, a1, b};
+  const emulation::WarpRegisters& registers = emulation::ShareRegisters(own, 3);
+  const unsigned g = emulation::Lane() / 4, t = emulation::Lane() % 4;
+  const auto half = [](uint32_t two, unsigned which) { return FromF16(static_cast<uint16_t>(two >> 16 * which)); };
+  for (unsigned i = 0; i < 4; ++i) {
+    const unsigned row = i / 2, column = 2 * t + i % 2;
+    double sum = d[i];
+    for (unsigned k = 0; k < 8; ++k) {
+      sum += static_cast<double>(half(registers.of_lane[g * 4 + k / 2][row], k % 2)) * half(registers.of_lane[column * 4 + k / 2][2], k % 2);
+    }
+    d[i] = static_cast<float>(sum);
+  }
+}
+
+inline uint32_t PackF16(float first, float second) { return ToF16(first) | static_cast<uint32_t>(ToF16(second)) << 16; }
 inline uint32_t PackBf16(float first, float second) { return ToBf16(first) | static_cast<uint32_t>(ToBf16(second)) << 16; }
 
 template <bool kTransposed, typename Array>

@@ -39,7 +39,7 @@ void Pack(TaskRunner& runner, const Factor& factor, int64_t columns, int64_t dep
 
 Status PrepareCrossEntropyTile(const CrossEntropyTileArgs& a, int threads, Preparation* preparation) {
   LEMA_RETURN_IF_ERROR(
-      CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile));
+      CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile, a.f16_factors));
   const Sizes sizes = SizesOf(a);
   preparation->workspace_bytes = static_cast<size_t>(threads) * sizes.thread + sizes.weight + sizes.values;
   return Status::Ok();

@@ -30,7 +30,7 @@ void FewRows(const LinearArgs& a, int64_t rows, const LinearTasks& tasks, Kernel
 }  // namespace
 
 Status PrepareLinear(const LinearArgs& a, int threads, Preparation* preparation) {
-  LEMA_RETURN_IF_ERROR(CheckTiles(a.row_tile, a.column_tile));
+  LEMA_RETURN_IF_ERROR(CheckProduct(a.row_tile, a.column_tile, a.f16_factors));
   preparation->workspace_bytes = static_cast<size_t>(threads) * TasksOf(a).ScratchBytes();
   return Status::Ok();
 }

@@ -13,7 +13,7 @@ LinearTasks TasksOf(const LinearGradWeightArgs& a) {
 }  // namespace
 
 Status PrepareLinearGradWeight(const LinearGradWeightArgs& a, int threads, Preparation* preparation) {
-  LEMA_RETURN_IF_ERROR(CheckTiles(a.row_tile, a.column_tile));
+  LEMA_RETURN_IF_ERROR(CheckProduct(a.row_tile, a.column_tile, a.f16_factors));
   preparation->workspace_bytes = static_cast<size_t>(threads) * TasksOf(a).ScratchBytes();
   return Status::Ok();
 }

@@ -8,10 +8,19 @@
 namespace lema::cuda {
 namespace {
 
-// Logits [tile] and a factor for each row.
-size_t RowBytes(int64_t tile) { return static_cast<size_t>(tile + 1) * sizeof(float); }
-
 int64_t TileOf(const CrossEntropyTileArgs& a) { return std::min<int64_t>(a.w.dim[0], a.vocabulary_tile); }
+
+DType ComputeOf(const CrossEntropyTileArgs& a) { return ComputeDType(a.x.dtype, a.f16_factors); }
+
+// Logits [tile] and a factor for each row; in f16 an exponent of x and one of the probabilities too.
+size_t RowBytes(const CrossEntropyTileArgs& a) {
+  return static_cast<size_t>(TileOf(a) + 1) * sizeof(float) + (ComputeOf(a) == DType::kF16 ? 2 : 0);
+}
+
+// In f16, exponents of the tile's rows for the logits, or of its columns for their weighted sum.
+size_t TileBytes(const CrossEntropyTileArgs& a) {
+  return ComputeOf(a) == DType::kF16 ? ExponentBytes(a.w.dtype, std::max(TileOf(a), a.w.dim[1]), 1) : 0;
+}
 
 // expected_row = expected_row · factor + product, where the row is supervised.
 struct RescaledResult {
@@ -85,27 +94,35 @@ __global__ void __launch_bounds__(kRowThreads) SoftmaxKernel(SoftmaxArgs a) {
 }  // namespace
 
 Status PrepareCrossEntropyTile(const CrossEntropyTileArgs& a, DevicePreparation* preparation) {
-  LEMA_RETURN_IF_ERROR(CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile));
-  const size_t rows = std::clamp<size_t>(preparation->granted_bytes / RowBytes(TileOf(a)), 1, static_cast<size_t>(a.labels.elements()));
-  preparation->workspace_bytes = rows * RowBytes(TileOf(a));
+  LEMA_RETURN_IF_ERROR(CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile, a.f16_factors));
+  const size_t of_rows = preparation->granted_bytes - std::min(preparation->granted_bytes, TileBytes(a));
+  const size_t rows = std::clamp<size_t>(of_rows / RowBytes(a), 1, static_cast<size_t>(a.labels.elements()));
+  preparation->workspace_bytes = rows * RowBytes(a) + TileBytes(a);
   return Status::Ok();
 }
 
 Status CrossEntropyTile(const CrossEntropyTileArgs& a, const LaunchContext& context) {
   const int64_t width = a.w.dim[1], tile = TileOf(a), all = a.labels.elements();
-  const int64_t part = std::min<int64_t>(all, static_cast<int64_t>(context.workspace_bytes / RowBytes(tile)));
+  const int64_t part = std::min<int64_t>(all, static_cast<int64_t>((context.workspace_bytes - TileBytes(a)) / RowBytes(a)));
+  const DType compute = ComputeOf(a);
   const bool round = a.x.dtype == DType::kBF16 && a.w.dtype != DType::kBF16, gradient = a.expected_row.present();
   float* const logits = reinterpret_cast<float*>(context.workspace);
   float* const factors = logits + part * tile;
+  LaunchContext products = context;
   for (int64_t row = 0; row < all; row += part) {
     const int64_t rows = std::min(part, all - row);
-    const Factor x{Advance(ElementsOf(a.x), row * width), width};
+    Factor x{Advance(ElementsOf(a.x), row * width), width};
+    products.workspace = reinterpret_cast<std::byte*>(factors + part);
+    // Once for all tiles.
+    if (MultipliesF16(width, compute, context.capability)) {
+      LEMA_RETURN_IF_ERROR(FindExponents<Along::kDepth>(&x, rows, {rows, tile, width, 1, compute}, &products.workspace, context));
+    }
     const int32_t* const labels = a.labels.as<const int32_t>() + row;
     for (int64_t first = 0; first < a.w.dim[0]; first += tile) {
       const int64_t count = std::min(tile, a.w.dim[0] - first);
       const Elements tile_rows = Advance(ElementsOf(a.w), first * width);
-      LEMA_RETURN_IF_ERROR((Product<Along::kDepth, Along::kDepth>(x, {tile_rows, width}, {rows, count, width, 1, a.x.dtype},
-                                   ScaledResult{{logits, DType::kF32}, count, 1.0f, false}, context)));
+      LEMA_RETURN_IF_ERROR((Product<Along::kDepth, Along::kDepth>(x, {tile_rows, width}, {rows, count, width, 1, compute},
+                                   ScaledResult{{logits, DType::kF32}, count, 1.0f, false}, products)));
       LEMA_RETURN_IF_ERROR(Launch(SoftmaxKernel, {Blocks(rows, kRowsOfBlock), 1, 1}, kRowThreads, context,
                                   SoftmaxArgs{.logits = logits,
                                               .factors = factors,
@@ -122,8 +139,8 @@ Status CrossEntropyTile(const CrossEntropyTileArgs& a, const LaunchContext& cont
                                               .first = a.first_row + first}));
       if (!gradient) continue;
       LEMA_RETURN_IF_ERROR((Product<Along::kDepth, Along::kOuter>({{logits, DType::kF32}, count}, {tile_rows, width},
-                                   {rows, width, count, 1, a.x.dtype},
-                                   RescaledResult{a.expected_row.as<float>() + row * width, factors, labels, width}, context)));
+                                   {rows, width, count, 1, compute},
+                                   RescaledResult{a.expected_row.as<float>() + row * width, factors, labels, width}, products)));
     }
   }
   return Status::Ok();

@@ -4,13 +4,24 @@
 #include "kernels/preconditions.h"
 
 namespace lema::cuda {
+namespace {
 
-Status PrepareLinearGradWeight(const LinearGradWeightArgs& a, DevicePreparation*) { return CheckTiles(a.row_tile, a.column_tile); }
+ProductShape ShapeOf(const LinearGradWeightArgs& a) {
+  return {a.dw.dim[0], a.dw.dim[1], a.dy.dim[1], a.dy.dim[0], ComputeDType(a.dy.dtype, a.f16_factors)};
+}
+
+}  // namespace
+
+Status PrepareLinearGradWeight(const LinearGradWeightArgs& a, DevicePreparation* preparation) {
+  preparation->workspace_bytes = ProductWorkspace(ShapeOf(a), a.dy.dtype, a.x.dtype);
+  return CheckProduct(a.row_tile, a.column_tile, a.f16_factors);
+}
 
 Status LinearGradWeight(const LinearGradWeightArgs& a, const LaunchContext& context) {
-  const int64_t length = a.dy.dim[1], rows = a.dw.dim[0], columns = a.dw.dim[1];
-  return Product<Along::kOuter, Along::kOuter>({ElementsOf(a.dy), rows, length * rows}, {ElementsOf(a.x), columns, length * columns},
-                 {rows, columns, length, a.dy.dim[0], a.dy.dtype}, ScaledResult{ElementsOf(a.dw), columns, a.alpha, true}, context);
+  const ProductShape shape = ShapeOf(a);
+  return Product<Along::kOuter, Along::kOuter>({ElementsOf(a.dy), shape.rows, shape.depth * shape.rows},
+                                               {ElementsOf(a.x), shape.columns, shape.depth * shape.columns}, shape,
+                                               ScaledResult{ElementsOf(a.dw), shape.columns, a.alpha, true}, context);
 }
 
 }  // namespace lema::cuda

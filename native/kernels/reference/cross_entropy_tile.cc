@@ -10,7 +10,7 @@
 namespace lema::reference {
 
 Status PrepareCrossEntropyTile(const CrossEntropyTileArgs& a, int, Preparation*) {
-  return CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile);
+  return CheckCrossEntropyTile(a.expected_row, a.label_row, a.first_row, a.vocabulary_tile, a.row_tile, a.f16_factors);
 }
 
 Status CrossEntropyTile(const CrossEntropyTileArgs& a, PreparedCall*, KernelContext&) {

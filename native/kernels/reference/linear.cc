@@ -6,7 +6,7 @@
 namespace lema::reference {
 
 Status PrepareLinear(const LinearArgs& a, int, Preparation*) {
-  return CheckTiles(a.row_tile, a.column_tile);
+  return CheckProduct(a.row_tile, a.column_tile, a.f16_factors);
 }
 
 Status Linear(const LinearArgs& a, PreparedCall*, KernelContext&) {

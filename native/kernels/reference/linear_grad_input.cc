@@ -6,7 +6,7 @@
 namespace lema::reference {
 
 Status PrepareLinearGradInput(const LinearGradInputArgs& a, int, Preparation*) {
-  return CheckTiles(a.row_tile, a.column_tile);
+  return CheckProduct(a.row_tile, a.column_tile, a.f16_factors);
 }
 
 Status LinearGradInput(const LinearGradInputArgs& a, PreparedCall*, KernelContext&) {

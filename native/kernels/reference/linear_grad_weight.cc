@@ -6,7 +6,7 @@
 namespace lema::reference {
 
 Status PrepareLinearGradWeight(const LinearGradWeightArgs& a, int, Preparation*) {
-  return CheckTiles(a.row_tile, a.column_tile);
+  return CheckProduct(a.row_tile, a.column_tile, a.f16_factors);
 }
 
 Status LinearGradWeight(const LinearGradWeightArgs& a, PreparedCall*, KernelContext&) {
