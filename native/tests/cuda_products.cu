@@ -1,4 +1,4 @@
-// The kernels of matrix products one by one, on whichever device the runtime has: each against sums in double, at odd
+// The kernels of matrix products on tensor cores one by one, those that the device has: each against sums in double, at odd
 // sizes and with factors that can and cannot be copied, and all of one sort with the same bits. Prints a line a case, or
 // with `--paths` which kernel is taken for which product, or with `--library` who gets the matrix library's.
 #include <cmath>
@@ -143,6 +143,15 @@ void PrintAttentionPaths() {
   }
 }
 
+// Whether the kernels of tensor cores in a dtype are in this object for such a device: of the emulated one all are.
+bool HasKernels(DType compute, int capability) {
+#if defined(LEMA_CUDA_EMULATED)
+  return (void)compute, capability > 0;
+#else
+  return compute == DType::kF16 ? cuda::MultipliesF16(cuda::kShallow + 1, compute, capability) : capability >= cuda::kTensorCoreCapability;
+#endif
+}
+
 }  // namespace
 }  // namespace lema::test
 
@@ -160,14 +169,24 @@ int main(int argc, char** argv) {
     TestLibrary(report);
     return report.Finish();
   }
-  for (const Sizes& sizes : {Sizes{1, 1, 1, 1}, {33, 65, 17, 1}, {40, 72, 136, 1}, {136, 264, 200, 1}, {130, 131, 70, 1}, {16, 136, 40, 3}}) {
-    TestSizes<Along::kDepth, Along::kDepth>(sizes, report);
-    TestSizes<Along::kDepth, Along::kOuter>(sizes, report);
-    TestSizes<Along::kOuter, Along::kOuter>(sizes, report);
+  int capability = 0;
+  if (const lema::Status status = lema::cuda::FindCapability(&capability); !status.ok()) {
+    std::printf("%s\n", status.message().c_str());
+    return 1;
+  }
+  const bool bf16 = HasKernels(lema::DType::kBF16, capability), f16 = HasKernels(lema::DType::kF16, capability);
+  constexpr Sizes kSizes[] = {{1, 1, 1, 1}, {33, 65, 17, 1}, {40, 72, 136, 1}, {136, 264, 200, 1}, {130, 131, 70, 1}, {16, 136, 40, 3}};
+  for (const Sizes& sizes : kSizes) {
+    if (bf16) {
+      TestSizes<Along::kDepth, Along::kDepth>(sizes, report);
+      TestSizes<Along::kDepth, Along::kOuter>(sizes, report);
+      TestSizes<Along::kOuter, Along::kOuter>(sizes, report);
+    }
+    if (!f16) continue;
     TestF16Sizes<Along::kDepth, Along::kDepth>(sizes, report);
     TestF16Sizes<Along::kDepth, Along::kOuter>(sizes, report);
     TestF16Sizes<Along::kOuter, Along::kOuter>(sizes, report);
   }
-  TestF16NotFinite(report);
+  if (f16) TestF16NotFinite(report);
   return report.Finish();
 }

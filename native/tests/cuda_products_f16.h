@@ -65,13 +65,15 @@ std::string RunF16(const Sizes& sizes, F16Factor& left, F16Factor& right, std::v
   if (cudaStreamCreateWithFlags(&stream, cudaStreamDefault) != cudaSuccess) return "a stream";
   const cuda::ProductShape shape{sizes.rows, sizes.columns, sizes.depth, sizes.batches, DType::kF16};
   const cuda::LaunchContext context{stream, nullptr, 0, nullptr, 0};
-  std::byte* workspace = exponents.data();
-  cuda::Factor l = left.AsFactor(), r = right.AsFactor();
-  Status status = cuda::FindExponents<kLeft>(&l, sizes.rows, shape, &workspace, context);
-  if (status.ok()) status = cuda::FindExponents<kRight>(&r, sizes.columns, shape, &workspace, context);
-  const cuda::ScaledResult into{ElementsOf(to), sizes.columns, 0.5f, true};
-  if (status.ok()) status = cuda::LaunchF16Product<Tile, kLeft, kRight>(l, r, shape, into, context);
-  if (!status.ok()) return status.message();
+  const auto launch = [&]() -> Status {
+    std::byte* workspace = exponents.data();
+    cuda::Factor l = left.AsFactor(), r = right.AsFactor();
+    LEMA_RETURN_IF_ERROR(cuda::FindExponents<kLeft>(&l, sizes.rows, shape, &workspace, context));
+    LEMA_RETURN_IF_ERROR(cuda::FindExponents<kRight>(&r, sizes.columns, shape, &workspace, context));
+    const cuda::ScaledResult into{ElementsOf(to), sizes.columns, 0.5f, true};
+    return cuda::LaunchF16Product<Tile, kLeft, kRight>(l, r, shape, into, context);
+  };
+  if (const Status status = launch(); !status.ok()) return status.message();
   if (const cudaError_t error = cudaStreamSynchronize(stream); error != cudaSuccess) return cudaGetErrorString(error);
   (void)cudaStreamDestroy(stream);
   if (!to.Fetch()) return "a copy";
