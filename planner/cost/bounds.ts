@@ -1,10 +1,11 @@
 /**
  * Lower bounds of the bytes that a link must move per step, from touches and capacities alone.
  *
- * In any window of the touch sequence, places of weights that hold C bytes when it begins can serve at most C of the
- * distinct bytes touched without a load. Disjoint windows add up (the argument of Hong & Kung 1981, for a known sequence); the best partition of one
- * cycle is found by dynamic programming over all rotations. Everything else that a link moves — embedding rows, step
- * inputs, gradients — has to be moved once and stands in `compulsory`.
+ * In any window of the touch sequence, places of weights that hold C bytes when its first touch happens can serve at most
+ * C of the distinct bytes touched without a load (the argument of Hong & Kung 1981, for a known sequence). These loads end
+ * before the last touch happens, so windows add up as long as the next begins with that touch, or later; the best windows
+ * of one cycle are found by dynamic programming over all rotations. Everything else that a link moves — embedding rows,
+ * step inputs, gradients — has to be moved once and stands in `compulsory`.
  */
 export interface Touched {
   readonly unit: string;
@@ -13,15 +14,19 @@ export interface Touched {
 
 export interface WindowBound {
   readonly bytes: number;
-  /** Disjoint windows [start, end) over touches, possibly past the cycle's end. */
+  /** Windows [start, end) over touches, possibly past the cycle's end. */
   readonly windows: readonly (readonly [number, number])[];
 }
 
 /**
  * The best bound for a touch sequence that repeats for ever, per repetition. `capacityAt` tells the bytes of the places
- * that exist when a touch begins.
+ * that exist when a touch happens. `sharing`: a window may begin with the last touch of the one before.
  */
-export function windowBound(cycle: readonly Touched[], capacityAt: (touch: number) => number): WindowBound {
+export function windowBound(
+  cycle: readonly Touched[],
+  capacityAt: (touch: number) => number,
+  sharing: boolean,
+): WindowBound {
   const numbered = numberUnits(cycle, capacityAt);
   let best: WindowBound = { bytes: 0, windows: [] };
   const tried = new Set<number>();
@@ -30,7 +35,7 @@ export function windowBound(cycle: readonly Touched[], capacityAt: (touch: numbe
     const rotation = rotations.shift()!;
     if (tried.has(rotation)) continue;
     tried.add(rotation);
-    const found = partition(numbered, rotation);
+    const found = partition(numbered, rotation, sharing ? 1 : 0);
     if (found.bytes > best.bytes) best = found;
     rotations.push(...found.windows.map(([start]) => start % cycle.length));
   }
@@ -54,28 +59,33 @@ function numberUnits(cycle: readonly Touched[], capacityAt: (touch: number) => n
   };
 }
 
-function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number): WindowBound {
+/** `shared`: touches that neighbours have in common. */
+function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number, shared: 0 | 1): WindowBound {
   const count = unit.length;
+  /** Of windows before a touch, and where the last of them begins. */
   const best = new Array<number>(count + 1).fill(0);
   const from = new Array<number>(count + 1).fill(0);
-  /** The last `end` of a window in which each unit was seen. */
+  /** The last `next` for which each unit was seen in a window before it. */
   const seen = new Int32Array(count);
-  for (let end = 1; end <= count; end++) {
+  for (let next = 1; next <= count; next++) {
     let distinct = 0;
-    for (let start = end - 1; start >= 0; start--) {
+    for (let start = next - 1 + shared; start >= 0; start--) {
       const touch = (start + rotation) % count;
-      if (seen[unit[touch]!] !== end) {
-        seen[unit[touch]!] = end;
+      if (seen[unit[touch]!] !== next) {
+        seen[unit[touch]!] = next;
         distinct += bytes[touch]!;
       }
+      if (start === next) continue;
       const total = best[start]! + Math.max(0, distinct - capacity[touch]!);
-      if (total > best[end]!) [best[end], from[end]] = [total, start];
+      if (total > best[next]!) [best[next], from[next]] = [total, start];
     }
-    if (best[end - 1]! >= best[end]!) [best[end], from[end]] = [best[end - 1]!, end - 1];
+    if (best[next - 1]! >= best[next]!) [best[next], from[next]] = [best[next - 1]!, next - 1];
   }
   const windows: [number, number][] = [];
-  for (let end = count; end > 0; end = from[end]!) {
-    if (best[end]! > best[from[end]!]!) windows.unshift([from[end]! + rotation, end + rotation]);
+  for (let next = count; next > 0; next = from[next]!) {
+    if (best[next]! > best[from[next]!]!) {
+      windows.unshift([from[next]! + rotation, next + shared + rotation]);
+    }
   }
   return { bytes: best[count]!, windows };
 }

@@ -11,7 +11,7 @@ import { at } from "./values.ts";
 export type Pass = "up" | "down";
 
 export function forward(c: StepContext, block: number, mb: number): void {
-  const saving = c.tasks.program === "train-step" && keeps(c, block);
+  const saving = c.tasks.program === "train-step" && c.keeping.of(block, mb) !== null;
   c.tasks.run(
     `fwd/${c.unitOf(block)}/mb${mb}`,
     `${c.nameOf(block)}.forward${saving ? ".saving" : ""}`,
@@ -19,25 +19,25 @@ export function forward(c: StepContext, block: number, mb: number): void {
       x: c.stream(block, mb),
       y: c.stream(block + 1, mb),
       ...shared(c, block, mb, "up"),
-      ...(saving && { saved: savedPlace(c, block, mb) }),
+      ...(saving && { saved: at(savedIn(c, block, mb)) }),
     },
-    { unit: c.unitOf(block) },
+    { unit: c.unitOf(block), scratch: "forward" },
   );
 }
 
 export function backward(c: StepContext, block: number, mb: number): void {
-  const saved = keeps(c, block);
+  const kept = c.keeping.of(block, mb);
   c.tasks.run(
     `bwd/${c.unitOf(block)}/mb${mb}`,
-    `${c.nameOf(block)}.backward${saved ? ".saved" : ""}`,
+    `${c.nameOf(block)}.backward${kept ? ".saved" : ""}`,
     {
       x: offloads(c, block) ? returned(c, block, mb) : c.stream(block, mb),
       grad: c.gradientStream(mb),
       ...(c.adapterBytes(block) > 0 && { gradient: gradientPlace(c, block) }),
       ...shared(c, block, mb, "down"),
-      ...(saved && { saved: savedPlace(c, block, mb) }),
+      ...(kept && { saved: at(savedAgain(c, block, mb)) }),
     },
-    { unit: c.unitOf(block) },
+    { unit: c.unitOf(block), scratch: "backward" },
   );
 }
 
@@ -53,6 +53,32 @@ export function bringBack(c: StepContext, block: number, mb: number): void {
   if (!offloads(c, block)) return;
   const id = `back/${c.unitOf(block)}/mb${mb}`;
   c.tasks.copy(id, "h2d", aside(c, block, mb), returned(c, block, mb), c.matrixBytes("f32"));
+}
+
+/** Puts the activations that a forward has saved aside in ram, where they are kept there. */
+export function putActivationsAside(c: StepContext, block: number, mb: number): void {
+  if (c.tasks.program !== "train-step" || c.keeping.of(block, mb) !== "ram") return;
+  const id = `save/activations/${c.unitOf(block)}/mb${mb}`;
+  copySaved(c, block, { id, lane: "d2h", from: savedIn(c, block, mb), to: savedAside(c, block, mb) });
+}
+
+/** Brings them back. */
+export function bringActivationsBack(c: StepContext, block: number, mb: number): void {
+  const id = `back/activations/${c.unitOf(block)}/mb${mb}`;
+  copySaved(c, block, { id, lane: "h2d", from: savedAside(c, block, mb), to: savedAgain(c, block, mb) });
+}
+
+/** In one piece where alignment leaves no gaps between the activations, which hold nothing that could be copied. */
+function copySaved(
+  c: StepContext,
+  block: number,
+  copy: { readonly id: string; readonly lane: "h2d" | "d2h"; readonly from: string; readonly to: string },
+): void {
+  const { filled } = savedLayout(c, block);
+  filled.forEach(({ from, to }, index) => {
+    const id = filled.length === 1 ? copy.id : `${copy.id}/${index + 1}`;
+    c.tasks.copy(id, copy.lane, at(copy.from, from), at(copy.to, from), to - from);
+  });
 }
 
 /** Brings a block's adapter from its master copy, where vram holds it only while the block runs. */
@@ -83,10 +109,6 @@ export function flushGradient(c: StepContext, block: number): void {
   if (!c.onDevice || bytes === 0) return;
   const to = at(c.hostGradient(), c.adapter.offsets[block]!);
   c.tasks.copy(`flush/${c.unitOf(block)}`, "d2h", gradientPlace(c, block), to, bytes);
-}
-
-function keeps({ blocks, shape }: StepContext, block: number): boolean {
-  return block >= blocks.length - shape.keep;
 }
 
 function offloads({ shape, tasks }: StepContext, block: number): boolean {
@@ -126,7 +148,30 @@ function gradientPlace(c: StepContext, block: number): ValuePlace {
   return at(c.tasks.value(`gradient/${c.unitOf(block)}`, c.adapterBytes(block), "gradient"));
 }
 
-function savedPlace(c: StepContext, block: number, mb: number): ValuePlace {
-  const { bytes } = c.saved[c.inputs.model.blocks[block]!.graph]!;
-  return at(c.tasks.value(`saved/${c.unitOf(block)}/mb${mb}`, bytes, "activation"));
+function savedLayout({ saved, inputs }: StepContext, block: number): StepContext["saved"][number] {
+  return saved[inputs.model.blocks[block]!.graph]!;
+}
+
+/** Where the forward leaves activations that are kept. */
+function savedIn(c: StepContext, block: number, mb: number): string {
+  if (c.keeping.of(block, mb) === "ram") return passingActivations(c, c.keeping.slotUp(block, mb));
+  return c.tasks.value(`saved/${c.unitOf(block)}/mb${mb}`, savedLayout(c, block).bytes, "activation");
+}
+
+/** Where they wait in ram. */
+function savedAside(c: StepContext, block: number, mb: number): string {
+  const name = `saved.aside/${c.unitOf(block)}/mb${mb}`;
+  return c.tasks.value(name, savedLayout(c, block).bytes, "activation", "ram");
+}
+
+/** Where the backward finds them. */
+function savedAgain(c: StepContext, block: number, mb: number): string {
+  if (c.keeping.of(block, mb) === "ram") return passingActivations(c, c.keeping.slotDown(block, mb));
+  return savedIn(c, block, mb);
+}
+
+/** A slot for the largest: alive all the time, so that nothing else waits for a copy to leave its bytes. */
+function passingActivations(c: StepContext, slot: number): string {
+  const bytes = Math.max(...c.saved.map((layout) => layout.bytes));
+  return c.tasks.value(`saved.passing/${slot}`, bytes, "activation");
 }

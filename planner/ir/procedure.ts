@@ -21,6 +21,8 @@ export const ALIGNMENT = 64;
 export interface RegionLayout {
   readonly bytes: number;
   readonly offsets: ReadonlyMap<string, number>;
+  /** The bytes that hold something, without what alignment leaves between them. */
+  readonly filled: readonly { readonly from: number; readonly to: number }[];
 }
 
 export interface ProcedureSource {
@@ -67,13 +69,17 @@ export function layoutRegion(
   alignment: number,
 ): RegionLayout {
   const offsets = new Map<string, number>();
+  const filled: { from: number; to: number }[] = [];
   let end = 0;
   for (const { name, bytes } of values) {
     const offset = alignUp(end, alignment);
     offsets.set(name, offset);
+    const last = filled.at(-1);
+    if (last?.to === offset) last.to += bytes;
+    else filled.push({ from: offset, to: offset + bytes });
     end = offset + bytes;
   }
-  return { bytes: end, offsets };
+  return { bytes: end, offsets, filled };
 }
 
 /** Bytes of a value for a micro-batch. */

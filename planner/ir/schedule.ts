@@ -111,8 +111,10 @@ export interface Shape {
   readonly ramRings: readonly RamRing[];
   /** Places of ram that units pass through on their way from disk to vram, tensor by tensor; 0 with two tiers. */
   readonly passing: number;
-  /** How many of the last blocks keep their activations instead of recomputing them. */
+  /** How many forwards (of a unit with a micro-batch), the last of a step, keep their activations where they compute. */
   readonly keep: number;
+  /** How many of the others keep theirs in ram (kept.ts); 0 with two tiers. What is not kept is recomputed. */
+  readonly keepInRam: number;
   /** How many of the first blocks put their input aside in ram until their backward; 0 with two tiers. */
   readonly offload: number;
   /** Whether vram holds the whole adapter, or each block's part only while the block runs. */

@@ -7,6 +7,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { Inputs } from "../../schemas/inputs.ts";
 import type { ArenaName } from "../../schemas/plan.ts";
+import { Keeping } from "./kept.ts";
 import { PlanContext } from "./plan-context.ts";
 import type { Procedures } from "./procedures.ts";
 import type { Shape, ValuePlace } from "./schedule.ts";
@@ -18,6 +19,7 @@ export class StepContext extends PlanContext {
   /** Layout of `saved` per graph. */
   readonly saved: Procedures["saved"];
   readonly microBatches: readonly number[];
+  readonly keeping: Keeping;
   readonly suffix = "";
   readonly #layout: ReturnType<typeof inputLayout>;
 
@@ -28,6 +30,7 @@ export class StepContext extends PlanContext {
     invariant(batch_size % microBatch === 0, `micro-batch ${microBatch} does not divide ${batch_size}`);
     this.saved = procedures.saved;
     this.microBatches = Array.from({ length: batch_size / microBatch }, (_, index) => index);
+    this.keeping = new Keeping(this.blocks.length, this.microBatches.length, shape);
     this.#layout = inputLayout(inputs);
     this.#declarePersistent();
   }

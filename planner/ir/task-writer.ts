@@ -9,6 +9,14 @@ import { at, ValueTable } from "./values.ts";
 
 type Holds = Value["holds"];
 
+interface RunOptions {
+  /** Unit that the formal `weights` needs. */
+  readonly unit?: string | null;
+  readonly lane?: "compute" | "host";
+  /** Name of the scratch buffer: procedures that name the same one, on one lane, share it. By default each has its own. */
+  readonly scratch?: string;
+}
+
 export class TaskWriter {
   readonly values = new ValueTable();
   /** Where kernels compute. */
@@ -56,13 +64,13 @@ export class TaskWriter {
     id: string,
     procedure: string,
     bind: Readonly<Record<string, ValuePlace>>,
-    { unit = null, lane = "compute" }: { unit?: string | null; lane?: "compute" | "host" } = {},
+    { unit = null, lane = "compute", scratch = procedure }: RunOptions = {},
   ): void {
     const formals = this.#procedures.get(procedure)?.formals;
     invariant(formals, `procedure ${procedure} does not exist`);
     const used: Record<string, ValuePlace> = {};
     for (const { name, bytes } of formals) {
-      const place = name === "scratch" ? this.#scratch(procedure, lane, bytes) : bind[name];
+      const place = name === "scratch" ? this.#scratch(scratch, lane, bytes) : bind[name];
       invariant(place || name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
       if (place) used[name] = place;
     }
@@ -89,13 +97,16 @@ export class TaskWriter {
     return device;
   }
 
-  /** One scratch buffer per procedure, alive while the program still runs it: phases share its bytes. */
-  #scratch(procedure: string, lane: "compute" | "host", bytes: number): ValuePlace {
-    const known = this.#scratches.get(procedure);
-    if (known) return known;
+  /** As large as the largest scratch that it serves, and alive while the program still runs one of its procedures. */
+  #scratch(name: string, lane: "compute" | "host", bytes: number): ValuePlace {
+    const known = this.#scratches.get(name);
+    if (known) {
+      this.values.widen(known.buffer, bytes);
+      return known;
+    }
     const arena = lane === "host" ? "ram" : this.arena;
-    const place = at(this.value(`scratch/${procedure}`, bytes, "scratch", arena));
-    this.#scratches.set(procedure, place);
+    const place = at(this.value(`scratch/${name}`, bytes, "scratch", arena));
+    this.#scratches.set(name, place);
     return place;
   }
 }

@@ -62,6 +62,12 @@ export class ValueTable {
     return id;
   }
 
+  /** Makes room for something larger in a value that is declared already. */
+  widen(id: string, bytes: number): void {
+    const value = this.get(id);
+    if (value.bytes < bytes) this.#values.set(id, { ...value, bytes });
+  }
+
   get(id: string): Value {
     return this.#values.get(id)!;
   }

@@ -35,6 +35,14 @@ export interface LeastWork {
   readonly rows: number;
 }
 
+/** What forwards may keep for their backward. */
+export interface Activations {
+  /** Forwards of a block in a step. */
+  readonly perBlock: number;
+  /** Of one forward of each block: the bytes, the procedure that recomputes them, and the one that takes them as kept. */
+  readonly blocks: readonly { readonly bytes: number; readonly before: string; readonly after: string }[];
+}
+
 export abstract class Variant {
   readonly unitSize: UnitSize;
   readonly inputs: CommonInputs;
@@ -77,11 +85,6 @@ export abstract class Variant {
   abstract leastBytes(shape: Shape): Readonly<Record<ArenaName, number>>;
   /** What every schedule of a shape that keeps nothing does in a step; `null` where that is not known beforehand. */
   abstract leastWork(shape: Shape): LeastWork | null;
-  /** Bytes that each block's kept activations take, over all micro-batches; nothing where none are kept. */
-  abstract savedBytes(shape: Shape): readonly number[];
-  /** The procedure that recomputes a graph's activations, the one that takes kept ones, and how often a step runs it. */
-  abstract recomputation(
-    graph: string,
-    shape: Shape,
-  ): { readonly before: string; readonly after: string; readonly times: number } | null;
+  /** The activations that forwards may keep. */
+  abstract activations(shape: Shape): Activations;
 }

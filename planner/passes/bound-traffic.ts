@@ -2,7 +2,7 @@
  * bound-traffic: per program and link, the bytes moved beside a provable lower bound.
  *
  * Requires: instructions, lifetimes. Guarantees: the bound follows from touches and capacities alone, with its
- * certificate: disjoint windows of touches, each with the bytes that the places of weights hold when it begins.
+ * certificate: windows of touches, each with the bytes that the places of weights hold when it begins.
  */
 import type { Instruction, Place, Plan, PlanBuffer, PlanProgram, ProgramName } from "../../schemas/plan.ts";
 import { gapPpm, type Touched, windowBound } from "../cost/bounds.ts";
@@ -28,11 +28,14 @@ export function boundTraffic(lived: Lived, units: Units, programs: Programs<Plan
       const capacityAt = (touch: number) => {
         return places.capacity(link, touches.positions[touch]!, touches.previous[touch]!);
       };
-      const found = link === "d2h" ? { bytes: 0, windows: [] } : windowBound(touches.distinct, capacityAt);
+      const found =
+        link === "d2h"
+          ? { bytes: 0, windows: [] }
+          : windowBound(touches.distinct, capacityAt, places.shareTouches(link));
       const bound = found.bytes + compulsory;
       const windows = found.windows.map(
         ([start, end]) =>
-          `${touches.runAt(start)}-${touches.runAt(end)}@${capacityAt(start % touches.distinct.length)}`,
+          `${touches.runAt(start)}-${touches.runAt(end - 1) + 1}@${capacityAt(start % touches.distinct.length)}`,
       );
       return [
         {
@@ -84,6 +87,14 @@ class Places {
     if (link !== "disk" || this.#copies.length === 0) return here;
     const starts = this.#copiesFrom(this.#lastBefore(previous), this.#lastBefore(position));
     return Math.min(here, ...starts.map((copy) => this.#alive(link, copy.position) - copy.bytes));
+  }
+
+  /**
+   * Whether a window may begin with the last touch of the one before. From disk with a vram tier it may not: the bytes of
+   * that touch are in vram before it happens, and the copies from then on count.
+   */
+  shareTouches(link: Link): boolean {
+    return link !== "disk" || this.#copies.length === 0;
   }
 
   /** Index of the last copy before a position; of the cycle before where there is none. */

@@ -75,17 +75,18 @@ const MOST_TIMED = 64;
 
 /**
  * The fastest; where it moves clearly more over some link than the bound of its touches and places, the fastest that does
- * not, as long as it is hardly slower.
+ * not and moves less, as long as it is hardly slower.
  */
 function decide(search: Search): Decided {
-  const fastest = fastestOf(search, search.until(WORTH_TIMING, MOST_TIMED, false));
+  const fastest = fastestOf(search);
   if (gapOf(fastest.worst) <= MOST_OVER_BOUND) return { ...fastest, thrifty: false };
   search.reject(fastest.candidate, { kind: "over bound", traffic: fastest.worst });
   const limit = fastest.time * WORTH_LESS_TRAFFIC;
   const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC, true);
   for (const { candidate, time } of all) {
     if (time > limit) break;
-    const { variant, shape } = candidate;
+    const { variant, shape, estimate } = candidate;
+    if (estimate.moved >= fastest.candidate.estimate.moved) continue;
     const worst = worstLink(variant, withLifetimes(scheduleWork(variant, shape)));
     if (gapOf(worst) > MOST_OVER_BOUND) {
       search.reject(candidate, { kind: "over bound", traffic: worst });
@@ -123,26 +124,51 @@ interface Simulated extends Timed {
 }
 
 /**
- * The first that is as fast on its layout as the fastest schedule, those that move least first: a layout adds waits and
- * takes none away. Where each adds more, the fastest of some.
+ * The fastest on its layout. Where addresses make it slower than its schedule, what promises less than it takes then is
+ * looked at too.
  */
-function fastestOf(search: Search, ordered: readonly Timed[]): Simulated {
-  invariant(ordered.length > 0, "no candidate, although a floor fits");
-  const limit = ordered[0]!.time * AS_FAST;
-  const asFast = ordered.filter(({ time }) => time <= limit);
-  const others = ordered.slice(asFast.length);
-  const known: Simulated[] = [];
-  for (const { candidate } of [...asFast.toSorted(byMoved), ...others]) {
-    if (known.length >= MOST_SIMULATED) break;
+function fastestOf(search: Search): Simulated {
+  const known = new Map<Candidate, Simulated | null>();
+  const timed = search.until(WORTH_TIMING, MOST_TIMED, false);
+  const fastest = fastestLaidOut(search, timed, known);
+  const slower = fastest.time / timed[0]!.time;
+  if (slower <= AS_FAST) return fastest;
+  return fastestLaidOut(search, search.until(slower, MOST_TIMED_AGAIN, true), known);
+}
+
+/**
+ * Of those that are as fast on their layout as the fastest, the one that moves least. A layout adds waits to a schedule
+ * and takes none away: where none of the fastest schedules keeps its time, the next fastest are looked at, or as many as
+ * there is time for. `known`: those looked at before, `null` where one does not fit.
+ */
+function fastestLaidOut(
+  search: Search,
+  ordered: readonly Timed[],
+  known: Map<Candidate, Simulated | null>,
+): Simulated {
+  const most = known.size + MOST_SIMULATED;
+  const byTraffic = ordered.toSorted(byMoved);
+  const simulatedOnce = ({ candidate }: Timed): Simulated | null => {
+    const before = known.get(candidate);
+    if (before !== undefined || known.size >= most) return before ?? null;
     // The layout is not kept: those of all together would fill the memory.
-    const one = onItsLayout(search, candidate);
-    if (one === undefined) continue;
-    if (one.time <= limit) return one;
-    search.reject(one.candidate, { kind: "laid out", ns: one.time });
-    known.push(one);
+    const one = onItsLayout(search, candidate) ?? null;
+    known.set(candidate, one);
+    return one;
+  };
+  for (let fastest = ordered[0]!.time; ; ) {
+    const limit = fastest * AS_FAST;
+    for (const one of byTraffic) {
+      const laidOut = one.time <= limit ? simulatedOnce(one) : null;
+      if (laidOut && laidOut.time <= limit) return laidOut;
+      if (laidOut) search.reject(laidOut.candidate, { kind: "laid out", ns: laidOut.time });
+    }
+    const next = ordered.find(({ time, candidate }) => time > limit && known.get(candidate) !== null);
+    const slower = [...known.values()].flatMap((one) => (one ? [one.time] : []));
+    if (next && known.size < most) slower.push(next.time);
+    invariant(slower.length > 0, "no candidate fits, although a floor does");
+    fastest = Math.min(...slower);
   }
-  invariant(known.length > 0, "no candidate fits, although a floor does");
-  return known.reduce((a, b) => (b.time < a.time ? b : a));
 }
 
 /** The candidate on its layout, or as much of it as fits. */
@@ -178,7 +204,9 @@ function byMoved({ candidate: a }: Timed, { candidate: b }: Timed): number {
   return a.estimate.moved - b.estimate.moved || stages(a) - stages(b);
 }
 
+/** Layouts that are made of those that were timed, and schedules that are timed again where all of these are slower. */
 const MOST_SIMULATED = 4;
+const MOST_TIMED_AGAIN = 16;
 
 interface Placed {
   readonly candidate: Candidate;

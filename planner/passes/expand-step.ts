@@ -5,12 +5,14 @@
  * Guarantees: each (block, micro-batch) has exactly one forward and one backward per step, in dependency order;
  * layer-major: all micro-batches pass through a unit before the next unit, so a unit is touched once per sweep.
  * Weights are named by unit, not yet by slot; no loads exist. What was put aside, and a streamed adapter, comes one
- * task ahead of its use, so that the copy runs beside the computation before.
+ * task ahead of its use, so that the copy runs beside the computation before; kept activations come back from ram as soon
+ * as one of the slots that they pass through is free.
  */
 import type { ProgramName } from "../../schemas/plan.ts";
 import * as block from "../ir/block-tasks.ts";
 import { copyInputs, embed, ropeTables } from "../ir/embed-tasks.ts";
 import { type HeadMode, headBegin, headFinish, headTile, reduceLoss } from "../ir/head-tasks.ts";
+import { PASSING_ACTIVATIONS } from "../ir/kept.ts";
 import { optimizer, writeState } from "../ir/optimizer-tasks.ts";
 import type { Expanded, Shape, Task } from "../ir/schedule.ts";
 import { StepContext } from "../ir/step-context.ts";
@@ -68,6 +70,7 @@ function forward(c: StepContext): void {
       if (index === 0) enter(c, mb);
       block.forward(c, index, mb);
       block.putAside(c, index + 1, mb);
+      block.putActivationsAside(c, index, mb);
     }
   }
 }
@@ -90,6 +93,12 @@ function backward(c: StepContext): void {
   const top = c.blocks.length - 1;
   block.bringAdapter(c, top, "down");
   block.bringBack(c, top, 0);
+  const inRam = order.filter(({ index, mb }) => c.keeping.of(index, mb) === "ram");
+  const bringNext = () => {
+    const next = inRam.shift();
+    if (next) block.bringActivationsBack(c, next.index, next.mb);
+  };
+  for (let slot = 0; slot < PASSING_ACTIVATIONS; slot++) bringNext();
   order.forEach(({ index, mb }, position) => {
     if (mb === 0) {
       if (index > 0) block.bringAdapter(c, index - 1, "down");
@@ -98,6 +107,7 @@ function backward(c: StepContext): void {
     const next = order[position + 1];
     if (next) block.bringBack(c, next.index, next.mb);
     block.backward(c, index, mb);
+    if (c.keeping.of(index, mb) === "ram") bringNext();
     // One unit later than it could, so that the next unit's backward does not wait for the copy's buffer.
     if (mb === c.microBatches.length - 1 && index < top) block.flushGradient(c, index + 1);
   });

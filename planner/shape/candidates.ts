@@ -1,22 +1,20 @@
 /**
- * Candidates: every floor that fits, grown into the memory that it leaves. The closed form divides that memory between
- * pinned weights (less traffic) and kept activations (less recomputation).
+ * Candidates: every floor that fits, grown into the memory that it leaves (divide.ts).
  */
 import type { ArenaName } from "../../schemas/plan.ts";
+import type { KeptCounts } from "../ir/kept.ts";
 import type { Shape } from "../ir/schedule.ts";
 import { computeArena, passingBytes, placeBytes, ringBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { arenaBudget, tiersOf } from "../passes/feasible.ts";
 import { type Measured, measure } from "../passes/realize.ts";
+import { divide, type Room } from "./divide.ts";
 import { type Estimate, Estimator } from "./estimate.ts";
 import { blockClasses } from "./fill-memory.ts";
 import type { RamChoice } from "./fill-ram.ts";
 import { countWork, leastWork } from "./floor-work.ts";
 import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
-import { type Holding, holdingOf, pinsWithin, withHolding } from "./holding.ts";
-
-/** Bytes that each tier has to spare. */
-export type Room = Readonly<Record<ArenaName, number>>;
+import { pinsWithin } from "./holding.ts";
 
 export interface Candidate {
   readonly variant: Variant;
@@ -25,8 +23,10 @@ export interface Candidate {
   readonly estimate: Estimate;
   /** The same candidate in less room, for when its layout turns out to need more than its fullest moment. */
   readonly within: (lost: Room) => Candidate;
-  /** What the same floor becomes with a block less kept, and in the next smaller round budget of each tier. */
-  readonly lesser: readonly (() => Candidate)[];
+  /** What the same floor becomes with the activations of a block less kept, where it computes or in ram. */
+  readonly keepingLess: readonly (() => Candidate)[];
+  /** What it becomes in the next smaller round budget of each tier. */
+  readonly inLess: readonly (() => Candidate)[];
   /** `null` where the floor is measured. */
   readonly supposed: SupposedFloor | null;
 }
@@ -224,13 +224,15 @@ function widerFloors({ units, inputs }: Variant, { shape, bytes }: Ground): read
 function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Candidate {
   const { estimator } = ground;
   const budgets = { ram: arenaBudget(variant.inputs, "ram"), vram: arenaBudget(variant.inputs, "vram") };
-  const candidateIn = (arenas: Room, mostKept: number): Candidate => {
+  const { perBlock, all } = estimator.activations;
+  const blockLess = (kept: number) => Math.max(0, (Math.ceil(kept / perBlock) - 1) * perBlock);
+  const candidateIn = (arenas: Room, most: KeptCounts): Candidate => {
     const left = (tier: ArenaName) => Math.max(0, arenas[tier] - ground.bytes[tier]);
     const room = { ram: left("ram"), vram: left("vram") };
     const { shape, estimate } = divide(variant, estimator, {
       floor: ground.shape,
       room,
-      mostKept,
+      most,
       ramChoice,
     });
     const smaller = tiersOf(shape).flatMap((tier) => {
@@ -244,14 +246,17 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
       ramChoice,
       estimate,
       supposed: ground.supposed,
-      within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, mostKept),
-      lesser: [
-        ...(shape.keep > 0 ? [() => candidateIn(arenas, shape.keep - 1)] : []),
-        ...smaller.map((less) => () => candidateIn(less, mostKept)),
-      ],
+      within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, most),
+      keepingLess: [
+        ...(shape.keep > 0 ? [{ ...most, keep: blockLess(shape.keep) }] : []),
+        ...(shape.keepInRam > 0
+          ? [blockLess(shape.keepInRam), 0].map((keepInRam) => ({ ...most, keepInRam }))
+          : []),
+      ].map((less) => () => candidateIn(arenas, less)),
+      inLess: smaller.map((less) => () => candidateIn(less, most)),
     };
   };
-  return candidateIn({ ram: budgets.ram.arena, vram: budgets.vram.arena }, Number.POSITIVE_INFINITY);
+  return candidateIn({ ram: budgets.ram.arena, vram: budgets.vram.arena }, { keep: all, keepInRam: all });
 }
 
 /** The largest round size below a number of bytes: four to each doubling, such as 8, 10, 12 and 14 GiB. */
@@ -262,45 +267,3 @@ export function roundBelow(bytes: number): number {
 }
 
 const ROUND_SIZES = 4;
-
-interface Division {
-  readonly floor: Shape;
-  readonly room: Room;
-  /** Blocks that may keep their activations. */
-  readonly mostKept: number;
-  readonly ramChoice: RamChoice;
-}
-
-/** The best division of the room between pins and kept activations. */
-function divide(
-  variant: Variant,
-  estimator: Estimator,
-  { floor, room, mostKept, ramChoice }: Division,
-): { readonly shape: Shape; readonly estimate: Estimate } {
-  const { units } = variant;
-  const saved = variant.savedBytes(floor);
-  const bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
-  const classes = blockClasses(units);
-  let best: { holding: Holding; keep: number; estimate: Estimate } | undefined;
-  let kept = 0;
-  for (let keep = 0; kept <= bytes && keep <= Math.min(saved.length, mostKept); keep++) {
-    const pinned = pinsWithin(classes, floor, bytes - kept);
-    const holding = holdingOf(units, classes, floor, pinned, { bytes: room.ram, choice: ramChoice });
-    const estimate = estimator.estimate(estimator.traffic(floor, holding), keep);
-    const allowed = ramChoice !== "all" || !readsBlocks(holding);
-    if (!best || (allowed && isBetter(estimate, best.estimate))) best = { holding, keep, estimate };
-    kept += saved[saved.length - 1 - keep] ?? Number.POSITIVE_INFINITY;
-  }
-  const { holding, keep, estimate } = best!;
-  return { shape: { ...withHolding(classes, floor, holding), keep }, estimate };
-}
-
-/** Whether vram streams blocks that ram does not keep. */
-function readsBlocks({ streaming, ram }: Holding): boolean {
-  return streaming.some((count, index) => count > (ram?.kept[index] ?? 0));
-}
-
-/** Less time; the same time with less traffic. */
-export function isBetter(a: Estimate, b: Estimate): boolean {
-  return a.step_ns < b.step_ns || (a.step_ns === b.step_ns && a.moved < b.moved);
-}

@@ -76,7 +76,7 @@ function aspectsOf({ variant, shape }: Candidate): readonly Aspect[] {
     pinned,
     ring,
     ...(onDevice ? [ram] : []),
-    ...(variant.savedBytes(shape).length > 0 ? [activations] : []),
+    ...(variant.activations(shape).blocks.length > 0 ? [activations] : []),
     ...(onDevice && variant.offloads.length > 1 ? [blockInputs] : []),
     ...(onDevice ? [adapter] : []),
     rows,
@@ -130,9 +130,20 @@ const ram: Aspect = {
 const activations: Aspect = {
   name: "kept",
   recipePath: "memory",
-  reason: "units whose activations are kept, and not recomputed, as far as streaming stays hidden",
-  read: ({ shape, variant }) => `${shape.keep} of ${variant.units.blocks.length}`,
+  reason:
+    "units whose activations are kept, where it computes or in ram, and not recomputed; of one perhaps for some micro-batches",
+  read: ({ shape, variant }) => {
+    const { perBlock } = variant.activations(shape);
+    const here = inUnits(shape.keep, perBlock);
+    if (shape.keepInRam > 0) return `${here} + ${inUnits(shape.keepInRam, perBlock)} ram`;
+    return `${here} of ${variant.units.blocks.length}`;
+  },
 };
+
+/** So many forwards as units: 2.3 where one of four micro-batches of the third is among them. */
+function inUnits(forwards: number, perBlock: number): string {
+  return String(Math.round((forwards / perBlock) * 10) / 10);
+}
 
 const blockInputs: Aspect = {
   name: "inputs",

@@ -5,12 +5,14 @@
  * nothing can overlap. It ranks candidates; the simulator decides.
  */
 import { linkNs } from "../cost/duration.ts";
+import type { KeptCounts } from "../ir/kept.ts";
 import type { Shape } from "../ir/schedule.ts";
 import { passingBytes } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { type BlockClass, blockClasses, type Counts } from "./fill-memory.ts";
-import { type FloorWork, LINKS, PHASES, type Phase } from "./floor-work.ts";
+import { type FloorWork, type Link, PHASES, type Phase } from "./floor-work.ts";
 import type { Holding } from "./holding.ts";
+import { KeptActivations } from "./kept-activations.ts";
 
 export interface Estimate {
   readonly step_ns: number;
@@ -24,8 +26,8 @@ export interface Estimate {
 interface PhaseTraffic {
   /** Bytes over all of them. */
   readonly moved: number;
-  /** Nanoseconds of the busiest. */
-  readonly links: number;
+  /** Nanoseconds of each. */
+  readonly links: Readonly<Record<Link, number>>;
   /** Nanoseconds that computing waits for places of ram. */
   readonly hurried: number;
 }
@@ -44,8 +46,8 @@ export class Estimator {
   readonly #work: FloorWork;
   /** Runs of the work's programs in a step. */
   readonly #rounds: number;
-  /** Nanoseconds that keeping the activations of the last blocks saves, by their number. */
-  readonly #spared: readonly number[];
+  /** What keeping activations takes and spares. */
+  readonly activations: KeptActivations;
 
   /** `floor` has no pins and keeps nothing. */
   constructor(variant: Variant, floor: Shape, work: FloorWork) {
@@ -54,19 +56,8 @@ export class Estimator {
     this.#classes = blockClasses(units);
     this.#passingBytes = passingBytes(units);
     this.#work = work;
-    const cost = variant.costs(variant.procedures(floor).all);
+    this.activations = new KeptActivations(variant, floor);
     this.#rounds = variant.work(floor).reduce((sum, { times }) => sum + times, 0);
-    const saving = units.graphNames.map((name) => {
-      const recomputation = variant.recomputation(name, floor);
-      if (recomputation === null) return 0;
-      const { before, after, times } = recomputation;
-      const ns = (procedure: string) => cost.run(procedure, "compute");
-      return times * (ns(before) - ns(after));
-    });
-    const spared = [0];
-    for (const { graph } of variant.inputs.model.blocks.toReversed())
-      spared.push(spared.at(-1)! + saving[graph]!);
-    this.#spared = spared;
   }
 
   /** What the links do where so much stays beyond a floor; it does not depend on what is kept. */
@@ -94,10 +85,10 @@ export class Estimator {
         h2d: bytes.h2d - (phase === "up" ? spared : 0) + (ram === null ? 0 : weights(device, headDevice)),
         d2h: bytes.d2h,
       };
-      const lanes = LINKS.map((lane) => linkNs(lane, all[lane], inputs.hardware));
+      const ns = (link: Link) => linkNs(link, all[link], inputs.hardware);
       return {
         moved: all.disk + all.h2d + all.d2h,
-        links: Math.max(...lanes),
+        links: { disk: ns("disk"), h2d: ns("h2d"), d2h: ns("d2h") },
         hurried: this.#hurried(phase, floor, holding),
       };
     };
@@ -109,16 +100,21 @@ export class Estimator {
     };
   }
 
-  /** Of a step with that traffic, in which the last `keep` blocks keep their activations. */
-  estimate(traffic: Traffic, keep: number): Estimate {
+  /** Of a step with that traffic, in which so many forwards keep their activations. */
+  estimate(traffic: Traffic, kept: KeptCounts): Estimate {
+    const { hardware } = this.#variant.inputs;
+    const { ramBytes: aside, spared } = this.activations.of(kept);
     let step = traffic.ends;
     let least = traffic.ends;
-    let moved = 0;
+    let moved = 2 * aside;
     for (const phase of PHASES) {
       const { links, hurried, moved: bytes } = traffic[phase];
-      const work = this.#work.phases[phase].compute - (phase === "down" ? this.#spared[keep]! : 0);
-      step += Math.max(work + hurried, links);
-      least += Math.max(work, links);
+      const going = phase === "up" && aside > 0 ? linkNs("d2h", aside, hardware) : 0;
+      const coming = phase === "down" && aside > 0 ? linkNs("h2d", aside, hardware) : 0;
+      const busiest = Math.max(links.disk, links.h2d + coming, links.d2h + going);
+      const work = this.#work.phases[phase].compute - (phase === "down" ? spared : 0);
+      step += Math.max(work + hurried, busiest);
+      least += Math.max(work, busiest);
       moved += bytes;
     }
     return { step_ns: Math.round(step), least_ns: Math.floor(least), moved };

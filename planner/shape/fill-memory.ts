@@ -48,6 +48,14 @@ export function countsWithin(
   });
 }
 
+/** What so many units of each class take beyond a ring of `ring` slots a class. */
+export function bytesOfCounts(classes: readonly BlockClass[], counts: Counts, ring: number): number {
+  return classes.reduce((sum, { slot, members }, index) => {
+    const count = counts[index]!;
+    return sum + (count === members.length ? Math.max(0, count - ring) : count) * slot;
+  }, 0);
+}
+
 /**
  * So many members of each class, evenly spaced over the chain: that hides streaming as well as a rolling window does,
  * where neighbours would leave the link idle for long.

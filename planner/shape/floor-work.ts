@@ -9,6 +9,7 @@ import { tensorByName } from "../ir/units.ts";
 import type { Variant } from "../ir/variants.ts";
 
 export const LINKS = ["disk", "h2d", "d2h"] as const;
+export type Link = (typeof LINKS)[number];
 /** The way up through the blocks, the head, the way back down. */
 export const PHASES = ["up", "head", "down"] as const;
 export type Phase = (typeof PHASES)[number];
@@ -16,7 +17,7 @@ export type Phase = (typeof PHASES)[number];
 export interface PhaseWork {
   /** Nanoseconds. */
   compute: number;
-  readonly bytes: Record<(typeof LINKS)[number], number>;
+  readonly bytes: Record<Link, number>;
 }
 
 export interface FloorWork {

@@ -31,6 +31,7 @@ export function widestFloor(variant: Variant, portion: Portion): Shape {
     ramRings: [],
     passing: tiers === "disk-ram" ? 0 : passingSlots(inputs),
     keep: 0,
+    keepInRam: 0,
     offload: 0,
     adapter: "resident",
     embedding: "gather",

@@ -5,7 +5,7 @@ import { buildGenerationProcedures } from "../ir/generation-procedures.ts";
 import type { Procedures } from "../ir/procedures.ts";
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
-import { type Portion, type PortionText, Variant } from "../ir/variants.ts";
+import { type Activations, type Portion, type PortionText, Variant } from "../ir/variants.ts";
 import { expandGeneration } from "../passes/expand-generation.ts";
 
 /** Positions; a prefill step computes all of its chunk, however short the prompt. */
@@ -81,12 +81,8 @@ export class GenerationVariant extends Variant {
     return null;
   }
 
-  savedBytes(): readonly number[] {
-    return [];
-  }
-
-  recomputation(): null {
-    return null;
+  activations(): Activations {
+    return { perBlock: 1, blocks: [] };
   }
 }
 

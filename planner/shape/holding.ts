@@ -1,6 +1,9 @@
 /** What stays where beyond a floor, as numbers of units: what the closed form weighs, and a shape follows from. */
+import { alignUp } from "../../schemas/units.ts";
+import { ALIGNMENT } from "../ir/procedure.ts";
 import type { Shape } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
+import { placeBytes } from "../ir/values.ts";
 import { type BlockClass, type Counts, countsWithin, spread } from "./fill-memory.ts";
 import { type RamChoice, type RamHolding, ramWithin } from "./fill-ram.ts";
 
@@ -38,6 +41,17 @@ export function holdingOf(
       ? null
       : ramWithin(units, classes, { streaming, head, ring: floor.ring, bytes: ram.bytes }, ram.choice);
   return { pinned, streaming, head, ram: held };
+}
+
+/** Bytes of ram that weights take; nothing with two tiers. */
+export function ramBytes(units: Units, classes: readonly BlockClass[], { ram }: Holding): number {
+  if (ram === null) return 0;
+  const places = [
+    ...classes.map(({ slot }, index) => ram.kept[index]! * slot),
+    ...ram.head.map((chunk) => placeBytes(units, chunk)),
+    ...ram.rings.map(({ from, to, slots }) => slots * alignUp(to - from, ALIGNMENT)),
+  ];
+  return places.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 function streamedHead(units: Units, { pinned }: Shape): readonly string[] {

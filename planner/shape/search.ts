@@ -13,7 +13,8 @@ export interface Timed {
 /**
  * Times the schedules of candidates, those that promise most first. What a candidate would be with less memory is a
  * candidate too, as it was under the smaller budget, so that more memory is not slower; its closed form is taken to be as
- * far off as that of the one that it comes from.
+ * far off as that of the one that it comes from. So is what it would be with less kept, which leaves room for weights, and
+ * whose closed form is nearer to its time.
  */
 export class Search {
   readonly #known = new Map<string, Timed>();
@@ -84,7 +85,7 @@ export class Search {
 
   /** Times the candidate; of one whose floor is supposed, measures that. */
   #look(candidate: Candidate): void {
-    const { supposed, variant, shape, estimate, lesser } = candidate;
+    const { supposed, variant, shape, estimate, keepingLess, inLess } = candidate;
     if (supposed !== null) {
       if (!supposed.isMeasured) for (const measured of supposed.measure()) this.#weigh(measured);
       return;
@@ -94,7 +95,8 @@ export class Search {
     const time = timeSchedule(variant, scheduleWork(variant, shape));
     this.#known.set(key, { candidate, time });
     const off = Math.max(1, time / estimate.step_ns);
-    for (const one of lesser) enqueue(this.#queue, { ns: estimate.least_ns * off, off, candidateOf: one });
+    for (const one of keepingLess) enqueue(this.#queue, { ns: estimate.least_ns, off: 1, candidateOf: one });
+    for (const one of inLess) enqueue(this.#queue, { ns: estimate.least_ns * off, off, candidateOf: one });
   }
 }
 

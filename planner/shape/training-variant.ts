@@ -15,7 +15,7 @@ import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
 import { StepContext } from "../ir/step-context.ts";
 import { adapterOffsets, ringBytes } from "../ir/values.ts";
-import { type LeastWork, type Portion, type PortionText, Variant } from "../ir/variants.ts";
+import { type Activations, type LeastWork, type Portion, type PortionText, Variant } from "../ir/variants.ts";
 import { expandStep } from "../passes/expand-step.ts";
 
 export class TrainingVariant extends Variant {
@@ -83,8 +83,8 @@ export class TrainingVariant extends Variant {
 
   /** An evaluation is half a step, and a checkpoint writes what is there. Shapes that differ in their pins share one. */
   expandWork(shape: Shape): Expanded {
-    const { microBatch, embedding, adapter, keep, offload } = shape;
-    const key = [shape.tiers, microBatch, embedding, adapter, keep, offload].join(" ");
+    const { tiers, microBatch, embedding, adapter, keep, keepInRam, offload } = shape;
+    const key = [tiers, microBatch, embedding, adapter, keep, keepInRam, offload].join(" ");
     if (this.#latest?.key !== key) {
       this.#latest = { key, expanded: expandStep(this, shape, ["train-step"]) };
     }
@@ -150,15 +150,15 @@ export class TrainingVariant extends Variant {
     return tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], "f32");
   }
 
-  savedBytes(shape: Shape): readonly number[] {
+  activations(shape: Shape): Activations {
     const { saved } = this.procedures(shape);
-    const count = this.inputs.recipe.training.batch_size / shape.microBatch;
-    return this.inputs.model.blocks.map(({ graph }) => count * saved[graph]!.bytes);
-  }
-
-  recomputation(graph: string, shape: Shape): { before: string; after: string; times: number } {
-    const times = this.inputs.recipe.training.batch_size / shape.microBatch;
-    return { before: `${graph}.backward`, after: `${graph}.backward.saved`, times };
+    return {
+      perBlock: this.inputs.recipe.training.batch_size / shape.microBatch,
+      blocks: this.inputs.model.blocks.map(({ graph }) => {
+        const before = `${this.units.graphNames[graph]}.backward`;
+        return { bytes: saved[graph]!.bytes, before, after: `${before}.saved` };
+      }),
+    };
   }
 }
 

@@ -9,8 +9,9 @@
  *   with that copy or any later one: whatever it touches was in memory then or is read since, and the bytes of that copy
  *   are there twice.
  * - A certificate of proof `windows` lists disjoint stretches "start-end@capacity" (half-open, counted in touches of
- *   the endlessly repeated step). Stretches that do not fit on the circle of one step are taken on that
- *   of two, and then prove half their sum per step.
+ *   the endlessly repeated step). One may begin with the touch that another ends with, except from disk where weights are
+ *   copied on to vram. Stretches that do not fit on the circle of one step are taken on that of two, and then prove half
+ *   their sum per step.
  * - What cannot be avoided by any capacity (see `unavoidable`) may be added to the bound.
  */
 import type { Instruction, Plan, ProgramName } from "../plan.ts";
@@ -74,7 +75,8 @@ function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => vo
   // Weights are never written back.
   if (bound.link === "d2h") return 0;
   const touches = touchesOf(index, bound.program, bound.link);
-  if (bound.proof !== "windows") return bestBound(touches);
+  const meet = bound.link !== "disk" || !copiesWeights(index, bound.program);
+  if (bound.proof !== "windows") return bestBound(touches, meet);
   const windows = parseWindows(bound.certificate.windows);
   if (!windows) {
     wrong("the certificate has no readable windows");
@@ -86,10 +88,16 @@ function provedBound(index: PlanIndex, bound: Bound, wrong: (text: string) => vo
     if (capacity !== actual) wrong(`at touch ${start} the places hold ${actual} bytes, not ${capacity}`);
   }
   const sum = windows.reduce((total, window) => total + windowBound(touches, window), 0);
-  if (disjointOnCircle(windows, touches.length)) return sum;
-  if (disjointOnCircle(windows, 2 * touches.length)) return Math.ceil(sum / 2);
+  if (disjointOnCircle(windows, touches.length, meet)) return sum;
+  if (disjointOnCircle(windows, 2 * touches.length, meet)) return Math.ceil(sum / 2);
   wrong("the windows of the certificate overlap");
   return 0;
+}
+
+function copiesWeights(index: PlanIndex, program: ProgramName): boolean {
+  return index
+    .part(program, "steady")
+    .some(({ instruction }) => instruction.kind === "copy" && instruction.unit !== null);
 }
 
 interface CertifiedWindow extends Window {

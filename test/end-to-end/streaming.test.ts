@@ -63,7 +63,8 @@ describe.each(["accumulation", "odd", "bf16_shards", "patterns"])("%s", (name) =
 interface Way {
   readonly units: "block" | "stage";
   readonly vram: boolean;
-  readonly shape: (units: Units) => Partial<Shape>;
+  /** `batch`: forwards of each unit, as every way moves one sequence at a time. */
+  readonly shape: (units: Units, batch: number) => Partial<Shape>;
   readonly shows: readonly RegExp[];
   readonly lacks?: readonly RegExp[];
 }
@@ -86,9 +87,37 @@ const ways: Readonly<Record<string, Way>> = {
   "kept activations while blocks stream, with the embedding table in memory": {
     units: "block",
     vram: false,
-    shape: ({ norm, embedding }) => ({ keep: 1, pinned: [norm, embedding], embedding: "resident", ring: 1 }),
-    shows: [/^saved\/L01\/mb1@/, /^read\/L01\//, /^pin\/embedding$/],
+    shape: ({ norm, embedding }, batch) => {
+      return { keep: batch, pinned: [norm, embedding], embedding: "resident", ring: 1 };
+    },
+    shows: [/^saved\/L01\/mb0@/, /^saved\/L01\/mb1@/, /^read\/L01\//, /^pin\/embedding$/],
     lacks: [/^gather\//, /^saved\/L00\//],
+  },
+  "activations kept over the turn for the last micro-batch alone": {
+    units: "block",
+    vram: false,
+    shape: () => ({ keep: 1, ring: 1 }),
+    shows: [/^saved\/L01\/mb[23]@/],
+    lacks: [/^saved\/L01\/mb[01]@/],
+  },
+  "activations kept in ram, and where it computes": {
+    units: "stage",
+    vram: true,
+    shape: (_, batch) => ({ keep: 1, keepInRam: 2 * batch, ring: 1 }),
+    shows: [
+      /^saved\/L01\.mlp\/mb[23]@/,
+      /^saved\.passing\/1@/,
+      /^save\/activations\/L00\.attention\/mb1\b/,
+      /^save\/activations\/L01\.mlp\/mb[01]\b/,
+      /^back\/activations\/L01\.attention\/mb[12]\b/,
+    ],
+    lacks: [/^save\/activations\/L01\.mlp\/mb3/, /^saved\/L0\d\.attention/],
+  },
+  "every activation in ram, and every input": {
+    units: "block",
+    vram: true,
+    shape: ({ blocks }, batch) => ({ keepInRam: batch * blocks.length, offload: blocks.length }),
+    shows: [/^save\/activations\/L01\/mb1\b/, /^back\/activations\/L00\/mb0\b/, /^back\/L00\/mb0$/],
   },
   "everything that can wait in ram does": {
     units: "stage",
@@ -130,7 +159,7 @@ const ways: Readonly<Record<string, Way>> = {
   "kept activations of blocks whose inputs are put aside": {
     units: "stage",
     vram: true,
-    shape: ({ blocks }) => ({ offload: blocks.length, keep: 2, ring: 1 }),
+    shape: ({ blocks }, batch) => ({ offload: blocks.length, keep: 2 * batch, ring: 1 }),
     shows: [/^saved\/L01\.mlp\/mb0@/, /^back\/L01\.mlp\/mb0$/, /^save\/L01\.mlp\/mb1$/, /^adapter\.device$/],
   },
   "a head in ram, and one in vram": {
@@ -156,7 +185,10 @@ describe.each(["accumulation", "odd", "bf16_shards"])("%s", (name) => {
     const parity = await readCase(name);
     const inputs = await caseInputs(parity, { microBatch: 1, ...(vram && { vram: 2 ** 34 }) });
     const variant = buildVariants(inputs).find(({ unitSize }) => unitSize === units)!;
-    const plan = planWithShape(variant, shapeOf(variant, shape(variant.units)));
+    const plan = planWithShape(
+      variant,
+      shapeOf(variant, shape(variant.units, inputs.recipe.training.batch_size)),
+    );
     expect(verify(plan)).toEqual([]);
     const ids = idsOf(plan);
     for (const wanted of shows)

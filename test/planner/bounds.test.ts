@@ -25,8 +25,9 @@ describe("gapPpm", () => {
 
 describe("windowBound", () => {
   it("is 2(W−C) for a chain of equal units, at every capacity", () => {
-    for (let capacity = 0; capacity <= 1000; capacity += 100) {
-      expect(windowBound(chain(10), () => capacity).bytes).toBe(2 * (1000 - capacity));
+    for (let capacity = 100; capacity <= 1000; capacity += 100) {
+      for (const sharing of [false, true])
+        expect(windowBound(chain(10), () => capacity, sharing).bytes).toBe(2 * (1000 - capacity));
     }
   });
 
@@ -38,7 +39,7 @@ describe("windowBound", () => {
         const cycle = [...up, ...head, ...up.toReversed()];
         const order = cycle.map(({ unit }) => unit);
         const loads = replaceAndRestore(order, steadyState(order, slots), order).length * 100;
-        expect(windowBound(cycle, () => slots * 100).bytes).toBeLessThanOrEqual(loads);
+        expect(windowBound(cycle, () => slots * 100, true).bytes).toBeLessThanOrEqual(loads);
       }
     }
   });

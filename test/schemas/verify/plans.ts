@@ -26,7 +26,7 @@ export function tightPlan(tier: "ram" | "vram"): Plan {
 
 /**
  * Stages of blocks of which some stay in vram, some in ram, some take turns there, and the others pass through it; two of three blocks' inputs
- * wait in ram, the adapter streams, and the last stages keep their activations.
+ * wait in ram, the adapter streams, and the last forwards keep their activations, those before them in ram.
  */
 export function mixedPlan(): Plan {
   const variant = buildVariants(toyInputs({ ...small, vram: 2 ** 30 }))[1]!;
@@ -45,6 +45,7 @@ export function mixedPlan(): Plan {
     offload: 4,
     adapter: "streamed",
     keep: 3,
+    keepInRam: 2,
   });
   return JSON.parse(JSON.stringify(planWithShape(variant, shape))) as Plan;
 }
@@ -57,6 +58,8 @@ export const shownByMixedPlan: readonly RegExp[] = [
   /^copy\/adapter\/L01\.\w+\/up$/,
   /^copy\/adapter\/L02\.\w+\/down$/,
   /^saved\/L02\.mlp\/mb0/,
+  /^save\/activations\/L02\.attention\/mb0$/,
+  /^back\/activations\/L01\.attention\/mb0$/,
   /^pin\/L01\.mlp$/,
   /^ram\/pin\/L01\.attention$/,
   /^ram\/pin\/head\/0$/,

@@ -1,0 +1,143 @@
+/**
+ * Divides the room that a floor leaves between pinned weights and weights in ram (less traffic) and kept activations
+ * (less recomputation), by the closed form.
+ */
+import type { ArenaName } from "../../schemas/plan.ts";
+import type { KeptCounts } from "../ir/kept.ts";
+import type { Shape } from "../ir/schedule.ts";
+import type { Variant } from "../ir/variants.ts";
+import type { Estimate, Estimator } from "./estimate.ts";
+import { blockClasses, bytesOfCounts } from "./fill-memory.ts";
+import type { RamChoice } from "./fill-ram.ts";
+import { type Holding, holdingOf, pinsWithin, ramBytes, withHolding } from "./holding.ts";
+import { type KeptActivations, NOTHING_KEPT } from "./kept-activations.ts";
+
+/** Bytes that each tier has to spare. */
+export type Room = Readonly<Record<ArenaName, number>>;
+
+export interface Division {
+  readonly floor: Shape;
+  readonly room: Room;
+  /** How many forwards may keep their activations. */
+  readonly most: KeptCounts;
+  readonly ramChoice: RamChoice;
+}
+
+interface Divided {
+  readonly holding: Holding;
+  readonly kept: KeptCounts;
+  readonly estimate: Estimate;
+}
+
+/** The best division. */
+export function divide(
+  variant: Variant,
+  estimator: Estimator,
+  division: Division,
+): { readonly shape: Shape; readonly estimate: Estimate } {
+  const divider = new Divider(variant, estimator, division);
+  const { holding, kept, estimate } = divider.best();
+  const shape = withHolding(blockClasses(variant.units), division.floor, holding);
+  return { shape: { ...shape, ...kept }, estimate };
+}
+
+/** Activations cross the link twice: the step has to be this much shorter for it. */
+const WORTH_CROSSING = 1.01;
+
+class Divider {
+  readonly #variant: Variant;
+  readonly #estimator: Estimator;
+  readonly #division: Division;
+  readonly #activations: KeptActivations;
+  readonly #classes: ReturnType<typeof blockClasses>;
+  /** Bytes where kernels compute. */
+  readonly #bytes: number;
+
+  constructor(variant: Variant, estimator: Estimator, division: Division) {
+    this.#variant = variant;
+    this.#estimator = estimator;
+    this.#division = division;
+    this.#activations = estimator.activations;
+    this.#classes = blockClasses(variant.units);
+    const { floor, room } = division;
+    this.#bytes = floor.tiers === "disk-ram" ? room.ram : room.vram;
+  }
+
+  /** Whole blocks keep their activations, whatever is left serves single forwards, and then ram. */
+  best(): Divided {
+    const { floor, most } = this.#division;
+    const { perBlock } = this.#activations;
+    let best = this.#divided(0);
+    for (let keep = perBlock; keep <= Math.min(this.#activations.all, most.keep); keep += perBlock) {
+      if (this.#activations.bytes(keep) > this.#bytes) break;
+      best = this.#better(best, this.#divided(keep));
+    }
+    const left = this.#leftBy(best.holding, best.kept);
+    const { keep: whole } = best.kept;
+    const fitting = this.#activations.within(this.#activations.bytes(whole) + left);
+    const keep = Math.min(fitting, most.keep, whole + perBlock - 1);
+    if (keep > whole) best = this.#better(best, this.#with(best.holding, { keep, keepInRam: 0 }));
+    if (floor.tiers === "disk-ram" || most.keepInRam === 0) return best;
+    const crossing = this.#keepingInRam(best);
+    return crossing.estimate.step_ns * WORTH_CROSSING > best.estimate.step_ns ? best : crossing;
+  }
+
+  /** With so many forwards that keep their activations where they compute, and nothing kept in ram. */
+  #divided(keep: number): Divided {
+    const { floor, room } = this.#division;
+    const pinned = pinsWithin(this.#classes, floor, this.#bytes - this.#activations.bytes(keep));
+    return this.#with(this.#holding(pinned, room.ram), { keep, keepInRam: 0 });
+  }
+
+  /**
+   * With the same weights, but with activations in ram that these do not need: a unit of weights spares more there. What
+   * passes through on the way takes the place of activations that stayed.
+   */
+  #keepingInRam({ holding, kept }: Divided): Divided {
+    const { room, most, floor } = this.#division;
+    const free = this.#leftBy(holding, NOTHING_KEPT) - this.#activations.passingBytes;
+    const keep = Math.min(kept.keep, this.#activations.within(free));
+    const left = room.ram - ramBytes(this.#variant.units, this.#classes, holding);
+    const traffic = this.#estimator.traffic(floor, holding);
+    const ns = (keepInRam: number) => this.#estimator.estimate(traffic, { keep, keepInRam }).step_ns;
+    // Sparing work makes a step shorter until a link has more to do: each more gains less than the one before.
+    let [fewest, mostUseful] = [0, Math.min(this.#activations.withinRam(left, keep), most.keepInRam)];
+    while (fewest < mostUseful) {
+      const middle = (fewest + mostUseful) >> 1;
+      if (ns(middle + 1) < ns(middle)) fewest = middle + 1;
+      else mostUseful = middle;
+    }
+    return this.#with(holding, { keep, keepInRam: free < 0 ? 0 : fewest });
+  }
+
+  #holding(pinned: Holding["pinned"], ram: number): Holding {
+    const { floor, ramChoice } = this.#division;
+    return holdingOf(this.#variant.units, this.#classes, floor, pinned, { bytes: ram, choice: ramChoice });
+  }
+
+  #with(holding: Holding, kept: KeptCounts): Divided {
+    const traffic = this.#estimator.traffic(this.#division.floor, holding);
+    return { holding, kept, estimate: this.#estimator.estimate(traffic, kept) };
+  }
+
+  #better(best: Divided, other: Divided): Divided {
+    const allowed = this.#division.ramChoice !== "all" || !readsBlocks(other.holding);
+    return allowed && isBetter(other.estimate, best.estimate) ? other : best;
+  }
+
+  /** Bytes where kernels compute that a division leaves. */
+  #leftBy({ pinned }: Holding, { keep }: KeptCounts): number {
+    const { ring } = this.#division.floor;
+    return this.#bytes - bytesOfCounts(this.#classes, pinned, ring) - this.#activations.bytes(keep);
+  }
+}
+
+/** Whether vram streams blocks that ram does not keep. */
+function readsBlocks({ streaming, ram }: Holding): boolean {
+  return streaming.some((count, index) => count > (ram?.kept[index] ?? 0));
+}
+
+/** Less time; the same time with less traffic. */
+function isBetter(a: Estimate, b: Estimate): boolean {
+  return a.step_ns < b.step_ns || (a.step_ns === b.step_ns && a.moved < b.moved);
+}

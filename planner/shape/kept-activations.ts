@@ -1,0 +1,86 @@
+/** What it takes and spares when forwards keep their activations instead of leaving them to be recomputed. */
+import { Keeping, type KeptCounts, PASSING_ACTIVATIONS } from "../ir/kept.ts";
+import type { Shape } from "../ir/schedule.ts";
+import type { Variant } from "../ir/variants.ts";
+
+export const NOTHING_KEPT: KeptCounts = { keep: 0, keepInRam: 0 };
+
+/** What the forwards that keep theirs in ram take of it, and the time that all that keep theirs spare. */
+export interface Keep {
+  readonly ramBytes: number;
+  /** Nanoseconds. */
+  readonly spared: number;
+}
+
+export class KeptActivations {
+  /** Forwards of a block in a step. */
+  readonly perBlock: number;
+  /** Bytes of the slots that activations pass through on their way to ram, and back. */
+  readonly passingBytes: number;
+  /** Of each block: of one forward the bytes, and the nanoseconds spared. */
+  readonly #blocks: readonly { readonly bytes: number; readonly spared: number }[];
+  /** Bytes of so many of the last forwards. */
+  readonly #last: readonly number[];
+
+  constructor(variant: Variant, shape: Shape) {
+    const { perBlock, blocks } = variant.activations(shape);
+    const cost = variant.costs(variant.procedures(shape).all);
+    const spared = new Map<string, number>();
+    this.#blocks = blocks.map(({ bytes, before, after }) => {
+      const known = spared.get(before) ?? cost.run(before, "compute") - cost.run(after, "compute");
+      spared.set(before, known);
+      return { bytes, spared: known };
+    });
+    const last = [0];
+    for (const { bytes } of this.#blocks.toReversed()) {
+      for (let mb = 0; mb < perBlock; mb++) last.push(last.at(-1)! + bytes);
+    }
+    this.perBlock = perBlock;
+    this.passingBytes = PASSING_ACTIVATIONS * Math.max(0, ...blocks.map(({ bytes }) => bytes));
+    this.#last = last;
+  }
+
+  /** Forwards of a step. */
+  get all(): number {
+    return this.#last.length - 1;
+  }
+
+  /** Bytes of so many of the last forwards. */
+  bytes(count: number): number {
+    return this.#last[count]!;
+  }
+
+  of(kept: KeptCounts): Keep {
+    const keeping = new Keeping(this.#blocks.length, this.perBlock, kept);
+    let [ramBytes, spared] = [0, 0];
+    const first = kept.keepInRam > 0 ? 0 : this.all - kept.keep;
+    for (let index = first; index < this.all; index++) {
+      const unit = Math.floor(index / this.perBlock);
+      const where = keeping.of(unit, index % this.perBlock);
+      if (where !== null) spared += this.#blocks[unit]!.spared;
+      if (where === "ram") ramBytes += this.#blocks[unit]!.bytes;
+    }
+    return { ramBytes, spared };
+  }
+
+  /** How many of the last forwards fit so many bytes. */
+  within(bytes: number): number {
+    return most(this.all, (count) => this.bytes(count) <= bytes);
+  }
+
+  /** How many of the others fit so many bytes of ram. */
+  withinRam(bytes: number, keep: number): number {
+    return most(this.all - keep, (keepInRam) => this.of({ keep, keepInRam }).ramBytes <= bytes);
+  }
+}
+
+/** A number up to `limit` that is fine, where smaller ones are; 0 is. */
+function most(limit: number, fine: (count: number) => boolean): number {
+  let [fit, beyond] = [0, limit + 1];
+  while (beyond - fit > 1) {
+    const middle = (fit + beyond) >> 1;
+    if (fine(middle)) fit = middle;
+    else beyond = middle;
+  }
+  return fit;
+}
