@@ -12,7 +12,7 @@ import { alignUp } from "../../schemas/units.ts";
 import type { LaidOut, Lived, Shape, Task } from "../ir/schedule.ts";
 import { PAGE } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
-import { type Candidate, candidates } from "../shape/candidates.ts";
+import { type Candidate, candidates, plainFloors } from "../shape/candidates.ts";
 import { type Choice, choiceOf } from "../shape/choice.ts";
 import {
   AS_FAST,
@@ -41,7 +41,7 @@ const CORRECTIONS = 4;
 
 export function chooseShape<Work extends Variant>(variants: readonly Work[]): ChosenShape<Work> {
   const search = new Search(candidates(variants));
-  const best = decide(search);
+  const best = decide(search, () => plainFloors(variants));
   const variant = variants.find((one) => one === best.candidate.variant)!;
   return { variant, shape: best.candidate.shape, choice: record(best, search) };
 }
@@ -77,8 +77,9 @@ const MOST_TIMED = 64;
  * The fastest; where it moves clearly more over some link than the bound of its touches and places, the fastest that does
  * not and moves less, as long as it is hardly slower.
  */
-function decide(search: Search): Decided {
-  const fastest = fastestOf(search);
+function decide(search: Search, plainFloors: () => readonly Candidate[]): Decided {
+  const known: LaidOutOnce = new Map();
+  const fastest = fastestOf(search, known, plainFloors);
   if (gapOf(fastest.worst) <= MOST_OVER_BOUND) return { ...fastest, thrifty: false };
   search.reject(fastest.candidate, { kind: "over bound", traffic: fastest.worst });
   const limit = fastest.time * WORTH_LESS_TRAFFIC;
@@ -92,8 +93,8 @@ function decide(search: Search): Decided {
       search.reject(candidate, { kind: "over bound", traffic: worst });
       continue;
     }
-    const one = onItsLayout(search, candidate);
-    if (one === undefined) continue;
+    const one = onItsLayout(search, candidate, known);
+    if (one === null) continue;
     const isOver = gapOf(one.worst) > MOST_OVER_BOUND;
     if (!isOver && one.time <= limit) return { ...one, thrifty: true };
     search.reject(
@@ -101,7 +102,7 @@ function decide(search: Search): Decided {
       isOver ? { kind: "over bound", traffic: one.worst } : { kind: "laid out", ns: one.time },
     );
   }
-  return { ...fastest, thrifty: false };
+  return { ...(fastestLaidOut(search, all, known) ?? fastest), thrifty: false };
 }
 
 interface Decided extends Simulated {
@@ -125,61 +126,68 @@ interface Simulated extends Timed {
 
 /**
  * The fastest on its layout. Where addresses make it slower than its schedule, what promises less than it takes then is
- * looked at too.
+ * looked at too. Where layouts waste so much that nothing fits that promises most, everything is looked at, and in the end
+ * the plain floors, of which one fits.
  */
-function fastestOf(search: Search): Simulated {
-  const known = new Map<Candidate, Simulated | null>();
+function fastestOf(search: Search, known: LaidOutOnce, plainFloors: () => readonly Candidate[]): Simulated {
   const timed = search.until(WORTH_TIMING, MOST_TIMED, false);
   const fastest = fastestLaidOut(search, timed, known);
+  if (fastest === null) {
+    const any =
+      fastestLaidOut(search, search.until(Number.POSITIVE_INFINITY, MOST_TIMED, true), known) ??
+      fastestLaidOut(search, search.untilAllOf(plainFloors()), known);
+    invariant(any, "no candidate fits, although a floor does");
+    return any;
+  }
   const slower = fastest.time / timed[0]!.time;
   if (slower <= AS_FAST) return fastest;
-  return fastestLaidOut(search, search.until(slower, MOST_TIMED_AGAIN, true), known);
+  return fastestLaidOut(search, search.until(slower, MOST_TIMED_AGAIN, true), known) ?? fastest;
 }
 
 /**
- * Of those that are as fast on their layout as the fastest, the one that moves least. A layout adds waits to a schedule
- * and takes none away: where none of the fastest schedules keeps its time, the next fastest are looked at, or as many as
- * there is time for. `known`: those looked at before, `null` where one does not fit.
+ * Of those that are as fast on their layout as the fastest, the one that moves least. A layout adds waits to a schedule:
+ * where none of the fastest schedules keeps its time, the next fastest are looked at, or as many as there is time for.
+ * `null` where none fits.
  */
-function fastestLaidOut(
-  search: Search,
-  ordered: readonly Timed[],
-  known: Map<Candidate, Simulated | null>,
-): Simulated {
-  const most = known.size + MOST_SIMULATED;
+function fastestLaidOut(search: Search, ordered: readonly Timed[], known: LaidOutOnce): Simulated | null {
+  const fitting = () => [...known.values()].filter((one) => one !== null);
+  const most = fitting().length + MOST_SIMULATED;
+  const isOpen = ({ candidate }: Timed) => !known.has(candidate) && fitting().length < most;
   const byTraffic = ordered.toSorted(byMoved);
-  const simulatedOnce = ({ candidate }: Timed): Simulated | null => {
-    const before = known.get(candidate);
-    if (before !== undefined || known.size >= most) return before ?? null;
-    // The layout is not kept: those of all together would fill the memory.
-    const one = onItsLayout(search, candidate) ?? null;
-    known.set(candidate, one);
-    return one;
-  };
-  for (let fastest = ordered[0]!.time; ; ) {
+  let fastest = ordered[0]?.time ?? Number.POSITIVE_INFINITY;
+  while (fastest < Number.POSITIVE_INFINITY) {
     const limit = fastest * AS_FAST;
     for (const one of byTraffic) {
-      const laidOut = one.time <= limit ? simulatedOnce(one) : null;
-      if (laidOut && laidOut.time <= limit) return laidOut;
-      if (laidOut) search.reject(laidOut.candidate, { kind: "laid out", ns: laidOut.time });
+      // What was made smaller so that it fits may be faster than the schedule that it comes from.
+      const isLookedAt = known.has(one.candidate) || (one.time <= limit && isOpen(one));
+      const laidOut = isLookedAt ? onItsLayout(search, one.candidate, known) : null;
+      if (laidOut === null) continue;
+      if (laidOut.time <= limit) return laidOut;
+      search.reject(laidOut.candidate, { kind: "laid out", ns: laidOut.time });
     }
-    const next = ordered.find(({ time, candidate }) => time > limit && known.get(candidate) !== null);
-    const slower = [...known.values()].flatMap((one) => (one ? [one.time] : []));
-    if (next && known.size < most) slower.push(next.time);
-    invariant(slower.length > 0, "no candidate fits, although a floor does");
-    fastest = Math.min(...slower);
+    const next = ordered.find((one) => one.time > limit && isOpen(one));
+    fastest = Math.min(...fitting().map(({ time }) => time), next?.time ?? Number.POSITIVE_INFINITY);
   }
+  return null;
 }
 
-/** The candidate on its layout, or as much of it as fits. */
-function onItsLayout(search: Search, candidate: Candidate): Simulated | undefined {
+/** What candidates are on their layouts, of those looked at; the layouts of all together would fill the memory. */
+type LaidOutOnce = Map<Candidate, Simulated | null>;
+
+/** The candidate on its layout, or as much of it as fits; `null` where none does. */
+function onItsLayout(search: Search, candidate: Candidate, known: LaidOutOnce): Simulated | null {
+  const before = known.get(candidate);
+  if (before !== undefined) return before;
   const placed = laidOutWithin(candidate);
   if (placed?.candidate !== candidate) search.reject(candidate, { kind: "too large" });
-  if (!placed) return undefined;
-  const { variant } = placed.candidate;
-  const time = simulateCandidate(variant, placed.laidOut);
-  const worst = worstLink(variant, placed.laidOut);
-  return { candidate: placed.candidate, time, worst };
+  const one = placed ? simulated(placed) : null;
+  known.set(candidate, one);
+  return one;
+}
+
+function simulated({ candidate, laidOut }: Placed): Simulated {
+  const { variant } = candidate;
+  return { candidate, time: simulateCandidate(variant, laidOut), worst: worstLink(variant, laidOut) };
 }
 
 /** The link that moves most above its bound in the program that repeats. */

@@ -13,8 +13,9 @@ import { type Estimate, Estimator } from "./estimate.ts";
 import { blockClasses } from "./fill-memory.ts";
 import type { RamChoice } from "./fill-ram.ts";
 import { countWork, leastWork } from "./floor-work.ts";
-import { narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
-import { pinsWithin } from "./holding.ts";
+import { floors, narrowestFloor, passingSlots, ringDepths, widestPlacements } from "./floors.ts";
+import { holdingOf, pinsWithin } from "./holding.ts";
+import { NOTHING_KEPT } from "./kept-activations.ts";
 
 export interface Candidate {
   readonly variant: Variant;
@@ -68,6 +69,29 @@ export function candidates(variants: readonly Variant[]): readonly Candidate[] {
         return grownWithin(variant, shapes, (shape) => supposedGround(variant, shape, supposed));
       }),
     );
+  });
+}
+
+/** The floors as they are, with nothing that grows: whether their layouts fit is another question. */
+export function plainFloors(variants: readonly Variant[]): readonly Candidate[] {
+  return floors(variants).flatMap(({ variant, shape }) => {
+    const ground = measuredGround(variant, shape);
+    if (ground === null) return [];
+    const all = blockClasses(variant.units).map(() => 0);
+    const room = { bytes: 0, choice: "evenly" } as const;
+    const holding = holdingOf(variant.units, blockClasses(variant.units), shape, all, room);
+    const estimate = ground.estimator.estimate(ground.estimator.traffic(shape, holding), NOTHING_KEPT);
+    const candidate: Candidate = {
+      variant,
+      shape,
+      ramChoice: "evenly",
+      estimate,
+      within: () => candidate,
+      keepingLess: [],
+      inLess: [],
+      supposed: null,
+    };
+    return [candidate];
   });
 }
 
@@ -249,9 +273,8 @@ function grownFrom(variant: Variant, ground: Ground, ramChoice: RamChoice): Cand
       within: (lost) => candidateIn({ ram: arenas.ram - lost.ram, vram: arenas.vram - lost.vram }, most),
       keepingLess: [
         ...(shape.keep > 0 ? [{ ...most, keep: blockLess(shape.keep) }] : []),
-        ...(shape.keepInRam > 0
-          ? [blockLess(shape.keepInRam), 0].map((keepInRam) => ({ ...most, keepInRam }))
-          : []),
+        ...(shape.keepInRam > perBlock ? [{ ...most, keepInRam: blockLess(shape.keepInRam) }] : []),
+        ...(shape.keepInRam > 0 ? [{ ...most, keepInRam: 0 }] : []),
       ].map((less) => () => candidateIn(arenas, less)),
       inLess: smaller.map((less) => () => candidateIn(less, most)),
     };

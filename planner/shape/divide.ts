@@ -6,7 +6,7 @@ import type { ArenaName } from "../../schemas/plan.ts";
 import type { KeptCounts } from "../ir/kept.ts";
 import type { Shape } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
-import type { Estimate, Estimator } from "./estimate.ts";
+import type { Estimate, Estimator, Traffic } from "./estimate.ts";
 import { blockClasses, bytesOfCounts } from "./fill-memory.ts";
 import type { RamChoice } from "./fill-ram.ts";
 import { type Holding, holdingOf, pinsWithin, ramBytes, withHolding } from "./holding.ts";
@@ -40,6 +40,9 @@ export function divide(
   const shape = withHolding(blockClasses(variant.units), division.floor, holding);
   return { shape: { ...shape, ...kept }, estimate };
 }
+
+/** Numbers of forwards that are tried before those around the best. */
+const TRIED_IN_RAM = 16;
 
 /** Activations cross the link twice: the step has to be this much shorter for it. */
 const WORTH_CROSSING = 1.01;
@@ -94,20 +97,37 @@ class Divider {
    * passes through on the way takes the place of activations that stayed.
    */
   #keepingInRam({ holding, kept }: Divided): Divided {
-    const { room, most, floor } = this.#division;
+    const { room, floor } = this.#division;
     const free = this.#leftBy(holding, NOTHING_KEPT) - this.#activations.passingBytes;
     const keep = Math.min(kept.keep, this.#activations.within(free));
     const left = room.ram - ramBytes(this.#variant.units, this.#classes, holding);
     const traffic = this.#estimator.traffic(floor, holding);
+    const keepInRam = free < 0 ? 0 : this.#bestInRam(traffic, keep, left);
+    return this.#with(holding, { keep, keepInRam });
+  }
+
+  /**
+   * How many forwards keep their activations in `left` bytes of ram. Each spares work until a link has more to do; with
+   * stages of two sizes neither bytes nor time go evenly with their number, so that numbers are tried all along the way,
+   * and then around the best.
+   */
+  #bestInRam(traffic: Traffic, keep: number, left: number): number {
+    const limit = Math.min(this.#activations.all - keep, this.#division.most.keepInRam);
     const ns = (keepInRam: number) => this.#estimator.estimate(traffic, { keep, keepInRam }).step_ns;
-    // Sparing work makes a step shorter until a link has more to do: each more gains less than the one before.
-    let [fewest, mostUseful] = [0, Math.min(this.#activations.withinRam(left, keep), most.keepInRam)];
-    while (fewest < mostUseful) {
-      const middle = (fewest + mostUseful) >> 1;
-      if (ns(middle + 1) < ns(middle)) fewest = middle + 1;
-      else mostUseful = middle;
+    let best = 0;
+    let least = ns(0);
+    const consider = (count: number) => {
+      if (this.#activations.of({ keep, keepInRam: count }).ramBytes > left) return;
+      const taken = ns(count);
+      if (taken < least) [best, least] = [count, taken];
+    };
+    let [first, last, step] = [1, limit, Math.ceil(limit / TRIED_IN_RAM)];
+    for (; step > 0; step = step === 1 ? 0 : Math.ceil((2 * step) / TRIED_IN_RAM)) {
+      for (let count = first; count < last; count += step) consider(count);
+      if (last > 0) consider(last);
+      [first, last] = [Math.max(1, best - step), Math.min(limit, best + step)];
     }
-    return this.#with(holding, { keep, keepInRam: free < 0 ? 0 : fewest });
+    return best;
   }
 
   #holding(pinned: Holding["pinned"], ram: number): Holding {

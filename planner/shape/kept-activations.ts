@@ -65,22 +65,12 @@ export class KeptActivations {
 
   /** How many of the last forwards fit so many bytes. */
   within(bytes: number): number {
-    return most(this.all, (count) => this.bytes(count) <= bytes);
+    let [fit, beyond] = [0, this.all + 1];
+    while (beyond - fit > 1) {
+      const middle = (fit + beyond) >> 1;
+      if (this.bytes(middle) <= bytes) fit = middle;
+      else beyond = middle;
+    }
+    return fit;
   }
-
-  /** How many of the others fit so many bytes of ram. */
-  withinRam(bytes: number, keep: number): number {
-    return most(this.all - keep, (keepInRam) => this.of({ keep, keepInRam }).ramBytes <= bytes);
-  }
-}
-
-/** A number up to `limit` that is fine, where smaller ones are; 0 is. */
-function most(limit: number, fine: (count: number) => boolean): number {
-  let [fit, beyond] = [0, limit + 1];
-  while (beyond - fit > 1) {
-    const middle = (fit + beyond) >> 1;
-    if (fine(middle)) fit = middle;
-    else beyond = middle;
-  }
-  return fit;
 }

@@ -61,6 +61,15 @@ export class Search {
     return this.timed;
   }
 
+  /** Times these too, whatever they promise. */
+  untilAllOf(more: readonly Candidate[]): readonly Timed[] {
+    for (const candidate of more) {
+      this.#weighed.push(candidate);
+      this.#look(candidate);
+    }
+    return this.timed;
+  }
+
   /** Why a candidate that was laid out, or was about to be, was not the one; what does not fit needs no other reason. */
   reject(candidate: Candidate, verdict: Verdict): void {
     const key = keyOf(candidate);

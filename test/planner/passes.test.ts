@@ -212,6 +212,19 @@ describe("feasible and choose-shape", () => {
     expect(compile(toyInputs({ ...options, ram: 228_972 })).diagnostics).toEqual([]);
   });
 
+  it.each([
+    // Stages promise most, and their layouts are a page too large.
+    { layers: 8, vocabulary: 256, length: 256, ram: 916_966, vram: 1_391_462, link: 5e9, disk: 5e9 },
+    // One placement of block inputs seems to fit and does not, another does.
+    { layers: 9, vocabulary: 96, length: 16, ram: 486_012, vram: 110_922, link: 5e8, disk: 3e8 },
+  ])("finds what fits where the layout of what promises most does not: %j", ({ link, disk, ...options }) => {
+    const inputs = toyInputs({ ...options, hidden: 32, batch: 2 });
+    const links = { ...inputs.hardware.links!, h2d_bandwidth: link, d2h_bandwidth: link };
+    const slow = { ...inputs.hardware.disk, bandwidth: disk };
+    const { diagnostics } = compile({ ...inputs, hardware: { ...inputs.hardware, links, disk: slow } });
+    expect(diagnostics).toEqual([]);
+  });
+
   it("always fits, and more memory never makes the step longer", () => {
     const minimum = realize(whole(toyInputs()), smallestShape(whole(toyInputs()))).arenas.ram.bytes;
     let best = Number.POSITIVE_INFINITY;

@@ -20,7 +20,7 @@ const links = (bandwidth: number) => ({ h2d_bandwidth: bandwidth, d2h_bandwidth:
 const QUICK = links(50e9);
 
 it("activations wait in ram that weights leave, and the step is shorter", () => {
-  const little = chosenWith(12 * MIB, QUICK);
+  const little = chosenWith(8 * MIB, QUICK);
   const much = chosenWith(32 * MIB, QUICK);
   expect(little.shape.keepInRam).toBe(0);
   expect(much.shape.keepInRam).toBeGreaterThan(0);
@@ -29,4 +29,12 @@ it("activations wait in ram that weights leave, and the step is shorter", () => 
 
 it("over a slow link recomputing them is quicker", () => {
   expect(chosenWith(32 * MIB, links(0.2e9)).shape.keepInRam).toBe(0);
+});
+
+it("numbers that are spread over stages of one size alone do not hide better ones", () => {
+  const inputs = toyInputs({ layers: 5, length: 32, batch: 4, ram: 5 * MIB, vram: 2 * MIB });
+  const disk = { ...inputs.hardware.disk, bandwidth: 4e8, latency_ns: 1000 };
+  const { shape } = chooseShape(buildVariants({ ...inputs, hardware: { ...inputs.hardware, disk } }));
+  // Five of ten are the attention stages, which spare little.
+  expect(shape.keepInRam).toBe(10);
 });
