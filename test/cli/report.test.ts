@@ -127,21 +127,22 @@ describe.skipIf(absent)(`in Chromium (needs ${CHROMIUM}: apt-get install chromiu
     await onPage(async (page) => {
       const { steady } = plan.programs["train-step"];
       const count = () => page.locator("#instructions .count").textContent();
-      expect(await count()).toBe(`${steady.length} of ${steady.length}`);
+      const all = steady.length.toLocaleString("en");
+      expect(await count()).toBe(`${all} of ${all}`);
       expect(await page.locator(".row").count()).toBeLessThan(60);
       await page.keyboard.press("/");
       await page.keyboard.type("bwd l07");
       const found = steady.filter(({ id }) => id.includes("bwd") && id.includes("L07"));
       expect(found.length).toBeGreaterThan(0);
-      expect(await count()).toBe(`${found.length} of ${steady.length}`);
+      expect(await count()).toBe(`${found.length.toLocaleString("en")} of ${all}`);
       const ids = await page.locator(".row > :nth-child(2)").allTextContents();
       expect(ids.toSorted()).toEqual(found.map(({ id }) => id).toSorted());
       await page.fill("input[type=search]", "lane:disk");
       expect(await count()).toBe(
-        `${steady.filter(({ lane }) => lane === "disk").length} of ${steady.length}`,
+        `${steady.filter(({ lane }) => lane === "disk").length.toLocaleString("en")} of ${all}`,
       );
       await page.fill("input[type=search]", "nothing of the kind");
-      expect(await count()).toBe(`0 of ${steady.length}`);
+      expect(await count()).toBe(`0 of ${all}`);
     });
   });
 
