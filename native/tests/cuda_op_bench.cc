@@ -82,6 +82,7 @@ std::vector<BenchCase> Cases() {
       {"rms_norm", Op::kRmsNorm, {{f32, rows(kHidden)}, {bf16, {kHidden}}, {bf16, rows(kHidden)}}, {1e-5}, 0},
       {"rms_norm_backward", Op::kRmsNormBackward, {{bf16, rows(kHidden)}, {f32, rows(kHidden)}, {bf16, {kHidden}}, {f32, rows(kHidden)}},
        {1e-5}, 0},
+      {"rope", Op::kRope, {{f32, heads}, {f32, rows(kHead / 2)}, {f32, rows(kHead / 2)}, {bf16, heads}}, {1}, 0},
       {"swiglu", Op::kSwiglu, {{f32, rows(kInner)}, {f32, rows(kInner)}, {bf16, rows(kInner)}}, {}, 0},
       {"swiglu_backward", Op::kSwigluBackward,
        {{bf16, rows(kInner)}, {f32, rows(kInner)}, {f32, rows(kInner)}, {bf16, rows(kInner)}, {bf16, rows(kInner)}}, {}, 0},
