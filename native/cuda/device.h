@@ -95,12 +95,26 @@ __device__ __forceinline__ bool IsAligned(const T* data, int64_t offset = 0) {
   return reinterpret_cast<uintptr_t>(data + offset) % sizeof(Four<T>) == 0;
 }
 
+// All four exist, at an address that IsAligned.
+template <typename T>
+__device__ __forceinline__ void LoadFour(const T* from, float (&to)[4]) {
+  const Four<T> loaded = *reinterpret_cast<const Four<T>*>(from);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) to[i] = ToFloat(loaded.at[i]);
+}
+
+template <typename T>
+__device__ __forceinline__ void StoreFour(T* to, const float (&from)[4]) {
+  Four<T> stored;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) stored.at[i] = FromFloat<T>(from[i]);
+  *reinterpret_cast<Four<T>*>(to) = stored;
+}
+
 template <typename T>
 __device__ __forceinline__ void LoadFour(const T* from, int64_t count, float (&to)[4]) {
   if (count >= 4 && IsAligned(from)) {
-    const Four<T> loaded = *reinterpret_cast<const Four<T>*>(from);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) to[i] = ToFloat(loaded.at[i]);
+    LoadFour(from, to);
   } else {
 #pragma unroll
     for (int i = 0; i < 4; ++i) to[i] = i < count ? ToFloat(from[i]) : 0.0f;
@@ -110,10 +124,7 @@ __device__ __forceinline__ void LoadFour(const T* from, int64_t count, float (&t
 template <typename T>
 __device__ __forceinline__ void StoreFour(T* to, int64_t count, const float (&from)[4]) {
   if (count >= 4 && IsAligned(to)) {
-    Four<T> stored;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) stored.at[i] = FromFloat<T>(from[i]);
-    *reinterpret_cast<Four<T>*>(to) = stored;
+    StoreFour(to, from);
   } else {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
