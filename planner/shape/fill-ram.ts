@@ -5,7 +5,7 @@
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { RamRing } from "../ir/schedule.ts";
-import { tensorTransfers, type Units } from "../ir/units.ts";
+import type { Units } from "../ir/units.ts";
 import { placeBytes } from "../ir/values.ts";
 import { type BlockClass, type Counts, countsWithin } from "./fill-memory.ts";
 
@@ -115,9 +115,8 @@ function partial(
   const cuts = fillings
     .filter(({ slots, useful }) => slots < useful)
     .flatMap(({ blocks: { name, members, bytes } }) => {
-      const ends = tensorTransfers(units.byId.get(members[0]!)!).map(
-        (transfer) => transfer.from + transfer.bytes,
-      );
+      const { transfers } = units.throughRam.get(members[0]!)!;
+      const ends = transfers.map((transfer) => transfer.from + transfer.bytes);
       return ends
         .filter((to) => SMALLEST_PART * bytes <= to && to < bytes)
         .map((to) => ({ unitClass: name, to }));
