@@ -82,7 +82,8 @@ export class TaskWriter {
     const formals = this.#procedures.get(procedure)?.formals;
     invariant(formals, `procedure ${procedure} does not exist`);
     const used: Record<string, ValuePlace> = {};
-    for (const { name, bytes } of formals) {
+    for (let index = 0; index < formals.length; index++) {
+      const { name, bytes } = formals[index]!;
       const place = name === "scratch" ? this.#scratch(scratch, lane, bytes) : bind[name];
       if (place) used[name] = place;
       else invariant(name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);

@@ -22,6 +22,8 @@ export interface Units {
   /** In order of use: blocks, norm, head chunks, embedding. */
   readonly all: readonly PlanUnit[];
   readonly byId: ReadonlyMap<string, PlanUnit>;
+  /** The units, those whose transfers through ram are largest first. */
+  readonly byTransfer: readonly string[];
   /** How each unit moves through ram. */
   readonly throughRam: ReadonlyMap<string, ThroughRam>;
   /** Unit id of each block. */
@@ -99,10 +101,12 @@ export function buildUnits(inputs: CommonInputs): Units {
   );
   const embedding = tableUnit(inputs, Math.max(...blocks.map(largestPart)));
   const all = [...blocks, norm, ...headUnits, embedding];
+  const moved = new Map(all.map((unit) => [unit.id, throughRam(unit)]));
   return {
     all,
     byId: new Map(all.map((unit) => [unit.id, unit])),
-    throughRam: new Map(all.map((unit) => [unit.id, throughRam(unit)])),
+    byTransfer: [...moved].sort(([, a], [, b]) => b.largest - a.largest).map(([unit]) => unit),
+    throughRam: moved,
     blocks: blocks.map((block) => block.id),
     classes,
     graphNames,

@@ -121,11 +121,8 @@ export function ringBytes(units: Units, ring: number): number {
 
 /** Bytes of each of the places of ram that units pass through tensor by tensor, when some do not. */
 export function passingBytes(units: Units, others: ReadonlySet<string> = new Set()): number {
-  let largest = 0;
-  for (const [unit, passing] of units.throughRam) {
-    if (!others.has(unit)) largest = Math.max(largest, passing.largest);
-  }
-  return alignUp(largest, ALIGNMENT);
+  const largest = units.byTransfer.find((unit) => !others.has(unit));
+  return largest === undefined ? 0 : alignUp(units.throughRam.get(largest)!.largest, ALIGNMENT);
 }
 
 /** Which arena kernels compute in. */

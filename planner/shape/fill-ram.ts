@@ -78,10 +78,13 @@ function ringsWithin(
   let left = bytes;
   const fill = (limit: (one: Filling) => number) => {
     for (;;) {
-      const open = fillings.filter((one) => one.slots < limit(one) && one.slot <= left);
-      if (open.length === 0) return;
       // The class that would still read most: so that all of them read evenly.
-      const next = open.reduce((a, b) => (stillRead(b) > stillRead(a) ? b : a));
+      let next: Filling | undefined;
+      for (const one of fillings) {
+        if (one.slots >= limit(one) || one.slot > left) continue;
+        if (next === undefined || stillRead(one) > stillRead(next)) next = one;
+      }
+      if (next === undefined) return;
       next.slots++;
       left -= next.slot;
     }
