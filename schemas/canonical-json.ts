@@ -65,12 +65,13 @@ function arrayText(items: readonly unknown[], texts: Texts): string {
 }
 
 function objectText(fields: Fields, texts: Texts): string {
+  const keys = texts.keysOf(fields);
   let text = "{";
-  for (const { key, text: name } of texts.keysOf(fields)) {
-    const field = fields[key];
+  for (let index = 0; index < keys.length; index++) {
+    const field = fields[keys[index]!.key];
     if (field === undefined) continue;
     if (text.length > 1) text += ",";
-    text += name + textOf(field, texts);
+    text += keys[index]!.text + textOf(field, texts);
   }
   return `${text}}`;
 }

@@ -219,5 +219,7 @@ class Ledger {
 
 /** What has ended when call `call` starts. */
 function endedBefore(clocks: readonly Clock[], call: number): readonly number[] {
-  return clocks.findLast(({ from }) => from <= call)!.ended;
+  let last = clocks.length - 1;
+  while (clocks[last]!.from > call) last--;
+  return clocks[last]!.ended;
 }

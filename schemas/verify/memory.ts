@@ -159,7 +159,8 @@ export class Memory {
       const place = instruction.bind[name]!;
       const { arena, offset } = this.#index.buffer(place.buffer);
       const base = offset + place.offset;
-      for (const { start, end, expects } of exposed) {
+      for (let i = 0; i < exposed.length; i++) {
+        const { start, end, expects } = exposed[i]!;
         read!(place.buffer, arena, base + start, base + end, expects);
       }
     }
@@ -168,7 +169,8 @@ export class Memory {
       const place = instruction.bind[name]!;
       const { arena, offset } = this.#index.buffer(place.buffer);
       const base = offset + place.offset;
-      for (const { start, end, leaves, value } of written) {
+      for (let i = 0; i < written.length; i++) {
+        const { start, end, leaves, value } = written[i]!;
         if (leaves === null || value === null) {
           this.#arenas[arena].assign(base + start, base + end, undefined);
         } else {
