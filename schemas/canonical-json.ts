@@ -7,31 +7,31 @@ import { invariant } from "./diagnostic.ts";
 
 /** Undefined properties are left out, as in JSON; what JSON cannot say is refused. */
 export function canonicalJson(value: unknown): string {
-  return textOf(value, new Texts());
+  return textOf(value, new KeyOrders());
 }
 
 /** Calls back with the text piece by piece, arrays item by item, so that the whole of it never exists. */
 export function forEachPiece(value: unknown, take: (text: string) => void): void {
-  visit(value, new Texts(), take);
+  visit(value, new KeyOrders(), take);
 }
 
-function visit(value: unknown, texts: Texts, take: (text: string) => void): void {
+function visit(value: unknown, orders: KeyOrders, take: (text: string) => void): void {
   if (Array.isArray(value)) {
     value.forEach((item, index) => {
-      take(`${index === 0 ? "[" : ","}${textOf(item, texts)}`);
+      take(`${index === 0 ? "[" : ","}${textOf(item, orders)}`);
     });
     take(value.length === 0 ? "[]" : "]");
   } else if (typeof value === "object" && value !== null) {
     let separator = "{";
-    for (const { key, text } of texts.keysOf(value)) {
+    for (const { key, text } of orders.of(value)) {
       const field = (value as Fields)[key];
       if (field === undefined) continue;
       take(`${separator}${text}`);
-      visit(field, texts, take);
+      visit(field, orders, take);
       separator = ",";
     }
     take(separator === "{" ? "{}" : "}");
-  } else take(textOf(value, texts));
+  } else take(textOf(value, orders));
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -39,10 +39,11 @@ type Fields = Readonly<Record<string, unknown>>;
 /** A lone half of a pair of UTF-16 code units. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-function textOf(value: unknown, texts: Texts): string {
+function textOf(value: unknown, orders: KeyOrders): string {
   switch (typeof value) {
     case "string":
-      return texts.quoted(value);
+      invariant(!LONE_SURROGATE.test(value), "text of a plan is well-formed");
+      return JSON.stringify(value);
     case "number":
       invariant(Number.isFinite(value), "numbers of a plan are finite");
       return String(value);
@@ -50,28 +51,27 @@ function textOf(value: unknown, texts: Texts): string {
       return value ? "true" : "false";
     case "object":
       if (value === null) return "null";
-      return Array.isArray(value) ? arrayText(value, texts) : objectText(value as Fields, texts);
+      return Array.isArray(value) ? arrayText(value, orders) : objectText(value as Fields, orders);
   }
   invariant(false, `a plan has no ${typeof value}`);
 }
 
-function arrayText(items: readonly unknown[], texts: Texts): string {
+function arrayText(items: readonly unknown[], orders: KeyOrders): string {
   let text = "[";
   for (let index = 0; index < items.length; index++) {
     if (index > 0) text += ",";
-    text += textOf(items[index], texts);
+    text += textOf(items[index], orders);
   }
   return `${text}]`;
 }
 
-function objectText(fields: Fields, texts: Texts): string {
-  const keys = texts.keysOf(fields);
+function objectText(fields: Fields, orders: KeyOrders): string {
   let text = "{";
-  for (let index = 0; index < keys.length; index++) {
-    const field = fields[keys[index]!.key];
+  for (const { key, text: name } of orders.of(fields)) {
+    const field = fields[key];
     if (field === undefined) continue;
     if (text.length > 1) text += ",";
-    text += keys[index]!.text + textOf(field, texts);
+    text += name + textOf(field, orders);
   }
   return `${text}}`;
 }
@@ -82,22 +82,11 @@ interface Key {
   readonly text: string;
 }
 
-/** What is worked out once: text of strings, and the sorted keys of objects. */
-class Texts {
+/** The sorted keys of objects, found by walking a tree of keys in the order in which an object has them. */
+class KeyOrders {
   readonly #root: KeyNode = { next: new Map(), sorted: null };
-  readonly #quoted = new Map<string, string>();
 
-  quoted(value: string): string {
-    const known = this.#quoted.get(value);
-    if (known !== undefined) return known;
-    invariant(!LONE_SURROGATE.test(value), "text of a plan is well-formed");
-    const text = JSON.stringify(value);
-    this.#quoted.set(value, text);
-    return text;
-  }
-
-  /** Found by walking a tree of keys in the order in which an object has them. */
-  keysOf(fields: object): readonly Key[] {
+  of(fields: object): readonly Key[] {
     let node = this.#root;
     // Own properties: objects of plans have no others.
     for (const key in fields) {
@@ -110,7 +99,7 @@ class Texts {
     }
     node.sorted ??= Object.keys(fields)
       .sort()
-      .map((key) => ({ key, text: `${this.quoted(key)}:` }));
+      .map((key) => ({ key, text: `${textOf(key, this)}:` }));
     return node.sorted;
   }
 }

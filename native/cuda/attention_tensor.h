@@ -29,27 +29,44 @@ __device__ __forceinline__ uint32_t PairOf(const BF16* from) {
   return pair.at[0].bits | static_cast<uint32_t>(pair.at[1].bits) << 16;
 }
 
-// A tile of kRows rows of a head in shared memory, swizzled, from `base` on.
-template <int kRows, int kSize, typename Array>
+// Where element (row, column) of a tile lies whose rows follow one another.
+template <int kSize>
+struct SwizzledRows {
+  static constexpr int kRowElements = kSize;
+  __device__ __forceinline__ static int At(int row, int column) { return Swizzled<kSize>(row, column); }
+};
+
+// kRows rows of a head into shared memory, from `base` on, by the kThreads threads of the block; zeros behind the last row.
+template <int kRows, int kSize, typename Layout = SwizzledRows<kSize>, int kThreads = kTensorAttentionThreads, typename Array>
 __device__ __forceinline__ void CopyRows(const Head& head, int64_t row, int64_t rows, Array& to, int base) {
-  constexpr int kEights = kSize / 8, kApart = kTensorAttentionThreads / kEights;
-  static_assert(kRows % kApart == 0);
+  constexpr int kEights = kSize / 8, kApart = kThreads / kEights;
+  static_assert(kRows % kApart == 0 && kApart % 8 == 0);  // a thread's rows are swizzled alike
   const int own = static_cast<int>(threadIdx.x) / kEights, column = static_cast<int>(threadIdx.x) % kEights * 8;
-  const BF16* const from = static_cast<const BF16*>(head.elements.data) + head.first + column;
-  const bool copied = reinterpret_cast<uintptr_t>(from) % 16 == 0;
+  const BF16* from = static_cast<const BF16*>(head.elements.data) + head.first + (row + own) * head.stride + column;
+  int at = base + Layout::At(own, column);
+  const bool aligned = reinterpret_cast<uintptr_t>(from) % 16 == 0;
+  if (aligned && row + kRows <= rows) {
 #pragma unroll
+    for (int i = 0; i < kRows / kApart; ++i) {
+      CopyAsync(to, at, from, 16);
+      from += kApart * head.stride;
+      at += kApart * Layout::kRowElements;
+    }
+    return;
+  }
+#pragma unroll 1
   for (int r = own; r < kRows; r += kApart) {
-    const bool there = row + r < rows;  // zeros behind the last row
-    const BF16* const eight = from + (there ? (row + r) * head.stride : 0);
-    const int at = base + Swizzled<kSize>(r, column);
-    if (copied) {
-      CopyAsync(to, at, eight, there ? 16 : 0);
+    const bool there = row + r < rows;
+    if (aligned) {
+      CopyAsync(to, at, there ? from : head.elements.data, there ? 16 : 0);
     } else {
       uint32_t held[4];
 #pragma unroll
-      for (int i = 0; i < 4; ++i) held[i] = there ? PairOf(eight + i * 2) : 0;
+      for (int i = 0; i < 4; ++i) held[i] = there ? PairOf(from + i * 2) : 0;
       PutEight(to, at, held);
     }
+    from += kApart * head.stride;
+    at += kApart * Layout::kRowElements;
   }
 }
 

@@ -2,12 +2,21 @@
 
 #include "cuda/device.h"
 #include "cuda/launch.h"
+#include "cuda/warpgroup.h"
 
 namespace lema::cuda {
 namespace {
 
-// Compiled as all kernels of this object are.
-__global__ void CompiledKernel(int*) {}
+// Compiled as all kernels of this object are: its shared memory says with what.
+__global__ void CompiledKernel(int* to) {
+#if LEMA_WARPGROUPS
+  __shared__ volatile int with_warpgroups;  // volatile, or it would be compiled away
+  with_warpgroups = 1;
+  *to = with_warpgroups;
+#else
+  *to = 0;
+#endif
+}
 
 }  // namespace
 
@@ -17,6 +26,7 @@ Status FindCapability(int* capability) {
   cudaFuncAttributes kernel;
   LEMA_CUDA(cudaFuncGetAttributes(&kernel, reinterpret_cast<const void*>(&CompiledKernel)));
   *capability = std::min(10 * device.major + device.minor, kernel.ptxVersion);
+  if (*capability == kWarpgroupCapability && kernel.sharedSizeBytes == 0) *capability = kWarpgroupCapability - 1;
   return Status::Ok();
 }
 

@@ -57,11 +57,24 @@ Status Launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, const 
   return FromCuda(cudaGetLastError(), "a launch");
 }
 
+// With `shared_bytes` of WideShared.
+template <auto kKernel, typename... Arguments>
+Status LaunchWide(dim3 grid, unsigned threads, size_t shared_bytes, const LaunchContext& context, Arguments... arguments) {
+  static const cudaError_t allowed = cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
+  LEMA_RETURN_IF_ERROR(FromCuda(allowed, "shared memory of a block"));
+  kKernel<<<grid, threads, shared_bytes, context.stream>>>(arguments...);
+  return FromCuda(cudaGetLastError(), "a launch");
+}
+
 #elif defined(LEMA_CUDA_EMULATED)
 
 template <typename... Parameters, typename... Arguments>
 Status Launch(void (*kernel)(Parameters...), dim3 grid, unsigned threads, const LaunchContext& context, Arguments... arguments) {
   return FromCuda(emulation::LaunchKernel(grid, {threads, 1, 1}, context.stream, [=] { kernel(arguments...); }), "a launch");
+}
+template <auto kKernel, typename... Arguments>
+Status LaunchWide(dim3 grid, unsigned threads, size_t, const LaunchContext& context, Arguments... arguments) {
+  return Launch(kKernel, grid, threads, context, arguments...);
 }
 
 #endif

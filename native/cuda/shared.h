@@ -21,4 +21,12 @@ __device__ __forceinline__ T& Shared() {
   return *reinterpret_cast<T*>(bytes);
 }
 
+// The same of more than 48 KiB, which LaunchWide asks for; no other shared memory beside it, so that it begins where the
+// block's does, on 1,024 bytes.
+template <typename T>
+__device__ __forceinline__ T& WideShared() {
+  extern __shared__ __align__(1024) unsigned char wide_shared[];
+  return *reinterpret_cast<T*>(wide_shared);
+}
+
 }  // namespace lema::cuda

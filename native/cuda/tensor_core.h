@@ -38,6 +38,13 @@ __device__ __forceinline__ uint32_t PackF16(float first, float second) {
   return static_cast<uint32_t>(__half_as_ushort(__high2half(packed))) << 16 | __half_as_ushort(__low2half(packed));
 }
 
+// 2^x by the unit for it: off by 2⁻²² of itself at most, zero where it is below the smallest normal number.
+__device__ __forceinline__ float PowerOfTwo(float x) {
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+}
+
 #if LEMA_TENSOR_CORES || LEMA_F16_TENSOR_CORES
 
 __device__ __forceinline__ uint32_t SharedAddress(const void* at) { return static_cast<uint32_t>(__cvta_generic_to_shared(at)); }

@@ -4,11 +4,13 @@
 // on a newer device by the object for compute_75 under CUDA_FORCE_PTX_JIT.
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 #include "cuda/capability.h"
 #include "cuda/launch.h"
 #include "cuda/library_products.h"
+#include "core/text.h"
 #include "generated/cuda_ops.h"
 #include "kernels/number.h"
 
@@ -20,7 +22,7 @@ using cuda::FromCuda;
 constexpr int64_t kBatch = 8, kLength = 512, kHidden = 4096, kInner = 11008, kHeads = 32, kHead = 128, kRank = 16;
 
 struct BenchCase {
-  const char* name;
+  std::string name;
   Op op;
   std::vector<std::pair<DType, std::vector<int64_t>>> operands;
   std::vector<double> attributes;
@@ -31,10 +33,8 @@ std::vector<BenchCase> Cases() {
   const DType f32 = DType::kF32, bf16 = DType::kBF16, i32 = DType::kI32;
   const double tokens = kBatch * kLength;
   const auto rows = [](int64_t width) { return std::vector<int64_t>{kBatch, kLength, width}; };
-  const std::vector<int64_t> heads{kBatch, kLength, kHeads, kHead};
-  const std::vector<int64_t> longer{2, 4 * kLength, kHeads, kHead};  // the same elements
   const std::vector<int64_t> all{kBatch * kLength * kHidden};
-  return {
+  std::vector<BenchCase> cases{
       {"linear bf16 4096x4096", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512},
        2 * tokens * kHidden * kHidden},
       {"linear bf16 4096x11008", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kInner, kHidden}}, {f32, rows(kInner)}}, {1, 512, 512},
@@ -65,20 +65,6 @@ std::vector<BenchCase> Cases() {
        {{f32, rows(kHidden)}, {DType::kF16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512, 1}, 2 * tokens * kHidden * kHidden},
       {"linear_grad_weight fp16 rank 16", Op::kLinearGradWeight, {{f32, rows(kRank)}, {f32, rows(kHidden)}, {f32, {kRank, kHidden}}},
        {1, 512, 512, 1}, 2 * tokens * kHidden * kRank},
-      {"attention 2048", Op::kAttention,
-       {{bf16, longer}, {bf16, longer}, {bf16, longer}, {i32, {2, 4 * kLength}}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}}, {0.088},
-       8 * tokens * kLength * kHeads * kHead},
-      {"attention_backward 2048", Op::kAttentionBackward,
-       {{bf16, longer}, {bf16, longer}, {bf16, longer}, {bf16, longer}, {bf16, longer}, {f32, {2, kHeads, 4 * kLength}}, {i32, {2, 4 * kLength}},
-        {bf16, longer}, {bf16, longer}, {bf16, longer}},
-       {0.088}, 20 * tokens * kLength * kHeads * kHead},
-      {"attention", Op::kAttention,
-       {{bf16, heads}, {bf16, heads}, {bf16, heads}, {i32, {kBatch, kLength}}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}}, {0.088},
-       2 * tokens * kLength * kHeads * kHead},
-      {"attention_backward", Op::kAttentionBackward,
-       {{bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {f32, {kBatch, kHeads, kLength}}, {i32, {kBatch, kLength}},
-        {bf16, heads}, {bf16, heads}, {bf16, heads}},
-       {0.088}, 5 * tokens * kLength * kHeads * kHead},
       {"rms_norm", Op::kRmsNorm, {{f32, rows(kHidden)}, {bf16, {kHidden}}, {bf16, rows(kHidden)}}, {1e-5}, 0},
       {"rms_norm_backward", Op::kRmsNormBackward, {{bf16, rows(kHidden)}, {f32, rows(kHidden)}, {bf16, {kHidden}}, {f32, rows(kHidden)}},
        {1e-5}, 0},
@@ -89,6 +75,17 @@ std::vector<BenchCase> Cases() {
       {"add", Op::kAdd, {{f32, all}, {f32, all}, {f32, all}}, {}, 0},
       {"convert", Op::kConvert, {{f32, all}, {bf16, all}}, {}, 0},
   };
+  for (const int64_t length : {512, 1024, 2048, 4096}) {  // as many tokens
+    const int64_t batch = kBatch * kLength / length;
+    const std::vector<int64_t> heads{batch, length, kHeads, kHead}, tokens_of{batch, length}, sums{batch, kHeads, length};
+    const double product = tokens * static_cast<double>(length * kHeads * kHead);  // the causal half
+    cases.push_back({Cat("attention ", length), Op::kAttention, {{bf16, heads}, {bf16, heads}, {bf16, heads}, {i32, tokens_of}, {bf16, heads}, {f32, sums}},
+                     {0.088}, 2 * product});
+    cases.push_back({Cat("attention_backward ", length), Op::kAttentionBackward,
+                     {{bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {f32, sums}, {i32, tokens_of}, {bf16, heads}, {bf16, heads}, {bf16, heads}},
+                     {0.088}, 5 * product});
+  }
+  return cases;
 }
 
 // Milliseconds of each of some runs between two events.
@@ -162,11 +159,13 @@ Status Run(const BenchCase& made, cudaStream_t stream, int capability, cuda::Lib
   const auto time = [&](const Kernels& kernels) -> Status {
     double milliseconds = 0;
     LEMA_RETURN_IF_ERROR(Time(stream, operands, made, kernels, &milliseconds));
-    std::printf("{\"case\": \"%s\", \"kernels\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name, kernels.name,
+    std::printf("{\"case\": \"%s\", \"kernels\": \"%s\", \"ms\": %.4f, \"tflops\": %.2f, \"gb_per_s\": %.1f}\n", made.name.c_str(), kernels.name,
                 milliseconds, made.flops / milliseconds * 1e-9, bytes / milliseconds * 1e-6);
     return Status::Ok();
   };
   LEMA_RETURN_IF_ERROR(time({"of the device", capability, nullptr}));
+  const bool attention = made.op == Op::kAttention || made.op == Op::kAttentionBackward;
+  if (attention && capability == cuda::kWarpgroupCapability) LEMA_RETURN_IF_ERROR(time({"tensor cores by warps", capability - 1, nullptr}));
   if (made.flops > 0) LEMA_RETURN_IF_ERROR(time({"simt", 0, nullptr}));
   const bool product = made.op == Op::kLinear || made.op == Op::kLinearGradInput;
   if (product && library != nullptr) LEMA_RETURN_IF_ERROR(time({"cuBLASLt where it serves", capability, library}));
@@ -200,22 +199,25 @@ Status Copy(cudaStream_t stream) {
   return Status::Ok();
 }
 
-Status RunAll() {
+// Cases whose name begins so.
+Status RunAll(const std::string& begins) {
   cudaStream_t stream;
   LEMA_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamDefault));
   int capability = 0;
   LEMA_RETURN_IF_ERROR(cuda::FindCapability(&capability));
   LEMA_RETURN_IF_ERROR(Copy(stream));
   const auto library = cuda::LibraryProducts::Find(capability);
-  for (const BenchCase& made : Cases()) LEMA_RETURN_IF_ERROR(Run(made, stream, capability, library.get()));
+  for (const BenchCase& made : Cases()) {
+    if (made.name.starts_with(begins)) LEMA_RETURN_IF_ERROR(Run(made, stream, capability, library.get()));
+  }
   return Status::Ok();
 }
 
 }  // namespace
 }  // namespace lema::test
 
-int main() {
-  const lema::Status status = lema::test::RunAll();
+int main(int argc, char** argv) {
+  const lema::Status status = lema::test::RunAll(argc > 1 ? argv[1] : "");
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.message().c_str());
   return status.ok() ? 0 : 1;
 }

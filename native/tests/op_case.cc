@@ -54,6 +54,7 @@ int OpCase::Index(const char* operand) const {
 }
 
 TensorView& OpCase::view(const char* operand) { return call.operands[static_cast<size_t>(Index(operand))]; }
+const TensorView& OpCase::view(const char* operand) const { return call.operands[static_cast<size_t>(Index(operand))]; }
 
 void OpCase::Bind(size_t misalignment) {
   for (size_t i = 0; i < memory.size(); ++i) {

@@ -28,6 +28,7 @@ struct OpCase {
 
   const OpInfo& info() const { return kOps[static_cast<size_t>(op)]; }
   TensorView& view(const char* operand);
+  const TensorView& view(const char* operand) const;
   int Index(const char* operand) const;
   // Points the call's views at this case's own memory, `misalignment` elements past a cache line.
   void Bind(size_t misalignment = 0);

@@ -72,18 +72,20 @@ const std::vector<OpSpec>& Specs() {
   // outputs to d √K each. Of the largest output that is 2u, and 4u where the largest of many errors meets a largest output
   // that is no more than twice the deviation.
   const double f16 = std::ldexp(4.0, -11);
+  // One factor rounded to bf16: by the same argument twice 2^-9.
+  const double bf16_factors = std::ldexp(2.0, -9);
   static const std::vector<OpSpec> specs = {
       {Op::kAdamw, {{7}, {1}, {33}, {40000}}, {{0.9, 0.999, 1e-8}}, 0.0, 0.0},
       {Op::kAdd, {{7}, {1}, {33}, {40000}}, {{}}, 1e-7, 0.0},
       // B, S, N, D, G
       {Op::kAttention,
        {{2, 7, 2, 8, 1}, {1, 1, 1, 4, 1}, {3, 33, 4, 16, 2}, {2, 65, 6, 20, 3}, {2, 127, 2, 64, 2}, {2, 200, 3, 33, 1},
-        {1, 130, 2, 128, 1}, {2, 97, 4, 64, 2}},
-       {{half}}, 1e-5, 1e-5},
+        {1, 130, 2, 128, 1}, {2, 97, 4, 64, 2}, {1, 260, 2, 128, 2}},
+       {{half}, {-half}}, 1e-5, 1e-5, 0, bf16_factors},
       {Op::kAttentionBackward,
        {{2, 7, 2, 8, 1}, {1, 1, 1, 4, 1}, {3, 33, 4, 16, 2}, {2, 65, 6, 20, 3}, {2, 127, 2, 64, 2}, {2, 200, 3, 33, 1},
-        {1, 130, 2, 128, 1}, {2, 97, 4, 64, 2}},
-       {{half}}, 2e-5, 2e-5},
+        {1, 130, 2, 128, 1}, {2, 97, 4, 64, 2}, {1, 260, 2, 128, 2}},
+       {{half}}, 2e-5, 2e-5, 0, bf16_factors},
       // B, S, N, D, C, G
       {Op::kAttentionCached,
        {{2, 3, 2, 8, 7, 1}, {1, 1, 1, 4, 1, 1}, {3, 5, 4, 16, 33, 2}, {2, 1, 6, 20, 130, 3}, {2, 70, 2, 64, 200, 2},

@@ -15,6 +15,7 @@ struct OpSpec {
   double tolerance;                              // of f32 results, relative to the largest
   double bf16_tolerance;                         // where an operand is bf16
   double f16_tolerance = 0;                      // where factors are rounded to f16
+  double bf16_factors_tolerance = 0;             // where what a kernel computes between two products is rounded to bf16
 };
 
 const std::vector<OpSpec>& Specs();

@@ -97,10 +97,17 @@ bool RoundsToF16(const OpCase& made) {
   return false;
 }
 
+bool RoundsProbabilities(const OpCase& made) {
+  if (made.op != Op::kAttention && made.op != Op::kAttentionBackward) return false;
+  const TensorView &q = made.view("q"), &o = made.view("o");
+  return q.dtype == DType::kBF16 && o.dtype == DType::kBF16 && TestedRoundsProbabilities(q.dim[3]);
+}
+
 double ToleranceOf(const OpSpec& spec, const OpCase& made) {
   bool narrow = false;
   for (const TensorView& view : made.call.operands) narrow |= view.present() && view.dtype == DType::kBF16;
   const double tolerance = narrow ? spec.bf16_tolerance : spec.tolerance;
+  if (RoundsProbabilities(made)) return spec.bf16_factors_tolerance;
   return RoundsToF16(made) ? std::max(tolerance, spec.f16_tolerance) : tolerance;
 }
 

@@ -14,6 +14,8 @@ const std::array<Kernel, kOpCount>& TestedKernels();
 std::span<const int> TestedThreads();
 // Whether products round f32 factors to f16 where they may and it pays.
 bool TestedRoundsToF16();
+// Whether attention rounds probabilities and their gradients to bf16 where its operands are, for heads of `size`.
+bool TestedRoundsProbabilities(int64_t size);
 // For the first line of the report.
 std::string TestedName();
 

@@ -12,6 +12,7 @@ std::span<const int> TestedThreads() {
 }
 
 bool TestedRoundsToF16() { return false; }
+bool TestedRoundsProbabilities(int64_t) { return false; }
 
 std::string TestedName() { return Cat("instruction set: ", cpu::ActiveLoops().name); }
 

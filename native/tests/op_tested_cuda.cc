@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/text.h"
+#include "cuda/attention_path.h"
 #include "cuda/capability.h"
 #include "cuda/launch.h"
 #include "cuda/library_products.h"
@@ -145,6 +146,13 @@ std::span<const int> TestedThreads() {
 bool TestedRoundsToF16() {
   int capability = 0;
   return cuda::FindCapability(&capability).ok() && cuda::MultipliesF16(cuda::kShallow + 1, DType::kF16, capability);
+}
+
+bool TestedRoundsProbabilities(int64_t size) {
+  int capability = 0;
+  if (!cuda::FindCapability(&capability).ok()) return false;
+  const cuda::AttentionPath path = cuda::AttentionPathOf(size, true, capability);
+  return path == cuda::AttentionPath::kWarpgroup64 || path == cuda::AttentionPath::kWarpgroup128;
 }
 
 std::string TestedName() {

@@ -119,9 +119,7 @@ const SETTLING = 4;
 
 function firstUses(sequence: readonly string[]): Map<string, number> {
   const dueAt = new Map<string, number>();
-  sequence.forEach((unit, index) => {
-    if (!dueAt.has(unit)) dueAt.set(unit, index);
-  });
+  for (const [index, unit] of sequence.entries()) if (!dueAt.has(unit)) dueAt.set(unit, index);
   return dueAt;
 }
 

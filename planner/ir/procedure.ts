@@ -41,8 +41,7 @@ export interface ProcedureSource {
 type Formal = PlanProcedure["formals"][number];
 
 export function buildProcedure(source: ProcedureSource): PlanProcedure {
-  const shapes = source.calls.map((call) => callShape(source, call));
-  const scratch = layoutScratch(source, shapes);
+  const scratch = layoutScratch(source);
   const calls = source.calls.map((call, index): PlanCall => {
     const operands: Record<string, PlanOperand> = {};
     for (const [name, bound] of Object.entries(call.operands)) {
@@ -60,7 +59,7 @@ export function buildProcedure(source: ProcedureSource): PlanProcedure {
     const workspace = scratch.workspaces[index] ?? null;
     return { op: call.op, operands, attributes: mapAttributes(call.attributes), workspace };
   });
-  const flops = source.calls.reduce((sum, { op }, index) => sum + getOp(op).flops(shapes[index]!), 0);
+  const flops = source.calls.reduce((sum, call) => sum + getOp(call.op).flops(callShape(source, call)), 0);
   return { id: source.id, formals: formalsOf(source, calls, scratch.bytes), calls, flops: Math.round(flops) };
 }
 
@@ -118,7 +117,7 @@ interface Scratch {
   readonly bytes: number;
 }
 
-function layoutScratch(source: ProcedureSource, shapes: readonly CallShape[]): Scratch {
+function layoutScratch(source: ProcedureSource): Scratch {
   const spans = new Map<string, { start: number; end: number; bytes: number }>();
   const workspaces: { index: number; bytes: number }[] = [];
   source.calls.forEach((call, index) => {
@@ -130,7 +129,7 @@ function layoutScratch(source: ProcedureSource, shapes: readonly CallShape[]): S
       else
         spans.set(storage.name, { start: index, end: index + 1, bytes: valueBytes(storage, source.batch) });
     }
-    const bytes = Math.ceil(getOp(call.op).scratch?.(shapes[index]!, source.threads) ?? 0);
+    const bytes = Math.ceil(getOp(call.op).scratch?.(callShape(source, call), source.threads) ?? 0);
     if (bytes > 0) workspaces.push({ index, bytes });
   });
   const names = [...spans.keys()];

@@ -70,9 +70,7 @@ export class StepContext extends PlanContext {
 
   /** The gradient of the residual stream, in place through all blocks. */
   gradientStream(mb: number): ValuePlace {
-    return this.tasks.place("grad", mb, () =>
-      at(this.tasks.value(`grad/mb${mb}`, this.matrixBytes("f32"), "gradient")),
-    );
+    return at(this.tasks.value(`grad/mb${mb}`, this.matrixBytes("f32"), "gradient"));
   }
 
   /** The gradient of all parameters, where the optimizer runs. */

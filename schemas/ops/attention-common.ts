@@ -41,9 +41,10 @@ export function attentionScratch({ dims }: CallShape, threads: number): number {
   return threads * (4 * block * (3 * width + block + 4) + 640);
 }
 
-/** Per thread: dq, dk and dv of one head over the whole sequence, and the blocks of one pair. */
+/** Per thread: dq, dk and dv of one head over the whole sequence, and the blocks of one pair. On a device: a number a query. */
 export function attentionBackwardScratch({ dims }: CallShape, threads: number): number {
   const block = roundUp(Math.min(BLOCK, dims.S!), 16);
   const width = roundUp(dims.D!, 16);
-  return threads * (4 * (dims.S! * (3 * width + 1) + block * (5 * width + 2 * BLOCK)) + 896);
+  const threadsNeed = threads * (4 * (dims.S! * (3 * width + 1) + block * (5 * width + 2 * BLOCK)) + 896);
+  return Math.max(threadsNeed, 4 * dims.B! * dims.N! * dims.S!);
 }

@@ -23,12 +23,10 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
   if (instruction.kind !== "run") return [];
   const faults: string[] = [];
   const { imports } = index.summary(index.procedure(instruction.procedure));
-  for (let i = 0; i < imports.length; i++) {
-    const { formal, start, end, operand } = imports[i]!;
+  for (const { formal, start, end, operand } of imports) {
     if (formal === weightsFormal) continue;
     const { buffer, offset } = instruction.bind[formal]!;
-    const { arena, offset: base } = index.buffer(buffer);
-    const range = { arena, start: base + offset + start, end: base + offset + end };
+    const range = index.locate({ buffer, offset: offset + start }, end - start);
     const expected = index.isStepInput(operand) ? operand : undefined;
     let strangers: (string | undefined)[] | undefined;
     let first: Interval | undefined;
@@ -43,10 +41,8 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
       several ||= value.start !== first.start || value.end !== first.end;
       torn ||= !covers(range, value);
     });
-    if (strangers !== undefined) {
-      for (const name of strangers) {
-        faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
-      }
+    for (const name of strangers ?? []) {
+      faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
     }
     if (several && torn) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);

@@ -50,6 +50,15 @@ describe("products on tensor cores that have f16 and no bf16", () => {
   });
 });
 
+describe("attention by warpgroups, in kernels that were compiled for sm_90a", () => {
+  test.each(["attention", "attention_backward"])("%s", (op) => {
+    const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "90" }, "lema_op_suite_cuda_emulated", op);
+    expect(device).toBe("device: emulated device, kernels for sm_90");
+    expect(lines.filter((line) => line.startsWith("FAIL"))).toEqual([]);
+    expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+  });
+});
+
 test("kernels that were compiled for an older device run as on that one", () => {
   const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "60" }, "lema_op_suite_cuda_emulated", "attention");
   expect(device).toBe("device: emulated device, kernels for sm_60");
@@ -94,18 +103,25 @@ describe("matrix products of the cuda kernels", () => {
     );
     expect(
       Object.fromEntries(
-        [...chosen].filter(([product]) => /bf16, .*sm_90|f32, .*sm_90| f16, .*sm_75/.test(product)),
+        [...chosen].filter(([product]) =>
+          /bf16, .*sm_90|f32, .*sm_90| f16, .*sm_75|attention of .* bf16, sm_80/.test(product),
+        ),
       ),
     ).toMatchInlineSnapshot(`
       {
-        "attention of heads of 128, bf16, sm_90": "tensor 128",
+        "attention of heads of 128, bf16, sm_80": "tensor 128",
+        "attention of heads of 128, bf16, sm_90": "warpgroup 128",
         "attention of heads of 128, f32, sm_90": "simt 128",
+        "attention of heads of 256, bf16, sm_80": "simt 256",
         "attention of heads of 256, bf16, sm_90": "simt 256",
         "attention of heads of 256, f32, sm_90": "simt 256",
+        "attention of heads of 32, bf16, sm_80": "simt 64",
         "attention of heads of 32, bf16, sm_90": "simt 64",
         "attention of heads of 32, f32, sm_90": "simt 64",
-        "attention of heads of 64, bf16, sm_90": "tensor 64",
+        "attention of heads of 64, bf16, sm_80": "tensor 64",
+        "attention of heads of 64, bf16, sm_90": "warpgroup 64",
         "attention of heads of 64, f32, sm_90": "simt 64",
+        "attention of heads of 80, bf16, sm_80": "simt 128",
         "attention of heads of 80, bf16, sm_90": "simt 128",
         "attention of heads of 80, f32, sm_90": "simt 128",
         "gate_proj of 512 tokens, bf16, converted, sm_90": "tensor 64x64",
@@ -162,7 +178,7 @@ describe("matrix products of the cuda kernels", () => {
       const wide = !/heads of (32|80|256)|lora_B/.test(product);
       const tensor = wide && /bf16, (.*, )?sm_(80|90)/.test(product);
       const f16 = wide && / f16, .*sm_75/.test(product);
-      expect(kernel.startsWith(tensor ? "tensor" : f16 ? "f16 tensor" : "simt"), product).toBe(true);
+      expect(kernel, product).toMatch(tensor ? /^(tensor|warpgroup) / : f16 ? /^f16 tensor / : /^simt /);
     }
   });
 });

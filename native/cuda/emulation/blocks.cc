@@ -15,6 +15,11 @@ constexpr unsigned kWarp = 32;
 
 enum class State { kRuns, kAtWarp, kAtBarrier, kDone };
 
+struct Deferred {
+  std::vector<std::function<void()>> open;                // of no group yet
+  std::deque<std::vector<std::function<void()>>> groups;  // on their way, the oldest first
+};
+
 struct Thread {
   std::unique_ptr<Fiber> fiber = std::make_unique<Fiber>();
   ThreadPosition position;
@@ -22,8 +27,8 @@ struct Thread {
   int line = 0;        // of the barrier it waits at
   const char* file = "";
   unsigned turn = 0;   // warp operations so far; two slots suffice, since no lane is two ahead of another
-  std::vector<std::function<void()>> copies;              // of no group yet
-  std::deque<std::vector<std::function<void()>>> groups;  // on their way, the oldest first
+  Deferred deferred[2];  // by Later
+  bool shown = true;
 };
 
 struct Warp {
@@ -75,8 +80,9 @@ thread_local BlockRunner runner;
 
 void ThreadMain() {
   runner.body()();
-  if (!runner.current().copies.empty() || !runner.current().groups.empty()) {
-    Fault("a thread that ends before its copies have arrived", __FILE__, __LINE__);
+  for (const Deferred& deferred : runner.current().deferred) {
+    if (deferred.open.empty() && deferred.groups.empty()) continue;
+    Fault("a thread that ends before its copies have arrived or its products are done", __FILE__, __LINE__);
   }
   runner.Wait(State::kDone);
   __builtin_unreachable();
@@ -111,8 +117,8 @@ void BlockRunner::RunBlock(unsigned count) {
     thread.fiber->Reset(ThreadMain);
     thread.state = State::kRuns;
     thread.turn = 0;
-    thread.copies.clear();
-    thread.groups.clear();
+    for (Deferred& deferred : thread.deferred) deferred = {};
+    thread.shown = true;
   }
   for (;;) {
     for (unsigned first = 0; first < count; first += kWarp) RunWarp(first, first + kWarp);
@@ -169,6 +175,8 @@ void* BlockRunner::Shared(const void* type, size_t bytes) {
   return found->bytes.get();
 }
 
+Deferred& DeferredOf(Later kind) { return runner.current().deferred[static_cast<int>(kind)]; }
+
 }  // namespace
 
 constinit thread_local Running running = {};
@@ -197,20 +205,24 @@ const WarpRegisters& ShareRegisters(const uint32_t* own, int count) {
   return shared;
 }
 
-void CopyLater(std::function<void()> arrive) { runner.current().copies.push_back(std::move(arrive)); }
+void Defer(Later kind, std::function<void()> done) { DeferredOf(kind).open.push_back(std::move(done)); }
 
-void CommitCopies() {
-  Thread& thread = runner.current();
-  thread.groups.push_back(std::move(thread.copies));
-  thread.copies.clear();
+void Commit(Later kind) {
+  Deferred& deferred = DeferredOf(kind);
+  deferred.groups.push_back(std::move(deferred.open));
+  deferred.open.clear();
 }
 
-void AwaitCopies(int pending) {
-  Thread& thread = runner.current();
-  for (; thread.groups.size() > static_cast<size_t>(pending); thread.groups.pop_front()) {
-    for (const auto& arrive : thread.groups.front()) arrive();
+void Await(Later kind, int pending) {
+  auto& groups = DeferredOf(kind).groups;
+  for (; groups.size() > static_cast<size_t>(pending); groups.pop_front()) {
+    for (const auto& done : groups.front()) done();
+    if (kind == Later::kCopies) runner.current().shown = false;
   }
 }
+
+void Show() { runner.current().shown = true; }
+bool Shown() { return runner.current().shown; }
 
 void Fault(const char* what, const char* file, int line) {
   runner.SetFault(Cat(what, " at ", file, ":", line, ", thread ", runner.number()));

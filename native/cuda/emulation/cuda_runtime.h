@@ -15,6 +15,7 @@
 #define __device__
 #define __host__
 #define __forceinline__ inline
+#define __shared__
 #define __launch_bounds__(...)
 
 struct dim3 {
@@ -45,10 +46,14 @@ struct WarpRegisters {
   uint32_t of_lane[32][8];
 };
 const WarpRegisters& ShareRegisters(const uint32_t* own, int count);
-// Asynchronous copies of the running thread: what arrives is done by AwaitCopies, group by group in order.
-void CopyLater(std::function<void()> arrive);
-void CommitCopies();
-void AwaitCopies(int pending);
+// What the running thread has asked for and goes on without: done by Await, group by group in order.
+enum class Later { kCopies, kProducts };
+void Defer(Later kind, std::function<void()> done);
+void Commit(Later kind);  // what was deferred since the last call is a group
+void Await(Later kind, int pending);
+// Whether copies that have arrived were shown to asynchronous products since.
+void Show();
+bool Shown();
 // Ends the kernel with an error; the stream reports it from then on.
 [[noreturn]] void Fault(const char* what, const char* file, int line);
 
@@ -132,6 +137,7 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 struct cudaFuncAttributes {
+  size_t sharedSizeBytes;
   int ptxVersion;
 };
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel);

@@ -19,6 +19,11 @@ namespace lema::emulation {
 namespace {
 
 constexpr size_t kDeviceBytes = size_t{16} << 30;
+// What the object was compiled for: 80, or as LEMA_EMULATED_PTX says (60, 75, 90 with warpgroups).
+int CompiledFor() {
+  const char* const wanted = std::getenv("LEMA_EMULATED_PTX");
+  return wanted == nullptr ? 80 : std::atoi(wanted);
+}
 
 struct Device {
   std::mutex mutex;
@@ -188,14 +193,13 @@ cudaError_t cudaSetDevice(int device) { return Report(device == 0 ? cudaSuccess 
 cudaError_t cudaDeviceSynchronize() { return Report(TheDevice().Error()); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"emulated device", lema::emulation::kDeviceBytes, 8, 0, 1};
+  *properties = {"emulated device", lema::emulation::kDeviceBytes, lema::emulation::CompiledFor() == 90 ? 9 : 8, 0, 1};
   return cudaSuccess;
 }
 
-// LEMA_EMULATED_PTX=60: the object was compiled for that.
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
-  const char* const wanted = std::getenv("LEMA_EMULATED_PTX");
-  attributes->ptxVersion = wanted == nullptr ? 80 : std::atoi(wanted);
+  attributes->ptxVersion = lema::emulation::CompiledFor();
+  attributes->sharedSizeBytes = attributes->ptxVersion == 90 ? sizeof(int) : 0;
   return cudaSuccess;
 }
 

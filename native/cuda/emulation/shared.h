@@ -56,5 +56,9 @@ T& Shared() {
   static char type;
   return *static_cast<T*>(emulation::SharedOf(&type, sizeof(T)));
 }
+template <typename T>
+T& WideShared() {
+  return Shared<T>();
+}
 
 }  // namespace lema::cuda

@@ -45,6 +45,8 @@ inline void MultiplyF16(float (&d)[4], uint32_t a0, uint32_t a1, uint32_t b) {
 inline uint32_t PackF16(float first, float second) { return ToF16(first) | static_cast<uint32_t>(ToF16(second)) << 16; }
 inline uint32_t PackBf16(float first, float second) { return ToBf16(first) | static_cast<uint32_t>(ToBf16(second)) << 16; }
 
+inline float PowerOfTwo(float x) { return std::exp2(x); }
+
 template <bool kTransposed, typename Array>
 void LoadMatrices(Array& shared, int at, uint32_t (&to)[4]) {
   if (at % 8 != 0) emulation::Fault("a row of a matrix that begins at no multiple of 16 bytes", __FILE__, __LINE__);
@@ -87,14 +89,14 @@ void CopyAsync(Array& shared, int at, const void* from, int bytes) {
   __builtin_memcpy(arriving.at, from, static_cast<size_t>(bytes));
   constexpr uint32_t kNothing[4] = {~0u, ~0u, ~0u, ~0u};
   PutEight(shared, at, kNothing);
-  emulation::CopyLater([&shared, at, arriving] { PutEight(shared, at, arriving.at); });
+  emulation::Defer(emulation::Later::kCopies, [&shared, at, arriving] { PutEight(shared, at, arriving.at); });
 }
 
-inline void CommitCopies() { emulation::CommitCopies(); }
+inline void CommitCopies() { emulation::Commit(emulation::Later::kCopies); }
 
 template <int kPending>
 void AwaitCopies() {
-  emulation::AwaitCopies(kPending);
+  emulation::Await(emulation::Later::kCopies, kPending);
 }
 
 }  // namespace lema::cuda

@@ -1,13 +1,15 @@
 // The gradients of attention: dq, dk and dv.
 #include "cuda/attention_backward_tensor.h"
+#include "cuda/attention_backward_warpgroup.h"
 #include "cuda/attention_path.h"
 #include "generated/cuda_ops.h"
 #include "kernels/preconditions.h"
 
 namespace lema::cuda {
 
-Status PrepareAttentionBackward(const AttentionBackwardArgs& a, DevicePreparation*) {
+Status PrepareAttentionBackward(const AttentionBackwardArgs& a, DevicePreparation* preparation) {
   LEMA_RETURN_IF_ERROR(CheckHeadSize(a.q.dim[3]));
+  preparation->workspace_bytes = static_cast<size_t>(a.log_sum_exp.elements()) * sizeof(float);  // Σ do·o of each query
   return CheckGroupedHeads(a.q, a.k);
 }
 
@@ -29,8 +31,10 @@ Status AttentionBackward(const AttentionBackwardArgs& a, const LaunchContext& co
                           .scale = a.scale,
                           .fault = context.fault};
   const bool in_bf16 = a.q.dtype == DType::kBF16 && a.o.dtype == DType::kBF16;
-  // Tiles that fit into the 48 KiB of shared memory that every device has.
+  // Tiles fit into the 48 KiB of shared memory that every device has, those of warpgroups into 227.
   switch (AttentionPathOf(backward.size, in_bf16, context.capability)) {
+    case AttentionPath::kWarpgroup64: return LaunchWarpgroupBackward<64>(backward, a.q.dim[0], context);
+    case AttentionPath::kWarpgroup128: return LaunchWarpgroupBackward<128>(backward, a.q.dim[0], context);
     case AttentionPath::kTensor64: return LaunchTensorBackward<64>(backward, a.q.dim[0], context);
     case AttentionPath::kTensor128: return LaunchTensorBackward<128>(backward, a.q.dim[0], context);
     case AttentionPath::kSimt64: return LaunchBackward<64, 32>(backward, a.q.dim[0], context);
