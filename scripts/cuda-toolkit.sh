@@ -35,7 +35,7 @@ make_13() {
 debian_package() {
   local key=/usr/share/keyrings/debian-archive-keyring.gpg mirror
   [[ -f $key ]] || fail "CUDA 12's compiler comes from Debian, and this is no Debian"
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null | sort -u | head -1)
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 2>/dev/null | sort -u | head -1)
   [[ -n $mirror ]] || fail "apt knows no mirror of Debian; try apt-get update"
   mkdir -p "$stage/apt/lists/partial" "$stage/apt/cache/archives/partial"
   echo "deb [signed-by=$key] $mirror trixie non-free" >"$stage/apt/sources.list"
