@@ -33,7 +33,7 @@ std::vector<BenchCase> Cases() {
   const DType f32 = DType::kF32, bf16 = DType::kBF16, i32 = DType::kI32;
   const double tokens = kBatch * kLength;
   const auto rows = [](int64_t width) { return std::vector<int64_t>{kBatch, kLength, width}; };
-  const std::vector<int64_t> all{kBatch * kLength * kHidden};
+  const std::vector<int64_t> heads{kBatch, kLength, kHeads, kHead}, all{kBatch * kLength * kHidden};
   std::vector<BenchCase> cases{
       {"linear bf16 4096x4096", Op::kLinear, {{bf16, rows(kHidden)}, {bf16, {kHidden, kHidden}}, {f32, rows(kHidden)}}, {1, 512, 512},
        2 * tokens * kHidden * kHidden},
@@ -77,12 +77,12 @@ std::vector<BenchCase> Cases() {
   };
   for (const int64_t length : {512, 1024, 2048, 4096}) {  // as many tokens
     const int64_t batch = kBatch * kLength / length;
-    const std::vector<int64_t> heads{batch, length, kHeads, kHead}, tokens_of{batch, length}, sums{batch, kHeads, length};
+    const std::vector<int64_t> of_heads{batch, length, kHeads, kHead}, tokens_of{batch, length}, sums{batch, kHeads, length};
     const double product = tokens * static_cast<double>(length * kHeads * kHead);  // the causal half
-    cases.push_back({Cat("attention ", length), Op::kAttention, {{bf16, heads}, {bf16, heads}, {bf16, heads}, {i32, tokens_of}, {bf16, heads}, {f32, sums}},
+    cases.push_back({Cat("attention ", length), Op::kAttention, {{bf16, of_heads}, {bf16, of_heads}, {bf16, of_heads}, {i32, tokens_of}, {bf16, of_heads}, {f32, sums}},
                      {0.088}, 2 * product});
     cases.push_back({Cat("attention_backward ", length), Op::kAttentionBackward,
-                     {{bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {bf16, heads}, {f32, sums}, {i32, tokens_of}, {bf16, heads}, {bf16, heads}, {bf16, heads}},
+                     {{bf16, of_heads}, {bf16, of_heads}, {bf16, of_heads}, {bf16, of_heads}, {bf16, of_heads}, {f32, sums}, {i32, tokens_of}, {bf16, of_heads}, {bf16, of_heads}, {bf16, of_heads}},
                      {0.088}, 5 * product});
   }
   return cases;
