@@ -6,8 +6,7 @@
  */
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { datasetAt, type PreparedDataset, prepareDataset } from "../data/dataset.ts";
-import { formatProgress } from "../data/tokenize.ts";
+import type { PreparedDataset } from "../data/dataset.ts";
 import { openCheckpoint } from "../models/checkpoint.ts";
 import { type DescribeOptions, describeLlama } from "../models/describe-llama.ts";
 import { digestCheckpoint } from "../models/digest.ts";
@@ -166,6 +165,9 @@ async function readDataset(
   cacheDirectory: string | null,
 ): Promise<PreparedDataset> {
   invariant(model.directory, "only a model directory has a tokenizer");
+  // Templates and tokenizers are much to load for a dry run, which needs none.
+  const { datasetAt, prepareDataset } = await import("../data/dataset.ts");
+  const { formatProgress } = await import("../data/tokenize.ts");
   return prepareDataset(
     {
       dataset: datasetAt(recipe.dataset, cwd),

@@ -63,8 +63,8 @@ function numberUnits(cycle: readonly Touched[], capacityAt: (touch: number) => n
 function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number, shared: 0 | 1): WindowBound {
   const count = unit.length;
   /** Of windows before a touch, and where the last of them begins. */
-  const best = new Array<number>(count + 1).fill(0);
-  const from = new Array<number>(count + 1).fill(0);
+  const best = new Float64Array(count + 1);
+  const from = new Int32Array(count + 1);
   /** The last `next` for which each unit was seen in a window before it. */
   const seen = new Int32Array(count);
   for (let next = 1; next <= count; next++) {
@@ -77,9 +77,13 @@ function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number, s
       }
       if (start === next) continue;
       const total = best[start]! + Math.max(0, distinct - capacity[touch]!);
-      if (total > best[next]!) [best[next], from[next]] = [total, start];
+      if (total <= best[next]!) continue;
+      best[next] = total;
+      from[next] = start;
     }
-    if (best[next - 1]! >= best[next]!) [best[next], from[next]] = [best[next - 1]!, next - 1];
+    if (best[next - 1]! < best[next]!) continue;
+    best[next] = best[next - 1]!;
+    from[next] = next - 1;
   }
   const windows: [number, number][] = [];
   for (let next = count; next > 0; next = from[next]!) {

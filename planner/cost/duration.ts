@@ -56,7 +56,7 @@ export function linkNs(
   bytes: number,
   { disk, links }: HardwareProfile,
 ): number {
-  const own = { disk: disk.bandwidth, h2d: links?.h2d_bandwidth, d2h: links?.d2h_bandwidth }[link];
+  const own = link === "disk" ? undefined : link === "h2d" ? links?.h2d_bandwidth : links?.d2h_bandwidth;
   return (bytes / (own ?? disk.bandwidth)) * SECOND;
 }
 

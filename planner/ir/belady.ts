@@ -119,7 +119,9 @@ const SETTLING = 4;
 
 function firstUses(sequence: readonly string[]): Map<string, number> {
   const dueAt = new Map<string, number>();
-  for (const [index, unit] of sequence.entries()) if (!dueAt.has(unit)) dueAt.set(unit, index);
+  sequence.forEach((unit, index) => {
+    if (!dueAt.has(unit)) dueAt.set(unit, index);
+  });
   return dueAt;
 }
 

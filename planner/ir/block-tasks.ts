@@ -116,36 +116,45 @@ function offloads({ shape, tasks }: StepContext, block: number): boolean {
 }
 
 function aside(c: StepContext, block: number, mb: number): ValuePlace {
-  const name = `aside/${c.unitOf(block)}/mb${mb}`;
-  return at(c.tasks.value(name, c.matrixBytes("f32"), "activation", "ram"));
+  return c.placeOf("aside", block, mb, () => {
+    const name = `aside/${c.unitOf(block)}/mb${mb}`;
+    return at(c.tasks.value(name, c.matrixBytes("f32"), "activation", "ram"));
+  });
 }
 
 function returned(c: StepContext, block: number, mb: number): ValuePlace {
-  return at(c.tasks.value(`returned/${c.unitOf(block)}/mb${mb}`, c.matrixBytes("f32"), "activation"));
+  return c.placeOf("returned", block, mb, () =>
+    at(c.tasks.value(`returned/${c.unitOf(block)}/mb${mb}`, c.matrixBytes("f32"), "activation")),
+  );
 }
 
 /** What every block reads: rope tables, segments, and its adapter. */
 function shared(c: StepContext, block: number, mb: number, pass: Pass): Readonly<Record<string, ValuePlace>> {
-  const tables = c.tasks.name(`tables/mb${mb}`);
+  const { tasks } = c;
+  const tables = () => tasks.name(`tables/mb${mb}`);
   return {
-    cosine: at(tables),
-    sine: at(tables, c.tableBytes),
-    segment_start: c.rows("segment_start", mb),
+    cosine: tasks.place("cosine", mb, () => at(tables())),
+    sine: tasks.place("sine", mb, () => at(tables(), c.tableBytes)),
+    segment_start: tasks.place("segment_start", mb, () => c.rows("segment_start", mb)),
     ...(c.adapterBytes(block) > 0 && { adapter: adapterPlace(c, block, pass) }),
   };
 }
 
 export function adapterPlace(c: PlanContext, block: number, pass: Pass): ValuePlace {
-  if (c.onDevice && c.shape.adapter === "streamed") {
-    return at(c.tasks.value(`adapter/${c.unitOf(block)}/${pass}`, c.adapterBytes(block), "adapter"));
-  }
-  return at(c.onDevice ? "adapter.device" : "adapter", c.adapter.offsets[block]!);
+  return c.tasks.place(`adapter ${pass}`, block, () => {
+    if (c.onDevice && c.shape.adapter === "streamed") {
+      return at(c.tasks.value(`adapter/${c.unitOf(block)}/${pass}`, c.adapterBytes(block), "adapter"));
+    }
+    return at(c.onDevice ? "adapter.device" : "adapter", c.adapter.offsets[block]!);
+  });
 }
 
 /** Two tiers: the block's place in the one gradient buffer. Three: a short-lived buffer in vram, flushed to it. */
 function gradientPlace(c: StepContext, block: number): ValuePlace {
-  if (!c.onDevice) return at(c.hostGradient(), c.adapter.offsets[block]!);
-  return at(c.tasks.value(`gradient/${c.unitOf(block)}`, c.adapterBytes(block), "gradient"));
+  return c.tasks.place("gradient", block, () => {
+    if (!c.onDevice) return at(c.hostGradient(), c.adapter.offsets[block]!);
+    return at(c.tasks.value(`gradient/${c.unitOf(block)}`, c.adapterBytes(block), "gradient"));
+  });
 }
 
 function savedLayout({ saved, inputs }: StepContext, block: number): StepContext["saved"][number] {

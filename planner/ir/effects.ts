@@ -9,7 +9,7 @@ import { invariant } from "../../schemas/diagnostic.ts";
 import { tensorBytes } from "../../schemas/ops/define-op.ts";
 import { getOp, type OpName } from "../../schemas/ops/index.ts";
 import type { PlanCall, PlanProcedure, Range } from "../../schemas/plan.ts";
-import type { Task, ValuePlace } from "./schedule.ts";
+import type { Task } from "./schedule.ts";
 
 /** Bytes [start, end) of what they are relative to, and the call of the procedure that touches them; 0 for other tasks. */
 export interface Access {
@@ -91,37 +91,37 @@ export function forEachBuffer(task: Task, visit: (buffer: string) => void): void
   }
 }
 
-/** A buffer that a task touches; parts of one that lie apart, such as a block's adapter, have names of their own. */
-export interface Use {
-  readonly buffer: string;
-  readonly writes: boolean;
-}
+/**
+ * Takes a place in a buffer that a task touches, 0 where that is all of it: parts that lie apart, such as a block's
+ * adapter, are places of their own.
+ */
+export type UseVisitor = (buffer: string, part: number, writes: boolean) => void;
 
 /** What a task touches beside the disk lane's staging, which only that lane knows. */
-export function usesOf(task: Task, context: EffectContext): readonly Use[] {
+export function forEachUse(task: Task, context: EffectContext, visit: UseVisitor): void {
   switch (task.kind) {
-    case "run": {
-      const { formals } = footprintOf(task.procedure, context);
-      return formals.map(({ formal, writes }) => ({ buffer: partOf(task.bind[formal]!), writes }));
-    }
+    case "run":
+      for (const { formal, writes } of footprintOf(task.procedure, context).formals) {
+        const { buffer, offset } = task.bind[formal]!;
+        visit(buffer, offset, writes);
+      }
+      return;
     case "read":
-      return [{ buffer: task.to, writes: true }];
+      visit(task.to, 0, true);
+      return;
     case "gather":
-      return [
-        { buffer: partOf(task.indices), writes: false },
-        { buffer: partOf(task.to), writes: true },
-      ];
-    case "copy":
-      return [task.from, task.to].map((place, end) => {
-        return { buffer: task.unit === null ? partOf(place) : place.buffer, writes: end === 1 };
-      });
+      visit(task.indices.buffer, task.indices.offset, false);
+      visit(task.to.buffer, task.to.offset, true);
+      return;
+    case "copy": {
+      const { from, to, unit } = task;
+      visit(from.buffer, unit === null ? from.offset : 0, false);
+      visit(to.buffer, unit === null ? to.offset : 0, true);
+      return;
+    }
     case "write":
-      return [{ buffer: partOf(task.from), writes: false }];
+      visit(task.from.buffer, task.from.offset, false);
   }
-}
-
-function partOf({ buffer, offset }: ValuePlace): string {
-  return offset === 0 ? buffer : `${buffer}+${offset}`;
 }
 
 /**

@@ -23,6 +23,7 @@ export abstract class PlanContext {
   /** Blocks of the chain: layers, or their stages. */
   readonly blocks: readonly number[];
   readonly adapter: { readonly offsets: readonly number[]; readonly bytes: number };
+  protected readonly constantsCount: number;
 
   constructor(inputs: CommonInputs, units: Units, shape: Shape, procedures: readonly PlanProcedure[]) {
     this.inputs = inputs;
@@ -31,6 +32,10 @@ export abstract class PlanContext {
     this.tasks = new TaskWriter(computeArena(shape), procedures);
     this.blocks = inputs.model.blocks.map((_, index) => index);
     this.adapter = adapterOffsets(inputs, units);
+    this.constantsCount = Object.values(inputs.model.constants).reduce(
+      (sum, values) => sum + values.length,
+      0,
+    );
   }
 
   abstract readonly microBatches: readonly number[];
@@ -88,12 +93,15 @@ export abstract class PlanContext {
 
   /** The residual stream that a block takes; past the last block, what the head takes. */
   stream(block: number, mb: number): ValuePlace {
-    const name = this.units.blocks[block] ?? "head";
-    return at(this.tasks.value(`stream/${name}/mb${mb}`, this.matrixBytes("f32"), "activation"));
+    return this.placeOf("stream", block, mb, () => {
+      const name = this.units.blocks[block] ?? "head";
+      return at(this.tasks.value(`stream/${name}/mb${mb}`, this.matrixBytes("f32"), "activation"));
+    });
   }
 
-  protected get constantsCount(): number {
-    return Object.values(this.inputs.model.constants).reduce((sum, values) => sum + values.length, 0);
+  /** A place of a block's micro-batch that several tasks of a program name. */
+  placeOf(what: string, block: number, mb: number, make: () => ValuePlace): ValuePlace {
+    return this.tasks.place(what, block * this.microBatches.length + mb, make);
   }
 
   protected get constantBytes(): number {

@@ -41,7 +41,8 @@ export interface ProcedureSource {
 type Formal = PlanProcedure["formals"][number];
 
 export function buildProcedure(source: ProcedureSource): PlanProcedure {
-  const scratch = layoutScratch(source);
+  const shapes = source.calls.map((call) => callShape(source, call));
+  const scratch = layoutScratch(source, shapes);
   const calls = source.calls.map((call, index): PlanCall => {
     const operands: Record<string, PlanOperand> = {};
     for (const [name, bound] of Object.entries(call.operands)) {
@@ -59,7 +60,7 @@ export function buildProcedure(source: ProcedureSource): PlanProcedure {
     const workspace = scratch.workspaces[index] ?? null;
     return { op: call.op, operands, attributes: mapAttributes(call.attributes), workspace };
   });
-  const flops = source.calls.reduce((sum, call) => sum + getOp(call.op).flops(callShape(source, call)), 0);
+  const flops = source.calls.reduce((sum, { op }, index) => sum + getOp(op).flops(shapes[index]!), 0);
   return { id: source.id, formals: formalsOf(source, calls, scratch.bytes), calls, flops: Math.round(flops) };
 }
 
@@ -117,7 +118,7 @@ interface Scratch {
   readonly bytes: number;
 }
 
-function layoutScratch(source: ProcedureSource): Scratch {
+function layoutScratch(source: ProcedureSource, shapes: readonly CallShape[]): Scratch {
   const spans = new Map<string, { start: number; end: number; bytes: number }>();
   const workspaces: { index: number; bytes: number }[] = [];
   source.calls.forEach((call, index) => {
@@ -129,7 +130,7 @@ function layoutScratch(source: ProcedureSource): Scratch {
       else
         spans.set(storage.name, { start: index, end: index + 1, bytes: valueBytes(storage, source.batch) });
     }
-    const bytes = Math.ceil(getOp(call.op).scratch?.(callShape(source, call), source.threads) ?? 0);
+    const bytes = Math.ceil(getOp(call.op).scratch?.(shapes[index]!, source.threads) ?? 0);
     if (bytes > 0) workspaces.push({ index, bytes });
   });
   const names = [...spans.keys()];

@@ -70,7 +70,9 @@ export class StepContext extends PlanContext {
 
   /** The gradient of the residual stream, in place through all blocks. */
   gradientStream(mb: number): ValuePlace {
-    return at(this.tasks.value(`grad/mb${mb}`, this.matrixBytes("f32"), "gradient"));
+    return this.tasks.place("grad", mb, () =>
+      at(this.tasks.value(`grad/mb${mb}`, this.matrixBytes("f32"), "gradient")),
+    );
   }
 
   /** The gradient of all parameters, where the optimizer runs. */

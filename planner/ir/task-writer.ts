@@ -25,6 +25,7 @@ export class TaskWriter {
   #program: ProgramName = "train-step";
   #tasks: Task[] = [];
   readonly #scratches = new Map<string, ValuePlace>();
+  readonly #places = new Map<string, ValuePlace[]>();
 
   constructor(arena: ArenaName, procedures: readonly PlanProcedure[]) {
     this.arena = arena;
@@ -39,6 +40,7 @@ export class TaskWriter {
     this.#program = program;
     this.#tasks = [];
     this.#scratches.clear();
+    this.#places.clear();
   }
 
   end(): readonly Task[] {
@@ -55,6 +57,17 @@ export class TaskWriter {
     return this.values.declare(`${name}@${this.#program}`, arena, bytes, holds, this.#program);
   }
 
+  /** A place that many tasks of the running program name: what it is and its number, so that it is named once. */
+  place(what: string, number: number, make: () => ValuePlace): ValuePlace {
+    let places = this.#places.get(what);
+    if (!places) {
+      places = [];
+      this.#places.set(what, places);
+    }
+    places[number] ??= make();
+    return places[number];
+  }
+
   /** The id of a value of the running program. */
   name(name: string): string {
     return `${name}@${this.#program}`;
@@ -69,10 +82,11 @@ export class TaskWriter {
     const formals = this.#procedures.get(procedure)?.formals;
     invariant(formals, `procedure ${procedure} does not exist`);
     const used: Record<string, ValuePlace> = {};
-    for (const { name, bytes } of formals) {
+    for (let index = 0; index < formals.length; index++) {
+      const { name, bytes } = formals[index]!;
       const place = name === "scratch" ? this.#scratch(scratch, lane, bytes) : bind[name];
-      invariant(place || name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
       if (place) used[name] = place;
+      else invariant(name === "weights", `${id}: formal ${name} of ${procedure} is not bound`);
     }
     this.#tasks.push({ kind: "run", id, lane, procedure, bind: used, unit });
   }

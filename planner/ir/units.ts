@@ -22,6 +22,10 @@ export interface Units {
   /** In order of use: blocks, norm, head chunks, embedding. */
   readonly all: readonly PlanUnit[];
   readonly byId: ReadonlyMap<string, PlanUnit>;
+  /** The units, those whose transfers through ram are largest first. */
+  readonly byTransfer: readonly string[];
+  /** How each unit moves through ram. */
+  readonly throughRam: ReadonlyMap<string, ThroughRam>;
   /** Unit id of each block. */
   readonly blocks: readonly string[];
   /** Units of each class that take turns in slots, by the name of the class; the head's chunks are one. */
@@ -97,9 +101,12 @@ export function buildUnits(inputs: CommonInputs): Units {
   );
   const embedding = tableUnit(inputs, Math.max(...blocks.map(largestPart)));
   const all = [...blocks, norm, ...headUnits, embedding];
+  const moved = new Map(all.map((unit) => [unit.id, throughRam(unit)]));
   return {
     all,
     byId: new Map(all.map((unit) => [unit.id, unit])),
+    byTransfer: [...moved].sort(([, a], [, b]) => b.largest - a.largest).map(([unit]) => unit),
+    throughRam: moved,
     blocks: blocks.map((block) => block.id),
     classes,
     graphNames,
@@ -170,23 +177,25 @@ export function halfTransfers(unit: PlanUnit): readonly Transfer[] {
   return cutAt(unit, parts.length < 2 ? [] : [cut]);
 }
 
+export interface ThroughRam {
+  readonly transfers: readonly Transfer[];
+  /** Bytes of the largest of them. */
+  readonly largest: number;
+}
+
 /**
  * Through ram a unit moves tensor by tensor, small ones with their neighbours, so that what it passes through is no
  * larger than its largest tensor.
  */
-export function tensorTransfers(unit: PlanUnit): readonly Transfer[] {
+function throughRam(unit: PlanUnit): ThroughRam {
   const { parts } = unit;
   const limit = largestPart(unit);
   const cuts: number[] = [];
   parts.forEach(({ at, bytes }, index) => {
     if (at + bytes - parts[cuts.at(-1) ?? 0]!.at > limit && index > 0) cuts.push(index);
   });
-  return cutAt(unit, cuts);
-}
-
-/** Bytes of the largest transfer of a unit that moves tensor by tensor. */
-export function largestTransfer(unit: PlanUnit): number {
-  return Math.max(...tensorTransfers(unit).map(({ bytes }) => bytes));
+  const transfers = cutAt(unit, cuts);
+  return { transfers, largest: Math.max(...transfers.map(({ bytes: all }) => all)) };
 }
 
 function largestPart({ parts }: PlanUnit): number {

@@ -10,7 +10,7 @@ import { type ArenaName, type ProgramName, stepScalars } from "../../schemas/pla
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "./procedure.ts";
 import type { Shape, Value, ValuePlace } from "./schedule.ts";
-import { byName, HEAD_CLASS, largestTransfer, type Units } from "./units.ts";
+import { byName, HEAD_CLASS, type Units } from "./units.ts";
 
 /** Direct reads need pages; staging is a ring of chunks of at most this many bytes. */
 export const PAGE = 4096;
@@ -121,8 +121,8 @@ export function ringBytes(units: Units, ring: number): number {
 
 /** Bytes of each of the places of ram that units pass through tensor by tensor, when some do not. */
 export function passingBytes(units: Units, others: ReadonlySet<string> = new Set()): number {
-  const passing = units.all.filter(({ id }) => !others.has(id));
-  return Math.max(0, ...passing.map((unit) => alignUp(largestTransfer(unit), ALIGNMENT)));
+  const largest = units.byTransfer.find((unit) => !others.has(unit));
+  return largest === undefined ? 0 : alignUp(units.throughRam.get(largest)!.largest, ALIGNMENT);
 }
 
 /** Which arena kernels compute in. */

@@ -5,6 +5,7 @@
 import type { CommonInputs } from "../../schemas/inputs.ts";
 import type { ArenaName, PlanProcedure, ProgramName } from "../../schemas/plan.ts";
 import { type CostModel, costModel } from "../cost/duration.ts";
+import type { KeptActivations } from "../shape/kept-activations.ts";
 import type { Footprint } from "./effects.ts";
 import type { Procedures } from "./procedures.ts";
 import type { Expanded, Shape, UnitSize } from "./schedule.ts";
@@ -49,6 +50,7 @@ export abstract class Variant {
   readonly units: Units;
   /** What procedures touch and cost is worked out once, as many candidate shapes share them. */
   readonly footprints = new Map<PlanProcedure, Footprint>();
+  readonly keptActivations = new Map<readonly PlanProcedure[], KeptActivations>();
   readonly #costs = new Map<readonly PlanProcedure[], CostModel>();
 
   constructor(unitSize: UnitSize, inputs: CommonInputs) {

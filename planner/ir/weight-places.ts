@@ -7,14 +7,7 @@ import type { ArenaName, ProgramName, Residency } from "../../schemas/plan.ts";
 import { ALIGNMENT } from "./procedure.ts";
 import { type Route, ringsOf, ringValues } from "./ram-rings.ts";
 import type { Programs, Shape, Task, Value } from "./schedule.ts";
-import {
-  halfTransfers,
-  rangeTransfer,
-  type Transfer,
-  tensorTransfers,
-  type Units,
-  wholeTransfer,
-} from "./units.ts";
+import { halfTransfers, rangeTransfer, type Transfer, type Units, wholeTransfer } from "./units.ts";
 import {
   at,
   computeArena,
@@ -102,7 +95,7 @@ export class WeightPlaces {
         this.#copy(unit, transfer, at(ramPinnedSlot(unit)), to, bringing),
       );
     }
-    const tensors = tensorTransfers(whole);
+    const tensors = this.#units.throughRam.get(unit)!.transfers;
     const moves = routes.flatMap((route): readonly Move[] =>
       route.slot === null
         ? tensors

@@ -112,13 +112,11 @@ class Places {
 
   #alive(link: Link, position: number): number {
     const at = this.#offset + position;
-    return this.#slots
-      .filter(({ arena }) => link === "disk" || arena === this.#compute)
-      .filter(
-        ({ lifetime: life }) =>
-          !life || (life.program === this.#program && life.start <= at && at < life.end),
-      )
-      .reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#slots.reduce((sum, { arena, lifetime: life, bytes }) => {
+      const counts = link === "disk" || arena === this.#compute;
+      const lives = !life || (life.program === this.#program && life.start <= at && at < life.end);
+      return counts && lives ? sum + bytes : sum;
+    }, 0);
   }
 }
 

@@ -97,13 +97,13 @@ function allLifetimes({ parts }: Rolled): Programs<ReadonlyMap<string, Lifetime>
 /** First and last task of a program that touches each buffer. */
 function lifetimesOf(tasks: readonly Task[]): ReadonlyMap<string, Lifetime> {
   const lifetimes = new Map<string, Lifetime>();
-  tasks.forEach((task, index) => {
-    forEachBuffer(task, (buffer) => {
-      const lifetime = lifetimes.get(buffer);
-      if (lifetime) lifetime.end = index + 1;
-      else lifetimes.set(buffer, { start: index, end: index + 1 });
-    });
-  });
+  let index = 0;
+  const touch = (buffer: string) => {
+    const lifetime = lifetimes.get(buffer);
+    if (lifetime) lifetime.end = index + 1;
+    else lifetimes.set(buffer, { start: index, end: index + 1 });
+  };
+  for (; index < tasks.length; index++) forEachBuffer(tasks[index]!, touch);
   return lifetimes;
 }
 

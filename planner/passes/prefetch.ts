@@ -32,7 +32,7 @@ function moveLoadsUp(
 ): readonly Task[] {
   const others: Task[] = [];
   /** The loads behind each of the others; first those before all of them. */
-  const behind: Task[][] = [[]];
+  const behind: (Task[] | undefined)[] = new Array(tasks.length + 1);
   /** How many others stand before the last task that touches a place of weights, and before the last load of a lane. */
   const touched = new Map<string, number>();
   const loaded = new Map<LaneName, number>();
@@ -43,7 +43,6 @@ function moveLoadsUp(
     const load = loadOf(task);
     if (load === null) {
       others.push(task);
-      behind.push([]);
       const weights = task.kind === "run" ? task.bind.weights : undefined;
       if (weights) touch(weights.buffer, others.length);
       if (task.kind === "run" && task.unit !== null && !head.has(task.unit)) blocks = others.length;
@@ -57,16 +56,19 @@ function moveLoadsUp(
       from === null ? 0 : (touched.get(from) ?? 0),
       passes ? blocks : 0,
     );
-    const here = behind[after]!;
+    const here = behind[after] ?? [];
+    behind[after] = here;
     const last = here.findLastIndex((earlier) => earlier.lane === task.lane || sharesPlace(earlier, load));
     here.splice(last + 1, 0, task);
     loaded.set(task.lane, after);
     touch(to, after);
     if (from !== null) touch(from, after);
   }
-  const moved: Task[] = [...behind[0]!];
+  const moved: Task[] = [...(behind[0] ?? [])];
   others.forEach((task, before) => {
-    moved.push(task, ...behind[before + 1]!);
+    moved.push(task);
+    const loads = behind[before + 1];
+    if (loads) moved.push(...loads);
   });
   return moved;
 }

@@ -134,12 +134,18 @@ function touchesOf(tasks: readonly Task[], pinned: ReadonlySet<string>): readonl
   const touches: Touch[] = [];
   tasks.forEach((task, firstTask) => {
     if (task.kind !== "run" || task.unit === null || pinned.has(task.unit)) return;
-    const phase = task.id.split("/")[0]!;
+    const phase = phaseOf(task);
     const last = touches.at(-1);
     if (last?.unit === task.unit && last.phase === phase) return;
     touches.push({ unit: task.unit, firstTask, phase });
   });
   return touches;
+}
+
+/** What a task's id begins with. */
+function phaseOf({ id }: Task): string {
+  const end = id.indexOf("/");
+  return end < 0 ? id : id.slice(0, end);
 }
 
 /** The slot that holds the unit of each touch, by the touch's first task. */
@@ -177,11 +183,12 @@ function bindWeights(
   touches: readonly Touch[],
 ): readonly Task[] {
   const starts = new Set(touches.map(({ firstTask }) => firstTask));
+  const stays = new Map([...pinned].map((unit) => [unit, at(pinnedSlot(unit))]));
   let streamed: ValuePlace | undefined;
   return tasks.map((task, index) => {
     if (task.kind !== "run" || task.unit === null) return task;
     if (starts.has(index)) streamed = at(places.get(index)!);
-    const weights = pinned.has(task.unit) ? at(pinnedSlot(task.unit)) : streamed!;
+    const weights = stays.get(task.unit) ?? streamed!;
     return { ...task, bind: { ...task.bind, weights } };
   });
 }

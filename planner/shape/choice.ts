@@ -35,15 +35,15 @@ export function choiceOf(
   const valuesOf = (candidate: Candidate): string[] => aspects.map(({ read }) => read(candidate));
   const listed = new Map<string, Candidate>([[valuesOf(best).join(), best]]);
   for (const candidate of fastest) addNew(listed, valuesOf(candidate), candidate);
-  for (const [index, { read }] of aspects.entries()) {
+  for (const { read } of aspects) {
     const seen = new Set([...listed.values()].map(read));
     const limit = listed.size + OTHERS_PER_ASPECT;
     for (const candidate of ranked) {
       if (listed.size >= limit) break;
-      const values = valuesOf(candidate);
-      if (seen.has(values[index]!)) continue;
-      seen.add(values[index]!);
-      addNew(listed, values, candidate);
+      const value = read(candidate);
+      if (seen.has(value)) continue;
+      seen.add(value);
+      addNew(listed, valuesOf(candidate), candidate);
     }
   }
   return {

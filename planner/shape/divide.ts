@@ -55,6 +55,8 @@ class Divider {
   readonly #classes: ReturnType<typeof blockClasses>;
   /** Bytes where kernels compute. */
   readonly #bytes: number;
+  /** What was weighed last: mostly the same weights stay when one block more keeps its activations. */
+  #latest: { readonly holding: Holding; readonly traffic: Traffic } | undefined;
 
   constructor(variant: Variant, estimator: Estimator, division: Division) {
     this.#variant = variant;
@@ -89,7 +91,9 @@ class Divider {
   #divided(keep: number): Divided {
     const { floor, room } = this.#division;
     const pinned = pinsWithin(this.#classes, floor, this.#bytes - this.#activations.bytes(keep));
-    return this.#with(this.#holding(pinned, room.ram), { keep, keepInRam: 0 });
+    const before = this.#latest?.holding;
+    const same = before?.pinned.every((count, index) => count === pinned[index]);
+    return this.#with(before && same ? before : this.#holding(pinned, room.ram), { keep, keepInRam: 0 });
   }
 
   /**
@@ -97,11 +101,11 @@ class Divider {
    * passes through on the way takes the place of activations that stayed.
    */
   #keepingInRam({ holding, kept }: Divided): Divided {
-    const { room, floor } = this.#division;
+    const { room } = this.#division;
     const free = this.#leftBy(holding, NOTHING_KEPT) - this.#activations.passingBytes;
     const keep = Math.min(kept.keep, this.#activations.within(free));
     const left = room.ram - ramBytes(this.#variant.units, this.#classes, holding);
-    const traffic = this.#estimator.traffic(floor, holding);
+    const traffic = this.#trafficOf(holding);
     const keepInRam = free < 0 ? 0 : this.#bestInRam(traffic, keep, left);
     return this.#with(holding, { keep, keepInRam });
   }
@@ -136,8 +140,14 @@ class Divider {
   }
 
   #with(holding: Holding, kept: KeptCounts): Divided {
-    const traffic = this.#estimator.traffic(this.#division.floor, holding);
-    return { holding, kept, estimate: this.#estimator.estimate(traffic, kept) };
+    return { holding, kept, estimate: this.#estimator.estimate(this.#trafficOf(holding), kept) };
+  }
+
+  #trafficOf(holding: Holding): Traffic {
+    if (this.#latest?.holding !== holding) {
+      this.#latest = { holding, traffic: this.#estimator.traffic(this.#division.floor, holding) };
+    }
+    return this.#latest.traffic;
   }
 
   #better(best: Divided, other: Divided): Divided {

@@ -12,7 +12,7 @@ import type { Variant } from "../ir/variants.ts";
 import { type BlockClass, blockClasses, type Counts } from "./fill-memory.ts";
 import { type FloorWork, type Link, PHASES, type Phase } from "./floor-work.ts";
 import type { Holding } from "./holding.ts";
-import { KeptActivations } from "./kept-activations.ts";
+import { type KeptActivations, keptActivationsOf } from "./kept-activations.ts";
 
 export interface Estimate {
   readonly step_ns: number;
@@ -56,7 +56,7 @@ export class Estimator {
     this.#classes = blockClasses(units);
     this.#passingBytes = passingBytes(units);
     this.#work = work;
-    this.activations = new KeptActivations(variant, floor);
+    this.activations = keptActivationsOf(variant, floor);
     this.#rounds = variant.work(floor).reduce((sum, { times }) => sum + times, 0);
   }
 

@@ -5,7 +5,7 @@
 import { alignUp } from "../../schemas/units.ts";
 import { ALIGNMENT } from "../ir/procedure.ts";
 import type { RamRing } from "../ir/schedule.ts";
-import { tensorTransfers, type Units } from "../ir/units.ts";
+import type { Units } from "../ir/units.ts";
 import { placeBytes } from "../ir/values.ts";
 import { type BlockClass, type Counts, countsWithin } from "./fill-memory.ts";
 
@@ -78,10 +78,13 @@ function ringsWithin(
   let left = bytes;
   const fill = (limit: (one: Filling) => number) => {
     for (;;) {
-      const open = fillings.filter((one) => one.slots < limit(one) && one.slot <= left);
-      if (open.length === 0) return;
       // The class that would still read most: so that all of them read evenly.
-      const next = open.reduce((a, b) => (stillRead(b) > stillRead(a) ? b : a));
+      let next: Filling | undefined;
+      for (const one of fillings) {
+        if (one.slots >= limit(one) || one.slot > left) continue;
+        if (next === undefined || stillRead(one) > stillRead(next)) next = one;
+      }
+      if (next === undefined) return;
       next.slots++;
       left -= next.slot;
     }
@@ -115,9 +118,8 @@ function partial(
   const cuts = fillings
     .filter(({ slots, useful }) => slots < useful)
     .flatMap(({ blocks: { name, members, bytes } }) => {
-      const ends = tensorTransfers(units.byId.get(members[0]!)!).map(
-        (transfer) => transfer.from + transfer.bytes,
-      );
+      const { transfers } = units.throughRam.get(members[0]!)!;
+      const ends = transfers.map((transfer) => transfer.from + transfer.bytes);
       return ends
         .filter((to) => SMALLEST_PART * bytes <= to && to < bytes)
         .map((to) => ({ unitClass: name, to }));

@@ -12,6 +12,14 @@ export interface Keep {
   readonly spared: number;
 }
 
+/** The same for all shapes that have the same procedures. */
+export function keptActivationsOf(variant: Variant, shape: Shape): KeptActivations {
+  const { all } = variant.procedures(shape);
+  const known = variant.keptActivations.get(all) ?? new KeptActivations(variant, shape);
+  variant.keptActivations.set(all, known);
+  return known;
+}
+
 export class KeptActivations {
   /** Forwards of a block in a step. */
   readonly perBlock: number;
@@ -21,6 +29,8 @@ export class KeptActivations {
   readonly #blocks: readonly { readonly bytes: number; readonly spared: number }[];
   /** Bytes of so many of the last forwards. */
   readonly #last: readonly number[];
+  /** What was asked before; the division of memory asks for the same again and again. */
+  readonly #known = new Map<number, Keep>();
 
   constructor(variant: Variant, shape: Shape) {
     const { perBlock, blocks } = variant.activations(shape);
@@ -51,6 +61,13 @@ export class KeptActivations {
   }
 
   of(kept: KeptCounts): Keep {
+    const key = kept.keep * (this.all + 1) + kept.keepInRam;
+    const known = this.#known.get(key) ?? this.#sumOf(kept);
+    this.#known.set(key, known);
+    return known;
+  }
+
+  #sumOf(kept: KeptCounts): Keep {
     const keeping = new Keeping(this.#blocks.length, this.perBlock, kept);
     let [ramBytes, spared] = [0, 0];
     const first = kept.keepInRam > 0 ? 0 : this.all - kept.keep;

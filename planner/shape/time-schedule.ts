@@ -4,7 +4,7 @@
  * decides among the best.
  */
 import type { LaneName, ProgramName } from "../../schemas/plan.ts";
-import { type EffectContext, usesOf } from "../ir/effects.ts";
+import { type EffectContext, forEachUse, type UseVisitor } from "../ir/effects.ts";
 import type { Rolled } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
 import { timedWork } from "../passes/emit.ts";
@@ -23,19 +23,27 @@ function timeProgram(variant: Variant, rolled: Rolled, program: ProgramName, con
   const durationOf = variant.costs(rolled.procedures).instruction;
   const timedOf = timedWork(variant.inputs);
   const free = new Map<LaneName, number>();
-  const buffers = new Map<string, Ends>();
+  const buffers = new Buffers();
+  /** What the task at hand touches, and whether it writes there. */
+  const touched: Ends[] = [];
+  const written: boolean[] = [];
   let last = 0;
+  let start = 0;
+  const touch: UseVisitor = (buffer, part, writes) => {
+    const ends = buffers.endsOf(buffer, part);
+    touched.push(ends);
+    written.push(writes);
+    start = Math.max(start, writes ? ends.touched : ends.written);
+  };
   for (const task of steady) {
-    let start = free.get(task.lane) ?? 0;
-    const touches = usesOf(task, context).map(({ buffer, writes }) => {
-      const ends = buffers.get(buffer) ?? { written: 0, touched: 0 };
-      buffers.set(buffer, ends);
-      start = Math.max(start, writes ? ends.touched : ends.written);
-      return { ends, writes };
-    });
+    start = free.get(task.lane) ?? 0;
+    touched.length = 0;
+    written.length = 0;
+    forEachUse(task, context, touch);
     const end = start + Math.round(durationOf(timedOf(task)));
-    for (const { ends, writes } of touches) {
-      if (writes) ends.written = end;
+    for (let which = 0; which < touched.length; which++) {
+      const ends = touched[which]!;
+      if (written[which]) ends.written = end;
       ends.touched = Math.max(end, ends.touched);
     }
     free.set(task.lane, end);
@@ -44,8 +52,31 @@ function timeProgram(variant: Variant, rolled: Rolled, program: ProgramName, con
   return last;
 }
 
-/** When the last task that wrote a buffer, and the last that touched it, ends. */
+/** When the last task that wrote a part of a buffer, and the last that touched it, ends. */
 interface Ends {
   written: number;
   touched: number;
+}
+
+class Buffers {
+  readonly #whole = new Map<string, Ends>();
+  readonly #parts = new Map<string, Map<number, Ends>>();
+
+  endsOf(buffer: string, part: number): Ends {
+    if (part === 0) return known(this.#whole, buffer, begun);
+    return known(known(this.#parts, buffer, noParts), part, begun);
+  }
+}
+
+const begun = (): Ends => ({ written: 0, touched: 0 });
+const noParts = (): Map<number, Ends> => new Map();
+
+/** What a map has for a key; made where it has nothing. */
+function known<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }

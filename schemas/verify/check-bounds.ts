@@ -17,7 +17,7 @@
 import type { Instruction, Plan, ProgramName } from "../plan.ts";
 import { defineCheck } from "./check.ts";
 import { intersects } from "./intervals.ts";
-import { host, Memory } from "./memory.ts";
+import { host, Memory, type Use } from "./memory.ts";
 import { worstCasePagedRows } from "./paged-row.ts";
 import type { PlanIndex, Step } from "./plan-index.ts";
 import { bestBound, disjointOnCircle, type Touch, type Window, windowBound } from "./traffic-bound.ts";
@@ -203,10 +203,12 @@ function roundTrips(index: PlanIndex, program: ProgramName): ReadonlySet<Step> {
   const memory = new Memory(index);
   const writers = new Map<number, Step>();
   for (const step of steps) {
-    const ordinal = memory.execute(step, ({ content }) => {
+    const { kind, lane } = step.instruction;
+    const comesBack = ({ content }: Use) => {
       const source = writers.get(content?.writer ?? host);
       if (source && couldHaveStayed(index, source, step)) found.add(step).add(source);
-    });
+    };
+    const ordinal = memory.execute(step, kind === "copy" && lane === "h2d" ? comesBack : null);
     writers.set(ordinal, step);
   }
   return found;

@@ -8,7 +8,7 @@
  * range and lane the last reader and the last writer are enough, because a lane ends its instructions in order.
  * Waits point backwards in serial order, so there are no cycles.
  */
-import type { ArenaName, LaneName, Place } from "../plan.ts";
+import type { ArenaName, LaneName } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
 import { type PlanIndex, partNames, type Step } from "./plan-index.ts";
 
@@ -75,25 +75,32 @@ function races(index: PlanIndex, steps: readonly Step[], report: Report<"verify.
   const byLane: Step[][] = laneNames.map(() => []);
   const endOf = new Map<string, readonly number[]>();
   const laneEnd: (readonly number[])[] = laneNames.map(() => laneNames.map(() => none));
+  let seen: Set<Step> | undefined;
+  let current = 0;
+  let currentTouch = 0;
+  const conflict = (otherLane: number, other: number) => {
+    const { instruction, path } = steps[current]!;
+    const earlier = byLane[otherLane]![other]!;
+    seen ??= new Set();
+    if (seen.has(earlier)) return;
+    seen.add(earlier);
+    report(
+      "verify.race",
+      path,
+      `${instruction.id} (${instruction.lane}) does not wait for ${earlier.instruction.id} (${earlier.instruction.lane})`,
+      `both touch ${touches.arena[currentTouch]}[${touches.start[currentTouch]}, ${touches.end[currentTouch]}), one writing`,
+    );
+  };
   steps.forEach((step, i) => {
-    const { instruction, path } = step;
+    const { instruction } = step;
     const lane = laneNames.indexOf(instruction.lane);
     const ordinal = byLane[lane]!.push(step) - 1;
     const clocks = clocksOf(step, laneEnd[lane]!, endOf);
-    const seen = new Set<Step>();
+    seen = undefined;
+    current = i;
     for (let touch = touches.first[i]!; touch < touches.first[i + 1]!; touch++) {
-      const arena = touches.arena[touch]!;
-      ledgers[arena].record(touch, lane, ordinal, clocks, (otherLane, other) => {
-        const earlier = byLane[otherLane]![other]!;
-        if (seen.has(earlier)) return;
-        seen.add(earlier);
-        report(
-          "verify.race",
-          path,
-          `${instruction.id} (${instruction.lane}) does not wait for ${earlier.instruction.id} (${earlier.instruction.lane})`,
-          `both touch ${arena}[${touches.start[touch]}, ${touches.end[touch]}), one writing`,
-        );
-      });
+      currentTouch = touch;
+      ledgers[touches.arena[touch]!].record(touch, lane, ordinal, clocks, conflict);
     }
     const ended = [...clocks.at(-1)!.ended];
     ended[lane] = ordinal;
@@ -120,11 +127,11 @@ function clocksOf(
 
 function touchesOf(index: PlanIndex, steps: readonly Step[]): Touches {
   const all: Touches = { first: [0], arena: [], start: [], end: [], firstRead: [], firstWrite: [] };
-  const touch = (place: Place, bytes: number, firstRead: number, firstWrite: number) => {
-    const { arena, start, end } = index.locate(place, bytes);
+  const touch = (id: string, at: number, bytes: number, firstRead: number, firstWrite: number) => {
+    const { arena, offset } = index.buffer(id);
     all.arena.push(arena);
-    all.start.push(start);
-    all.end.push(end);
+    all.start.push(offset + at);
+    all.end.push(offset + at + bytes);
     all.firstRead.push(firstRead);
     all.firstWrite.push(firstWrite);
   };
@@ -133,12 +140,12 @@ function touchesOf(index: PlanIndex, steps: readonly Step[]): Touches {
       const { segments } = index.summary(index.procedure(instruction.procedure));
       for (const { formal, start, end, firstRead, firstWrite } of segments) {
         const { buffer, offset } = instruction.bind[formal]!;
-        touch({ buffer, offset: offset + start }, end - start, firstRead, firstWrite);
+        touch(buffer, offset + start, end - start, firstRead, firstWrite);
       }
     } else {
       const { reads, writes } = index.effects(instruction);
-      for (const range of reads) touch(range, range.bytes, 0, never);
-      for (const range of writes) touch(range, range.bytes, never, 0);
+      for (const { buffer, offset, bytes } of reads) touch(buffer, offset, bytes, 0, never);
+      for (const { buffer, offset, bytes } of writes) touch(buffer, offset, bytes, never, 0);
     }
     all.first.push(all.arena.length);
   }
@@ -212,5 +219,7 @@ class Ledger {
 
 /** What has ended when call `call` starts. */
 function endedBefore(clocks: readonly Clock[], call: number): readonly number[] {
-  return clocks.findLast(({ from }) => from <= call)!.ended;
+  let last = clocks.length - 1;
+  while (clocks[last]!.from > call) last--;
+  return clocks[last]!.ended;
 }

@@ -4,9 +4,9 @@
  * lies inside buffers that live as long as it is needed, nothing overlaps, and no instruction overwrites an input.
  */
 import { tensorBytes } from "../ops/define-op.ts";
-import type { Place, Plan, PlanSink } from "../plan.ts";
+import type { ArenaName, Place, Plan, PlanSink } from "../plan.ts";
 import { defineCheck, type Report } from "./check.ts";
-import { intersects, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
+import { type Interval, intersects, mergeIntervals, overlappingPairs, totalBytes } from "./intervals.ts";
 import { f32Bytes, parameterPlaces } from "./parameter-map.ts";
 import type { ArenaRange, PlanIndex } from "./plan-index.ts";
 
@@ -32,11 +32,14 @@ export const checkState = defineCheck({
       if (at.offset % 4 !== 0) report("verify.state", path, `${name} is not aligned`);
       if (permanent && buffer.lifetime) report("verify.state", path, `${name} does not outlive its program`);
     }
+    const placed: Record<ArenaName, (Interval & { readonly item: Item })[]> = { ram: [], vram: [] };
+    for (const item of items) {
+      if (!item.permanent) continue;
+      const { arena, start, end } = index.locate(item.at, item.bytes);
+      placed[arena].push({ start, end, item });
+    }
     for (const arena of ["ram", "vram"] as const) {
-      const placed = items
-        .map((item) => ({ ...item, ...index.locate(item.at, item.bytes) }))
-        .filter((item) => item.permanent && item.arena === arena);
-      for (const [a, b] of overlappingPairs(placed)) {
+      for (const [{ item: a }, { item: b }] of overlappingPairs(placed[arena])) {
         report("verify.state", b.path, `${b.name} shares bytes with ${a.name}`);
       }
     }

@@ -54,6 +54,7 @@ export class IntervalMap<T> {
     if (start >= end) return;
     const first = this.#firstEndingAfter(start);
     const known = this.#pieces[first];
+    if (value === undefined && (known === undefined || known.start >= end)) return;
     // What is written again and again is mostly written as a whole: nothing has to move.
     if (value !== undefined && known?.start === start && known.end === end) {
       this.#pieces[first] = { start, end, value };
@@ -70,7 +71,8 @@ export class IntervalMap<T> {
     }
     if (value !== undefined) replacement.push({ start, end, value });
     if (tail) replacement.push(tail);
-    this.#pieces.splice(first, last - first, ...replacement);
+    if (replacement.length !== last - first) this.#pieces.splice(first, last - first, ...replacement);
+    else for (let i = 0; i < replacement.length; i++) this.#pieces[first + i] = replacement[i]!;
   }
 
   /** Shows the range cut where its value changes, in order, without holes. */

@@ -75,15 +75,11 @@ export class Memory {
     return this.#executed;
   }
 
-  /** Interprets one instruction; `onUse` sees what it reads. Returns its ordinal. */
-  execute(step: Step, onUse: (use: Use) => void): number {
+  /** Interprets one instruction; `onUse` sees what it reads, where somebody asks. Returns its ordinal. */
+  execute(step: Step, onUse: ((use: Use) => void) | null): number {
     const writer = this.#executed++;
     this.#beginLifetimes(step.program, step.position);
-    const read: Reader = (buffer, arena, from, to, dtype) => {
-      this.#arenas[arena].visit(from, to, (start, end, content) => {
-        onUse({ step, reader: writer, buffer, arena, start, end, content, dtype });
-      });
-    };
+    const read: Reader | null = onUse && readerFor(step, writer, this.#arenas, onUse);
     const write: Writer = (buffer, arena, start, end, dtype, value) => {
       const content = { buffer, writer, maker: writer, dtype, value, weight: null, input: null };
       this.#arenas[arena].assign(start, end, content);
@@ -110,7 +106,7 @@ export class Memory {
       case "gather": {
         const { indices, to, staging } = instruction;
         const taken = this.#index.locate(indices, indices.bytes);
-        read(indices.buffer, taken.arena, taken.start, taken.end, "i32");
+        read?.(indices.buffer, taken.arena, taken.start, taken.end, "i32");
         const rows = this.#index.locate(to, gatheredBytes(instruction));
         const { storage } = this.#index.tensor(instruction.tensor);
         write(to.buffer, rows.arena, rows.start, rows.end, storage, rows);
@@ -123,7 +119,7 @@ export class Memory {
       case "write": {
         const { from, staging } = instruction;
         const range = this.#index.locate(from, from.bytes);
-        read(from.buffer, range.arena, range.start, range.end, null);
+        read?.(from.buffer, range.arena, range.start, range.end, null);
         this.#clear(this.#index.locate(staging, staging.bytes));
         break;
       }
@@ -156,15 +152,16 @@ export class Memory {
     }
   }
 
-  #run(instruction: Extract<Instruction, { kind: "run" }>, read: Reader, write: Writer): void {
+  #run(instruction: Extract<Instruction, { kind: "run" }>, read: Reader | null, write: Writer): void {
     const { shared, scratch } = this.#index.summary(this.#index.procedure(instruction.procedure));
-    for (const { name, exposed } of shared) {
+    for (const { name, exposed } of read ? shared : []) {
       if (exposed.length === 0) continue;
       const place = instruction.bind[name]!;
       const { arena, offset } = this.#index.buffer(place.buffer);
       const base = offset + place.offset;
-      for (const { start, end, expects } of exposed) {
-        read(place.buffer, arena, base + start, base + end, expects);
+      for (let i = 0; i < exposed.length; i++) {
+        const { start, end, expects } = exposed[i]!;
+        read!(place.buffer, arena, base + start, base + end, expects);
       }
     }
     for (const { name, written } of shared) {
@@ -172,7 +169,8 @@ export class Memory {
       const place = instruction.bind[name]!;
       const { arena, offset } = this.#index.buffer(place.buffer);
       const base = offset + place.offset;
-      for (const { start, end, leaves, value } of written) {
+      for (let i = 0; i < written.length; i++) {
+        const { start, end, leaves, value } = written[i]!;
         if (leaves === null || value === null) {
           this.#arenas[arena].assign(base + start, base + end, undefined);
         } else {
@@ -185,7 +183,7 @@ export class Memory {
   }
 
   /** A copy of weights takes the unit's parts; the padding between them means nothing on either side. */
-  #copy(instruction: Extract<Instruction, { kind: "copy" }>, writer: number, read: Reader): void {
+  #copy(instruction: Extract<Instruction, { kind: "copy" }>, writer: number, read: Reader | null): void {
     const { from, to, bytes, unit } = instruction;
     const source = this.#index.locate(from, bytes);
     const target = this.#index.locate(to, bytes);
@@ -196,7 +194,7 @@ export class Memory {
         : partsWithin(this.#index.unit(unit), to.offset, bytes, source.start - to.offset);
     const carried: { range: ArenaRange; content: Content }[] = [];
     for (const { start, end } of needed) {
-      read(from.buffer, source.arena, start, end, null);
+      read?.(from.buffer, source.arena, start, end, null);
       for (const { start: first, end: last, value } of this.contents({ ...source, start, end })) {
         if (!value) continue;
         const weight = value.weight && { ...value.weight, delta: value.weight.delta - shift };
@@ -227,6 +225,26 @@ export class Memory {
   #clear({ arena, start, end }: ArenaRange): void {
     this.#arenas[arena].assign(start, end, undefined);
   }
+}
+
+/** Shows what an instruction reads, piece by piece; one callback serves all that it reads. */
+function readerFor(
+  step: Step,
+  reader: number,
+  arenas: Readonly<Record<ArenaName, IntervalMap<Content>>>,
+  onUse: (use: Use) => void,
+): Reader {
+  let buffer = "";
+  let arena: ArenaName = "ram";
+  let dtype: DType | null = null;
+  const see = (start: number, end: number, content: Content | undefined) =>
+    onUse({ step, reader, buffer, arena, start, end, content, dtype });
+  return (of, within, start, end, as) => {
+    buffer = of;
+    arena = within;
+    dtype = as;
+    arenas[within].visit(start, end, see);
+  };
 }
 
 /** What the arenas hold at some moment. */

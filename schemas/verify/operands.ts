@@ -23,10 +23,12 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
   if (instruction.kind !== "run") return [];
   const faults: string[] = [];
   const { imports } = index.summary(index.procedure(instruction.procedure));
-  for (const { formal, start, end, operand } of imports) {
+  for (let i = 0; i < imports.length; i++) {
+    const { formal, start, end, operand } = imports[i]!;
     if (formal === weightsFormal) continue;
     const { buffer, offset } = instruction.bind[formal]!;
-    const range = index.locate({ buffer, offset: offset + start }, end - start);
+    const { arena, offset: base } = index.buffer(buffer);
+    const range = { arena, start: base + offset + start, end: base + offset + end };
     const expected = index.isStepInput(operand) ? operand : undefined;
     let strangers: (string | undefined)[] | undefined;
     let first: Interval | undefined;
@@ -41,8 +43,10 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
       several ||= value.start !== first.start || value.end !== first.end;
       torn ||= !covers(range, value);
     });
-    for (const name of strangers ?? []) {
-      faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
+    if (strangers !== undefined) {
+      for (const name of strangers) {
+        faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
+      }
     }
     if (several && torn) {
       faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);

@@ -194,6 +194,6 @@ function buffersByBirth(plan: AnyPlan, program: ProgramName): ReadonlyMap<number
 }
 
 function known<T>(value: T | undefined, kind: string, id: string): T {
-  invariant(value !== undefined, `the verifier let an unknown ${kind} through: ${id}`);
+  if (value === undefined) invariant(false, `the verifier let an unknown ${kind} through: ${id}`);
   return value;
 }

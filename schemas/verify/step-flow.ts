@@ -43,7 +43,7 @@ export function stepFlow(index: PlanIndex, program: ProgramName): FlowNode[] {
   const nodes = new Map<number, FlowNode>();
   const slices = new InputSlices(index);
   const before = new Set([...index.part(index.cycle, "prologue"), ...index.part(program, "prologue")]);
-  for (const step of before) memory.execute(step, () => {});
+  for (const step of before) memory.execute(step, null);
   for (const step of index.part(program, "steady")) {
     const feeders = new Set<number>();
     const inputs = new Map<string, Interval[]>();
