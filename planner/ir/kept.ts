@@ -27,23 +27,23 @@ export class Keeping {
   of(unit: number, mb: number): "compute" | "ram" | null {
     const index = unit * this.#perUnit + mb;
     if (index >= this.#others) return "compute";
-    return this.#inRamUpTo(index + 1) > this.#inRamUpTo(index) ? "ram" : null;
+    return this.inRamUpTo(index + 1) > this.inRamUpTo(index) ? "ram" : null;
   }
 
   /** Of one in ram: the slot that the forward leaves its activations in. */
   slotUp(unit: number, mb: number): number {
-    return this.#inRamUpTo(unit * this.#perUnit + mb) % PASSING_ACTIVATIONS;
+    return this.inRamUpTo(unit * this.#perUnit + mb) % PASSING_ACTIVATIONS;
   }
 
   /** The slot that the backward finds them in; it comes to units from the last to the first, and in each by micro-batch. */
   slotDown(unit: number, mb: number): number {
     const [first, next] = [unit * this.#perUnit, (unit + 1) * this.#perUnit];
-    const before = this.#inRam - this.#inRamUpTo(next) + this.#inRamUpTo(first + mb) - this.#inRamUpTo(first);
+    const before = this.#inRam - this.inRamUpTo(next) + this.inRamUpTo(first + mb) - this.inRamUpTo(first);
     return before % PASSING_ACTIVATIONS;
   }
 
   /** How many of the first forwards keep theirs in ram. */
-  #inRamUpTo(count: number): number {
+  inRamUpTo(count: number): number {
     return this.#others === 0 ? 0 : Math.floor((Math.min(count, this.#others) * this.#inRam) / this.#others);
   }
 }

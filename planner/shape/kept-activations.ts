@@ -69,13 +69,17 @@ export class KeptActivations {
 
   #sumOf(kept: KeptCounts): Keep {
     const keeping = new Keeping(this.#blocks.length, this.perBlock, kept);
-    let [ramBytes, spared] = [0, 0];
-    const first = kept.keepInRam > 0 ? 0 : this.all - kept.keep;
-    for (let index = first; index < this.all; index++) {
-      const unit = Math.floor(index / this.perBlock);
-      const where = keeping.of(unit, index % this.perBlock);
-      if (where !== null) spared += this.#blocks[unit]!.spared;
-      if (where === "ram") ramBytes += this.#blocks[unit]!.bytes;
+    const others = this.all - kept.keep;
+    let ramBytes = 0;
+    let spared = 0;
+    let before = 0;
+    for (let index = kept.keepInRam > 0 ? 0 : others; index < this.all; index++) {
+      const inRam = index < others ? keeping.inRamUpTo(index + 1) : before;
+      if (inRam === before && index < others) continue;
+      const block = this.#blocks[Math.floor(index / this.perBlock)]!;
+      spared += block.spared;
+      if (index < others) ramBytes += block.bytes;
+      before = inRam;
     }
     return { ramBytes, spared };
   }

@@ -74,6 +74,8 @@ export const checkOptimizer = defineCheck({
 function locateCalls(index: PlanIndex): LocatedCall[] {
   const { owners } = index;
   const located: LocatedCall[] = [];
+  /** By procedure and the formals that are bound to such buffers. */
+  const tellingCalls = new Map<string, readonly number[]>();
   for (const step of index.part("train-step", "steady")) {
     const { instruction } = step;
     if (instruction.kind === "copy" && instruction.unit === null) {
@@ -89,10 +91,19 @@ function locateCalls(index: PlanIndex): LocatedCall[] {
     const procedure = index.procedure(instruction.procedure);
     const { calls } = index.summary(procedure);
     const { bind } = instruction;
-    const known = new Set(Object.keys(bind).filter((formal) => owners.knows(bind[formal]!.buffer)));
-    for (const [i, call] of procedure.calls.entries()) {
-      const measures = call.op === gradNorm.name || call.op === squareSum.name;
-      if (!measures && !calls[i]!.some(({ formal }) => known.has(formal))) continue;
+    const known = Object.keys(bind).filter((formal) => owners.knows(bind[formal]!.buffer));
+    const key = `${procedure.id} ${known.join(" ")}`;
+    let telling = tellingCalls.get(key);
+    if (!telling) {
+      telling = [...procedure.calls.keys()].filter((i) => {
+        const { op } = procedure.calls[i]!;
+        const measures = op === gradNorm.name || op === squareSum.name;
+        return measures || calls[i]!.some(({ formal }) => known.includes(formal));
+      });
+      tellingCalls.set(key, telling);
+    }
+    for (const i of telling) {
+      const call = procedure.calls[i]!;
       located.push({ ordinal: located.length, step, call, accesses: calls[i]!, bind });
     }
   }

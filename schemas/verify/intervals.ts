@@ -89,6 +89,12 @@ export class IntervalMap<T> {
     if (at < end) see(at, end, undefined);
   }
 
+  /** The value that every byte of the range has, where one piece has them all. */
+  only(start: number, end: number): T | undefined {
+    const piece = this.#pieces[this.#firstEndingAfter(start)];
+    return piece !== undefined && piece.start <= start && end <= piece.end ? piece.value : undefined;
+  }
+
   pieces(start: number, end: number): { start: number; end: number; value: T | undefined }[] {
     const found: { start: number; end: number; value: T | undefined }[] = [];
     this.visit(start, end, (from, to, value) => found.push({ start: from, end: to, value }));

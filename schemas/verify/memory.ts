@@ -140,6 +140,11 @@ export class Memory {
     this.#arenas[arena].visit(start, end, (_start, _end, content) => see(content));
   }
 
+  /** The same where one value has all of the range, which is most often so. */
+  onlyContent({ arena, start, end }: ArenaRange): Content | undefined {
+    return this.#arenas[arena].only(start, end);
+  }
+
   /** All that is in memory now. */
   moment(): Moment {
     return { ram: this.#arenas.ram.all(), vram: this.#arenas.vram.all() };

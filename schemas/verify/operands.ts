@@ -9,7 +9,7 @@ import type { Instruction, PlanCall, PlanOperand, PlanUnit } from "../plan.ts";
 import { covers, type Interval } from "./intervals.ts";
 import type { Memory } from "./memory.ts";
 import type { ParameterMap } from "./parameter-map.ts";
-import type { PlanIndex, Step } from "./plan-index.ts";
+import type { ArenaRange, PlanIndex, Step } from "./plan-index.ts";
 import { weightsFormal } from "./procedure-summary.ts";
 
 /**
@@ -30,26 +30,13 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     const { arena, offset: base } = index.buffer(buffer);
     const range = { arena, start: base + offset + start, end: base + offset + end };
     const expected = index.isStepInput(operand) ? operand : undefined;
-    let strangers: (string | undefined)[] | undefined;
-    let first: Interval | undefined;
-    let several = false;
-    let torn = false;
-    memory.eachContent(range, (content) => {
-      if (!content) return;
-      const { input, value } = content;
-      const name = input?.name;
-      if (name !== expected && !strangers?.includes(name)) strangers = [...(strangers ?? []), name];
-      first ??= value;
-      several ||= value.start !== first.start || value.end !== first.end;
-      torn ||= !covers(range, value);
-    });
-    if (strangers !== undefined) {
-      for (const name of strangers) {
-        faults.push(`${instruction.id}: ${operand} takes ${name ?? "computed data"} in ${buffer}`);
-      }
-    }
-    if (several && torn) {
-      faults.push(`${instruction.id}: ${operand} takes pieces of several values in ${buffer}`);
+    const only = memory.onlyContent(range);
+    if (only === undefined || only.input?.name !== expected) {
+      faults.push(
+        ...valueFaults(memory, range, expected).map((text) => {
+          return `${instruction.id}: ${operand} takes ${text} in ${buffer}`;
+        }),
+      );
     }
     if (!owners.knows(buffer)) continue;
     for (const own of owners.within(buffer, offset + start, offset + end)) {
@@ -60,6 +47,24 @@ export function importFaults(index: PlanIndex, memory: Memory, owners: Parameter
     }
   }
   return faults;
+}
+
+/** Values that are not the step input that is expected, or no step input at all; and pieces of several values. */
+function valueFaults(memory: Memory, range: ArenaRange, expected: string | undefined): string[] {
+  const strangers = new Set<string | undefined>();
+  let first: Interval | undefined;
+  let several = false;
+  let torn = false;
+  memory.eachContent(range, (content) => {
+    if (!content) return;
+    const { input, value } = content;
+    if (input?.name !== expected) strangers.add(input?.name);
+    first ??= value;
+    several ||= value.start !== first.start || value.end !== first.end;
+    torn ||= !covers(range, value);
+  });
+  const faults = [...strangers].map((name) => name ?? "computed data");
+  return several && torn ? [...faults, "pieces of several values"] : faults;
 }
 
 /** Rows are gathered for tokens, as `embedding` takes them, and for nothing else. */
