@@ -146,7 +146,9 @@ function victim(slots: Slots, dueAt: ReadonlyMap<string, number>): number {
   let farthest = -1;
   slots.forEach((unit, slot) => {
     const due = dueOf(unit!, dueAt);
-    if (due > farthest) [best, farthest] = [slot, due];
+    if (due <= farthest) return;
+    best = slot;
+    farthest = due;
   });
   invariant(best >= 0, "no slot to load into");
   return best;

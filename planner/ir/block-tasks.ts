@@ -141,7 +141,7 @@ function shared(c: StepContext, block: number, mb: number, pass: Pass): Readonly
 }
 
 export function adapterPlace(c: PlanContext, block: number, pass: Pass): ValuePlace {
-  return c.tasks.place(`adapter ${pass}`, block, () => {
+  return c.tasks.place(pass === "up" ? "adapter up" : "adapter down", block, () => {
     if (c.onDevice && c.shape.adapter === "streamed") {
       return at(c.tasks.value(`adapter/${c.unitOf(block)}/${pass}`, c.adapterBytes(block), "adapter"));
     }

@@ -101,10 +101,10 @@ export type UseVisitor = (buffer: string, part: number, writes: boolean) => void
 export function forEachUse(task: Task, context: EffectContext, visit: UseVisitor): void {
   switch (task.kind) {
     case "run":
-      for (const { formal, writes } of footprintOf(task.procedure, context).formals) {
+      footprintOf(task.procedure, context).formals.forEach(({ formal, writes }) => {
         const { buffer, offset } = task.bind[formal]!;
         visit(buffer, offset, writes);
-      }
+      });
       return;
     case "read":
       visit(task.to, 0, true);
@@ -179,8 +179,8 @@ function footprintOf(id: string, { procedures, known }: EffectContext): Footprin
   const cached = known.get(procedure);
   if (cached) return cached;
   const segments = segmentsOf(procedure);
-  const reads = segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite);
-  const writes = segments.filter(({ firstWrite }) => firstWrite < NEVER);
+  const reads = joined(segments.filter(({ firstRead, firstWrite }) => firstRead <= firstWrite));
+  const writes = joined(segments.filter(({ firstWrite }) => firstWrite < NEVER));
   const formals = [...new Set(segments.map(({ formal }) => formal))].map((formal) => {
     const accesses = accessesOf(segments.filter((segment) => segment.formal === formal));
     return { formal, accesses, writes: accesses.some(({ write }) => write) };
@@ -188,6 +188,17 @@ function footprintOf(id: string, { procedures, known }: EffectContext): Footprin
   const footprint: Footprint = { formals, reads, writes };
   known.set(procedure, footprint);
   return footprint;
+}
+
+/** Sorted ranges of each formal, those that touch as one. */
+function joined(ranges: readonly FormalRange[]): readonly FormalRange[] {
+  const all: { formal: string; start: number; end: number }[] = [];
+  for (const { formal, start, end } of ranges) {
+    const last = all.at(-1);
+    if (last?.formal === formal && last.end === start) last.end = end;
+    else all.push({ formal, start, end });
+  }
+  return all;
 }
 
 function accessesOf(segments: readonly Segment[]): readonly Access[] {

@@ -16,7 +16,9 @@ import { mapPrograms } from "./residency.ts";
 export function prefetch(resident: Resident, units: Units): Resident {
   const compute = computeArena(resident.shape);
   const passing = new Set(
-    resident.values.flatMap(({ id, arena, program }) => (program !== null && arena === compute ? [id] : [])),
+    resident.values
+      .filter(({ arena, holds, program }) => holds === "weights" && program !== null && arena === compute)
+      .map(({ id }) => id),
   );
   const head = new Set(units.head.map(({ unit }) => unit));
   return {

@@ -8,7 +8,7 @@
 import { invariant } from "../../schemas/diagnostic.ts";
 import type { Residency } from "../../schemas/plan.ts";
 import { passesThrough } from "../ir/ram-rings.ts";
-import type { Resident, Rolled, Task } from "../ir/schedule.ts";
+import type { Resident, Rolled, Task, Value } from "../ir/schedule.ts";
 import type { Units } from "../ir/units.ts";
 import { computeArena } from "../ir/values.ts";
 import { type Bringing, WeightPlaces } from "../ir/weight-places.ts";
@@ -27,7 +27,7 @@ export function roll(resident: Resident, units: Units): Rolled {
     }
     return { prologue: program === resident.cycle ? prologue : [], steady, epilogue: [] };
   });
-  const declared = new Set(resident.values.map(({ id }) => id));
+  const declared = new Set(resident.values.filter(holdsWeights).map(({ id }) => id));
   const passing = places.values.filter(({ id }) => !declared.has(id));
   return { ...resident, values: [...resident.values, ...passing], parts };
 }
@@ -35,16 +35,20 @@ export function roll(resident: Resident, units: Units): Rolled {
 /** What each slot holds after the loads of `tasks`. */
 function residencyAfter(start: Residency, tasks: readonly Task[]): ReadonlyMap<string, string> {
   const holding = new Map(start.map(({ buffer, unit }) => [buffer, unit]));
-  for (const task of tasks) {
+  tasks.forEach((task) => {
     if (task.kind === "read") holding.set(task.to, task.unit);
     if (task.kind === "copy" && task.unit !== null) holding.set(task.to.buffer, task.unit);
-  }
+  });
   return holding;
+}
+
+function holdsWeights({ holds }: Value): boolean {
+  return holds === "weights";
 }
 
 /** Brings every unit of the steady state to its place; what ram keeps first, since vram may take it from there. */
 function loadResidency({ residency, values, shape, cycle }: Resident, places: WeightPlaces): readonly Task[] {
-  const arenas = new Map(values.map(({ id, arena }) => [id, arena]));
+  const arenas = new Map(values.filter(holdsWeights).map(({ id, arena }) => [id, arena]));
   const computes = ({ buffer }: Residency[number]) => arenas.get(buffer) === computeArena(shape);
   const bringing = ({ unit }: Residency[number]): Bringing => {
     return { id: `${unit}/start`, evicts: null, program: cycle };

@@ -100,13 +100,18 @@ class Synchronizer {
 
   #note(index: number): void {
     const own = this.#lanes[index]!;
-    for (const use of this.#uses[index]!) {
+    const uses = this.#uses[index]!;
+    for (let which = 0; which < uses.length; which++) {
+      const use = uses[which]!;
       use.buffer.latest[own] = this.#positions[index]!;
       use.begun = true;
       if (use.latest === NOBODY) use.buffer.unsettled.push(use);
       use.latest = index;
     }
-    for (const { buffer } of this.#uses[index]!) if (buffer.last === index) buffer.settle();
+    for (let which = 0; which < uses.length; which++) {
+      const { buffer } = uses[which]!;
+      if (buffer.last === index) buffer.settle();
+    }
   }
 }
 
@@ -165,6 +170,7 @@ class Shared {
   }
 
   settle(): void {
+    if (this.unsettled.length === 0) return;
     for (const use of this.unsettled) {
       for (const access of use.accesses) this.ledger.note(use.latest, use.offset, access);
       use.latest = NOBODY;

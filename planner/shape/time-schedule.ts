@@ -27,27 +27,28 @@ function timeProgram(variant: Variant, rolled: Rolled, program: ProgramName, con
   /** What the task at hand touches, and whether it writes there. */
   const touched: Ends[] = [];
   const written: boolean[] = [];
-  let last = 0;
-  let start = 0;
   const touch: UseVisitor = (buffer, part, writes) => {
-    const ends = buffers.endsOf(buffer, part);
-    touched.push(ends);
+    touched.push(buffers.endsOf(buffer, part));
     written.push(writes);
-    start = Math.max(start, writes ? ends.touched : ends.written);
   };
+  let last = 0;
   for (const task of steady) {
-    start = free.get(task.lane) ?? 0;
     touched.length = 0;
     written.length = 0;
     forEachUse(task, context, touch);
+    let start = free.get(task.lane) ?? 0;
+    for (let which = 0; which < touched.length; which++) {
+      const ready = written[which] ? touched[which]!.touched : touched[which]!.written;
+      if (ready > start) start = ready;
+    }
     const end = start + Math.round(durationOf(timedOf(task)));
     for (let which = 0; which < touched.length; which++) {
       const ends = touched[which]!;
       if (written[which]) ends.written = end;
-      ends.touched = Math.max(end, ends.touched);
+      if (end > ends.touched) ends.touched = end;
     }
     free.set(task.lane, end);
-    last = Math.max(last, end);
+    if (end > last) last = end;
   }
   return last;
 }
