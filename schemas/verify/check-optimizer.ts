@@ -123,7 +123,9 @@ function operandNamed(located: LocatedCall, name: string): Operand | undefined {
 function eventsByParameter(calls: readonly LocatedCall[], owners: ParameterMap): Map<AnyParameter, Event[]> {
   const events = new Map<AnyParameter, Event[]>();
   for (const located of calls) {
-    for (const access of located.accesses) {
+    const { accesses } = located;
+    for (let i = 0; i < accesses.length; i++) {
+      const access = accesses[i]!;
       // Few calls touch a parameter: the others are not even located.
       if (!owners.knows(located.bind[access.formal]!.buffer)) continue;
       const range = operandOf(located, access);

@@ -10,6 +10,7 @@
  */
 import type { Instruction, Place, Range } from "../plan.ts";
 import type { PlanIndex } from "./plan-index.ts";
+import type { FormalRange } from "./procedure-summary.ts";
 
 export interface Effects {
   readonly reads: readonly Range[];
@@ -41,16 +42,12 @@ function rawEffects(index: PlanIndex, instruction: Instruction): Effects {
     case "write":
       return { reads: [instruction.from], writes: [instruction.staging] };
     case "run": {
-      const { segments } = index.summary(index.procedure(instruction.procedure));
-      const reads: Range[] = [];
-      const writes: Range[] = [];
-      for (const { formal, start, end, exposed, firstWrite } of segments) {
+      const { reads, writes } = index.summary(index.procedure(instruction.procedure));
+      const bound = ({ formal, start, end }: FormalRange): Range => {
         const { buffer, offset } = instruction.bind[formal]!;
-        const range = { buffer, offset: offset + start, bytes: end - start };
-        if (exposed) reads.push(range);
-        if (firstWrite < Number.POSITIVE_INFINITY) writes.push(range);
-      }
-      return { reads, writes };
+        return { buffer, offset: offset + start, bytes: end - start };
+      };
+      return { reads: reads.map(bound), writes: writes.map(bound) };
     }
   }
 }

@@ -43,6 +43,11 @@ export interface Segment extends Interval {
   readonly value: Interval | null;
 }
 
+/** Bytes of a formal without the places where operands begin and end inside them. */
+export interface FormalRange extends Interval {
+  readonly formal: string;
+}
+
 /** An operand whose bytes all come from outside the procedure. */
 export interface Import extends Interval {
   readonly formal: string;
@@ -57,12 +62,15 @@ export interface ProcedureSummary {
   /** Calls that read several values at once, one of them only in part: no tensor looks like that. */
   readonly torn: readonly { readonly call: number; readonly operand: string }[];
   readonly segments: readonly Segment[];
+  /** What a run reads from outside, and what it writes, scratch included. */
+  readonly reads: readonly FormalRange[];
+  readonly writes: readonly FormalRange[];
   /** What happens in scratch is the procedure's own affair, and nothing of it is left. */
   readonly scratch: readonly { readonly name: string; readonly bytes: number }[];
   /** The other formals: what a run reads of them from outside, and what it writes. */
   readonly shared: readonly {
     readonly name: string;
-    readonly exposed: readonly Segment[];
+    readonly exposed: readonly Pick<Segment, "start" | "end" | "expects">[];
     readonly written: readonly Segment[];
   }[];
   /** For each formal the strictest dtype alignment among its operands. */
@@ -150,12 +158,39 @@ export function summarizeProcedure(procedure: PlanProcedure): ProcedureSummary {
     .filter(({ access }) => access !== "scratch")
     .map(({ name }) => ({
       name,
-      exposed: segments.get(name)!.filter(({ exposed }) => exposed),
+      exposed: joined(
+        segments.get(name)!.filter(({ exposed }) => exposed),
+        (a, b) => a.expects === b.expects,
+      ),
       written: segments.get(name)!.filter(({ firstWrite }) => firstWrite < Number.POSITIVE_INFINITY),
     }));
   const scratch = procedure.formals.filter(({ access }) => access === "scratch");
-  return { calls, segments: [...segments.values()].flat(), scratch, shared, imports, torn, alignment };
+  const all = [...segments.values()].flat();
+  const sameFormal = (a: FormalRange, b: FormalRange) => a.formal === b.formal;
+  const reads = joined(
+    all.filter(({ exposed }) => exposed),
+    sameFormal,
+  );
+  const writes = joined(
+    all.filter(({ firstWrite }) => firstWrite < Number.POSITIVE_INFINITY),
+    sameFormal,
+  );
+  return { calls, segments: all, reads, writes, scratch, shared, imports, torn, alignment };
 }
+
+/** Sorted segments, those that touch and are alike as one. */
+function joined(segments: readonly Segment[], alike: (a: Joined, b: Segment) => boolean): Joined[] {
+  const all: (Joined & { end: number })[] = [];
+  for (const segment of segments) {
+    const { formal, start, end, expects } = segment;
+    const last = all.at(-1);
+    if (last?.end === start && alike(last, segment)) last.end = end;
+    else all.push({ formal, start, end, expects });
+  }
+  return all;
+}
+
+type Joined = FormalRange & Pick<Segment, "expects">;
 
 function readAt(segment: MutableSegment, call: number, { dtype }: CallAccess): void {
   segment.firstRead = Math.min(segment.firstRead, call);
