@@ -53,15 +53,20 @@ export function differentiateAll({ model }: Inputs): Derivatives {
   };
 }
 
-/** Procedures that a plan does not use are left out of it. */
+/**
+ * Procedures that a plan does not use are left out of it. What works on all of a step is the same for every shape: it is
+ * taken from those of `another`.
+ */
 export function buildProcedures(
   inputs: Inputs,
   units: Units,
   derivatives: Derivatives,
   shape: ProcedureShape,
+  another: Procedures | undefined,
 ): Procedures {
   const { model } = inputs;
   const build = builder(inputs, shape);
+  const ofStep: Build = (id, graph) => another?.all.find((one) => one.id === id) ?? build(id, graph);
   const all: PlanProcedure[] = [build("tables", model.tables), buildEmbed(inputs, shape)];
   const saved: RegionLayout[] = [];
   model.graphs.forEach((graph, index) => {
@@ -82,7 +87,7 @@ export function buildProcedures(
       build(`${name}.backward.saved`, { values, calls: backward, ...regions, saved: region }),
     );
     if (adapter.bytes > 0) {
-      for (const [work, call] of adapterGraphs(inputs, adapter)) all.push(build(`${name}.${work}`, call));
+      for (const [work, call] of adapterGraphs(inputs, adapter)) all.push(ofStep(`${name}.${work}`, call));
     }
   });
   for (const gradient of [true, false]) {
@@ -97,9 +102,9 @@ export function buildProcedures(
   }
   all.push(build("head.finish", { ...headFinish(inputs, derivatives.norm), weights: units.normWeights }));
   all.push(build("head.finish.loss", headFinishLoss(inputs)));
-  all.push(build("step.loss", stepLoss(inputs)));
+  all.push(ofStep("step.loss", stepLoss(inputs)));
   const parameters = model.blocks.reduce((sum, block) => sum + block.parameters.length, 0);
-  if (parameters > 0) all.push(build("step.norm", stepNorm(inputs, parameters)));
+  if (parameters > 0) all.push(ofStep("step.norm", stepNorm(inputs, parameters)));
   return { all, saved };
 }
 

@@ -64,6 +64,10 @@ class Places {
   readonly #compute: PlanBuffer["arena"];
   /** Serial position of the steady part's first instruction. */
   readonly #offset: number;
+  /** Instructions of the steady part. */
+  readonly #length: number;
+  /** Per position, once they are asked for. */
+  readonly #bytesAlive: { all?: Float64Array; compute?: Float64Array } = {};
   /** Copies of weights to vram: position in the steady part and bytes. */
   readonly #copies: readonly WeightCopy[];
 
@@ -72,6 +76,7 @@ class Places {
     this.#program = program;
     this.#compute = computeArena(lived.shape);
     this.#offset = prologue.length;
+    this.#length = steady.length;
     this.#copies = steady.flatMap((one, position) =>
       one.kind === "copy" && one.unit !== null ? [{ position, bytes: one.bytes }] : [],
     );
@@ -111,12 +116,23 @@ class Places {
   }
 
   #alive(link: Link, position: number): number {
-    const at = this.#offset + position;
-    return this.#slots.reduce((sum, { arena, lifetime: life, bytes }) => {
-      const counts = link === "disk" || arena === this.#compute;
-      const lives = !life || (life.program === this.#program && life.start <= at && at < life.end);
-      return counts && lives ? sum + bytes : sum;
-    }, 0);
+    const tiers = link === "disk" ? "all" : "compute";
+    const known = this.#bytesAlive[tiers] ?? this.#allAlive(tiers);
+    this.#bytesAlive[tiers] = known;
+    return known[position]!;
+  }
+
+  /** Bytes of the places alive at each position. */
+  #allAlive(tiers: "all" | "compute"): Float64Array {
+    const alive = new Float64Array(this.#length);
+    for (const { arena, lifetime: life, bytes } of this.#slots) {
+      if (tiers === "compute" && arena !== this.#compute) continue;
+      if (life && life.program !== this.#program) continue;
+      const from = life ? Math.max(0, life.start - this.#offset) : 0;
+      const to = life ? Math.min(this.#length, life.end - this.#offset) : this.#length;
+      for (let position = from; position < to; position++) alive[position]! += bytes;
+    }
+    return alive;
   }
 }
 

@@ -70,9 +70,10 @@ export class TrainingVariant extends Variant {
     const shape = { microBatch, embedding };
     const alike = this.#procedures.get(`${microBatch} ${embedding === "gather" ? "resident" : "gather"}`);
     this.#derivatives ??= differentiateAll(this.inputs);
+    const [another] = this.#procedures.values();
     const built = alike
       ? withEmbedding(this.inputs, alike, shape)
-      : buildProcedures(this.inputs, this.units, this.#derivatives, shape);
+      : buildProcedures(this.inputs, this.units, this.#derivatives, shape, another);
     this.#procedures.set(key, built);
     return built;
   }

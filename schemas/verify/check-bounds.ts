@@ -131,13 +131,22 @@ function capacities(index: PlanIndex, program: ProgramName, link: Link): number[
   const places = buffers
     .filter(({ id, holds }) => holds === "weights" || filled.has(id))
     .filter(({ arena }) => link === "disk" || arena === shape.compute_arena);
-  const alive = steps.map(() => 0);
+  // By how many bytes more are alive at each step than at the one before.
+  const change = new Float64Array(steps.length + 1);
+  const begin = steps[0]?.position ?? 0;
+  const within = (position: number) => Math.min(Math.max(position - begin, 0), steps.length);
   for (const { lifetime: life, bytes } of places) {
     if (life && life.program !== program) continue;
-    steps.forEach(({ position }, i) => {
-      if (!life || (life.start <= position && position < life.end)) alive[i]! += bytes;
-    });
+    const [from, to] = life ? [within(life.start), within(life.end)] : [0, steps.length];
+    if (from >= to) continue;
+    change[from]! += bytes;
+    change[to]! -= bytes;
   }
+  let sum = 0;
+  const alive = steps.map((_, i) => {
+    sum += change[i]!;
+    return sum;
+  });
   if (link !== "disk") return alive;
   return atCopies(steps, alive);
 }
