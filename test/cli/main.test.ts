@@ -119,7 +119,7 @@ describe("colour", () => {
 });
 
 describe("bin/lema.js", () => {
-  it("says how to build lema where that has not happened", () => {
+  it("says how to build lema where that has not happened, and V8 has nothing to say of its flags", () => {
     const directory = directoryWith({ "package.json": '{"type": "module"}', "good.yaml": MINIMAL });
     cpSync("bin", join(directory, "bin"), { recursive: true });
     const { status, stderr } = spawnSync(
@@ -130,7 +130,6 @@ describe("bin/lema.js", () => {
       },
     );
     expect(status).toBe(1);
-    expect(stderr).toContain("npm run build");
-    expect(stderr).not.toContain("    at ");
+    expect(stderr).toMatch(/^lema is not built yet\. Run: .* && npm run build\n$/);
   });
 });
