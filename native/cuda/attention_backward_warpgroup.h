@@ -1,5 +1,6 @@
 // The backward of attention by warpgroups (attention_warpgroup.h), in the two passes of attention_backward.h. The pass over
-// queries leaves Σ do·o of each in the workspace for the pass over keys.
+// queries leaves Σ do·o of each in the workspace for the pass over keys. A block has one warpgroup, and two blocks of heads of
+// 128 fit into a multiprocessor, none of which waits for the other.
 #pragma once
 
 #include "cuda/attention_backward_tensor.h"
@@ -9,31 +10,24 @@ namespace lema::cuda {
 
 template <int kSize>
 struct WarpgroupQueryTile {
-  static constexpr int kWarpgroups = 2, kStages = 3;
-  OwnRows<kSize, kWarpgroups> q, do_;
-  PassingRows<kSize, kWarpgroups, kStages> k, v;
-
-  static constexpr int kThreads = decltype(q)::kThreads, kQueries = decltype(q)::kRows;
+  OwnRows<kSize, 1> q, do_;
+  PassingRows<kSize, 1, 2> k, v;
 };
 
 // `delta`: [B, N, S].
 template <int kSize>
-__global__ void __launch_bounds__(WarpgroupQueryTile<kSize>::kThreads) WarpgroupQueryGradientKernel(AttentionBackwardCall a, float* delta_of) {
+__global__ void __launch_bounds__(kWarpgroup) WarpgroupQueryGradientKernel(AttentionBackwardCall a, float* delta_of) {
 #if LEMA_WARPGROUPS
-  using Tile = WarpgroupQueryTile<kSize>;
-  auto& shared = WideShared<Tile>();
+  auto& shared = WideShared<WarpgroupQueryTile<kSize>>();
   const int64_t batch = blockIdx.z, n = blockIdx.y, group = n * a.groups / a.heads, line = (batch * a.heads + n) * a.length;
   const int length = static_cast<int>(a.length);
-  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * Tile::kQueries;  // the longest first
-  const int first_of_warpgroup = first + OwnWarpgroup() * kWarpgroupRows, own = first_of_warpgroup + OwnRowOfWarpgroup();
+  const int first = static_cast<int>(gridDim.x - 1 - blockIdx.x) * kWarpgroupRows, own = first + OwnRowOfWarpgroup();  // the longest first
   const int32_t* const starts = a.segment_start + batch * a.length;
   const Head q = HeadOf(a.q, batch, a.length, a.heads, n, a.size), d = HeadOf(a.do_, batch, a.length, a.heads, n, a.size);
   const Head o = HeadOf(a.o, batch, a.length, a.heads, n, a.size), dq = HeadOf(a.dq, batch, a.length, a.heads, n, a.size);
   const Head k = HeadOf(a.k, batch, a.length, a.groups, group, a.size), v = HeadOf(a.v, batch, a.length, a.groups, group, a.size);
-  const int begin = EarliestKey<Tile::kQueries>(starts, first, length, a.fault) / kPassingRows * kPassingRows;
-  const int end = first + Tile::kQueries < length ? first + Tile::kQueries : length;
-  const int begin_of_warpgroup = EarliestKey<kWarpgroupRows>(starts, first_of_warpgroup, length, a.fault);
-  const int end_of_warpgroup = first_of_warpgroup + kWarpgroupRows < length ? first_of_warpgroup + kWarpgroupRows : length;
+  const int begin = EarliestKey<kWarpgroupRows>(starts, first, length, a.fault) / kPassingRows * kPassingRows;
+  const int end = first + kWarpgroupRows < length ? first + kWarpgroupRows : length;
   const auto fetch = [&](int key, int stage) {
     if (key < end) {
       shared.k.Copy(k, key, length, stage);
@@ -68,28 +62,21 @@ __global__ void __launch_bounds__(WarpgroupQueryTile<kSize>::kThreads) Warpgroup
   const float scale = a.scale * kLog2E;
   float result[kSize / 8][4] = {};
   int stage = 0;
-  for (int key = begin; key < end; key += kPassingRows) {
+  for (int key = begin; key < end; key += kPassingRows, stage ^= 1) {
     AwaitCopies<0>();
     ShowToProducts();
-    __syncthreads();  // this tile is there for all, and all are done with the last but one
-    const int now = stage;
-    stage = now + 1 == Tile::kStages ? 0 : now + 1;
-    fetch(key + kPassingRows, stage);
-    if (key >= end_of_warpgroup || key + kPassingRows <= begin_of_warpgroup) {
-      AwaitProducts<0>();
-      continue;
-    }
+    __syncthreads();  // this tile is there for all, and all are done with the one before it
+    fetch(key + kPassingRows, stage ^ 1);
     float scores[kPassingRows / 8][4] = {}, gradients[kPassingRows / 8][4] = {};
     Settle(scores);
     Settle(gradients);
     BeginProducts();
-    AddDots(scores, shared.q, shared.k, now);
+    AddDots(scores, shared.q, shared.k, stage);
     CommitProducts();
-    AddDots(gradients, shared.do_, shared.v, now);
+    AddDots(gradients, shared.do_, shared.v, stage);
     CommitProducts();
-    AwaitProducts<1>();  // and the sums of the tile before
+    AwaitProducts<1>();
     Settle(scores);
-    Settle(result);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
 #pragma unroll
@@ -117,11 +104,11 @@ __global__ void __launch_bounds__(WarpgroupQueryTile<kSize>::kThreads) Warpgroup
     const RoundedFactors ds(scores);
     Settle(result);
     BeginProducts();
-    AddRows(result, ds, shared.k, now);
+    AddRows(result, ds, shared.k, stage);
     CommitProducts();
+    AwaitProducts<0>();
+    Settle(result);
   }
-  AwaitProducts<0>();
-  Settle(result);
   AwaitCopies<0>();
   StoreSums<kSize>(dq, NotAhead(own), length, result, {a.scale, a.scale});
 #endif
@@ -129,14 +116,12 @@ __global__ void __launch_bounds__(WarpgroupQueryTile<kSize>::kThreads) Warpgroup
 
 template <int kSize>
 struct WarpgroupKeyTile {
-  static constexpr int kWarpgroups = 1, kStages = 2;
-  OwnRows<kSize, kWarpgroups> k, v;
-  PassingRows<kSize, kWarpgroups, kStages> q, do_;
+  static constexpr int kStages = 2;
+  OwnRows<kSize, 1> k, v;
+  PassingRows<kSize, 1, kStages> q, do_;
   // Of each query; behind the last a start that no key reaches.
   SharedArray<float, kStages * kPassingRows> delta, log_sum_exp;
   SharedArray<int, kStages * kPassingRows> start;
-
-  static constexpr int kThreads = decltype(k)::kThreads, kKeys = decltype(k)::kRows;
 };
 
 // A tile of queries of one of a group's heads.
@@ -153,13 +138,12 @@ struct Starts {
 };
 
 template <int kSize>
-__global__ void __launch_bounds__(WarpgroupKeyTile<kSize>::kThreads) WarpgroupKeyGradientKernel(AttentionBackwardCall a, const float* delta_of) {
+__global__ void __launch_bounds__(kWarpgroup) WarpgroupKeyGradientKernel(AttentionBackwardCall a, const float* delta_of) {
 #if LEMA_WARPGROUPS
-  using Tile = WarpgroupKeyTile<kSize>;
-  auto& shared = WideShared<Tile>();
+  auto& shared = WideShared<WarpgroupKeyTile<kSize>>();
   const int64_t batch = blockIdx.z, group = blockIdx.y, heads_of_group = a.heads / a.groups;
-  const int length = static_cast<int>(a.length), first = static_cast<int>(blockIdx.x) * Tile::kKeys;  // the longest first
-  const int first_of_warpgroup = first + OwnWarpgroup() * kWarpgroupRows, own = first_of_warpgroup + OwnRowOfWarpgroup();
+  const int length = static_cast<int>(a.length), first = static_cast<int>(blockIdx.x) * kWarpgroupRows;  // the longest first
+  const int own = first + OwnRowOfWarpgroup();
   const int32_t* const starts = a.segment_start + batch * a.length;
   shared.k.Copy(HeadOf(a.k, batch, a.length, a.groups, group, a.size), first, length);
   shared.v.Copy(HeadOf(a.v, batch, a.length, a.groups, group, a.size), first, length);
@@ -183,7 +167,7 @@ __global__ void __launch_bounds__(WarpgroupKeyTile<kSize>::kThreads) WarpgroupKe
   // Of all queries of a tile, `of` being those of each lane. A tile none of whose queries sees the block's keys is left for
   // one that does: segments may begin behind them.
   const auto seek = [&](PassingQueries& queries, Starts of) {
-    while (queries.there() && SmallestOfWarp(of.earliest) >= first + Tile::kKeys) {
+    while (queries.there() && SmallestOfWarp(of.earliest) >= first + kWarpgroupRows) {
       queries = behind(queries);
       of = own_starts(queries);
     }
@@ -236,68 +220,64 @@ __global__ void __launch_bounds__(WarpgroupKeyTile<kSize>::kThreads) WarpgroupKe
     fetch(next, stage ^ 1);
     const OfQuery of_next = load(next);
     const int query = now.query;
-    if (query + kPassingRows > first_of_warpgroup && first_of_warpgroup < length) {  // seen by any of the queries, any of this warpgroup's keys
-      // Transposed: a row a key, a column a query.
-      float scores[kPassingRows / 8][4] = {}, gradients[kPassingRows / 8][4] = {};
-      Settle(scores);
-      Settle(gradients);
-      BeginProducts();
-      AddDots(scores, shared.k, shared.q, stage);
-      CommitProducts();
-      AddDots(gradients, shared.v, shared.do_, stage);
-      CommitProducts();
-      AwaitProducts<1>();
-      Settle(scores);
+    // Transposed: a row a key, a column a query.
+    float scores[kPassingRows / 8][4] = {}, gradients[kPassingRows / 8][4] = {};
+    Settle(scores);
+    Settle(gradients);
+    BeginProducts();
+    AddDots(scores, shared.k, shared.q, stage);
+    CommitProducts();
+    AddDots(gradients, shared.v, shared.do_, stage);
+    CommitProducts();
+    AwaitProducts<1>();
+    Settle(scores);
+#pragma unroll
+    for (int j = 0; j < kPassingRows / 8; ++j) {
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        const float log_sum_exp = shared.log_sum_exp[stage * kPassingRows + ColumnOf(j, c)];
+#pragma unroll
+        for (int e = c; e < 4; e += 2) scores[j][e] = PowerOfTwo(fmaf(scale, scores[j][e], -log_sum_exp));
+      }
+    }
+    if (latest > first || query < first + kWarpgroupRows - 1) {  // some query, some key does not see
 #pragma unroll
       for (int j = 0; j < kPassingRows / 8; ++j) {
 #pragma unroll
         for (int c = 0; c < 2; ++c) {
-          const float log_sum_exp = shared.log_sum_exp[stage * kPassingRows + ColumnOf(j, c)];
+          const int start = shared.start[stage * kPassingRows + ColumnOf(j, c)], position = query + ColumnOf(j, c);
 #pragma unroll
-          for (int e = c; e < 4; e += 2) scores[j][e] = PowerOfTwo(fmaf(scale, scores[j][e], -log_sum_exp));
-        }
-      }
-      if (latest > first_of_warpgroup || query < first_of_warpgroup + kWarpgroupRows - 1) {  // some query, some key does not see
-#pragma unroll
-        for (int j = 0; j < kPassingRows / 8; ++j) {
-#pragma unroll
-          for (int c = 0; c < 2; ++c) {
-            const int start = shared.start[stage * kPassingRows + ColumnOf(j, c)], position = query + ColumnOf(j, c);
-#pragma unroll
-            for (int e = c; e < 4; e += 2) {
-              const int its = own + e / 2 * 8;
-              if (its < start || its > position) scores[j][e] = 0.0f;
-            }
+          for (int e = c; e < 4; e += 2) {
+            const int its = own + e / 2 * 8;
+            if (its < start || its > position) scores[j][e] = 0.0f;
           }
         }
-      }
-      {
-        const RoundedFactors p(scores);
-        AwaitProducts<0>();
-        Settle(gradients);
-        Settle(dv);
-        BeginProducts();
-        AddRows(dv, p, shared.do_, stage);
-        CommitProducts();
-#pragma unroll
-        for (int j = 0; j < kPassingRows / 8; ++j) {
-#pragma unroll
-          for (int c = 0; c < 2; ++c) {
-            const float delta = shared.delta[stage * kPassingRows + ColumnOf(j, c)];
-#pragma unroll
-            for (int e = c; e < 4; e += 2) gradients[j][e] = __fmul_rn(scores[j][e], __fsub_rn(gradients[j][e], delta));
-          }
-        }
-        const RoundedFactors ds(gradients);
-        Settle(dk);
-        BeginProducts();
-        AddRows(dk, ds, shared.q, stage);
-        CommitProducts();
-        AwaitProducts<0>();
-        Settle(dv);
-        Settle(dk);
       }
     }
+    const RoundedFactors p(scores);
+    AwaitProducts<0>();
+    Settle(gradients);
+    Settle(dv);
+    BeginProducts();
+    AddRows(dv, p, shared.do_, stage);
+    CommitProducts();
+#pragma unroll
+    for (int j = 0; j < kPassingRows / 8; ++j) {
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        const float delta = shared.delta[stage * kPassingRows + ColumnOf(j, c)];
+#pragma unroll
+        for (int e = c; e < 4; e += 2) gradients[j][e] = __fmul_rn(scores[j][e], __fsub_rn(gradients[j][e], delta));
+      }
+    }
+    const RoundedFactors ds(gradients);
+    Settle(dk);
+    BeginProducts();
+    AddRows(dk, ds, shared.q, stage);
+    CommitProducts();
+    AwaitProducts<0>();
+    Settle(dv);
+    Settle(dk);
     store(of_next, stage ^ 1);
     now = next, latest = latest_of_next;
     next = after;
@@ -314,13 +294,11 @@ __global__ void __launch_bounds__(WarpgroupKeyTile<kSize>::kThreads) WarpgroupKe
 
 template <int kSize>
 Status LaunchWarpgroupBackward(const AttentionBackwardCall& a, int64_t batch, const LaunchContext& context) {
-  using Queries = WarpgroupQueryTile<kSize>;
-  using Keys = WarpgroupKeyTile<kSize>;
-  const unsigned heads = static_cast<unsigned>(a.heads), groups = static_cast<unsigned>(a.groups), sequences = static_cast<unsigned>(batch);
+  const unsigned blocks = Blocks(a.length, kWarpgroupRows), heads = static_cast<unsigned>(a.heads), groups = static_cast<unsigned>(a.groups), sequences = static_cast<unsigned>(batch);
   float* const delta = reinterpret_cast<float*>(context.workspace);
-  LEMA_RETURN_IF_ERROR(LaunchWide<WarpgroupQueryGradientKernel<kSize>>({Blocks(a.length, Queries::kQueries), heads, sequences}, Queries::kThreads,
-                                                                       sizeof(Queries), context, a, delta));
-  return LaunchWide<WarpgroupKeyGradientKernel<kSize>>({Blocks(a.length, Keys::kKeys), groups, sequences}, Keys::kThreads, sizeof(Keys), context, a,
+  LEMA_RETURN_IF_ERROR(LaunchWide<WarpgroupQueryGradientKernel<kSize>>({blocks, heads, sequences}, kWarpgroup, sizeof(WarpgroupQueryTile<kSize>),
+                                                                       context, a, delta));
+  return LaunchWide<WarpgroupKeyGradientKernel<kSize>>({blocks, groups, sequences}, kWarpgroup, sizeof(WarpgroupKeyTile<kSize>), context, a,
                                                        static_cast<const float*>(delta));
 }
 
