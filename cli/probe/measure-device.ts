@@ -24,12 +24,19 @@ const RAM_RESERVE = 1024 * MEBIBYTE;
 /** Of what is free on the device, the part that samples may take beside the copy that holds them back. */
 const SHARE = 0.8;
 
-export const DEVICE_EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>> = {
+/** How much is measured of a device. */
+export interface DeviceEffort extends ProbeEffort {
+  /** Bytes that the optimizer on the host goes through: a step's state is more than the caches of a server hold. */
+  readonly hostFootprint: number;
+}
+
+export const DEVICE_EFFORTS: Readonly<Record<"quick" | "thorough", DeviceEffort>> = {
   quick: {
     seconds: 10,
     passes: 1,
     dwell: 0.1,
     footprint: 128 * MEBIBYTE,
+    hostFootprint: 1024 * MEBIBYTE,
     shapes: DEVICE_SHAPES.slice(0, -1),
     transfers: { count: 16, bytes: 64 * MEBIBYTE, rows: 256 },
   },
@@ -38,6 +45,7 @@ export const DEVICE_EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>>
     passes: 3,
     dwell: 0.2,
     footprint: 128 * MEBIBYTE,
+    hostFootprint: 1024 * MEBIBYTE,
     shapes: DEVICE_SHAPES,
     transfers: { count: 32, bytes: 64 * MEBIBYTE, rows: 2048 },
   },
@@ -46,7 +54,7 @@ export const DEVICE_EFFORTS: Readonly<Record<"quick" | "thorough", ProbeEffort>>
 /** Throws `run.no-device`. */
 export async function measureDevice(
   backend: DeviceBackend,
-  { directory, threads, effort, plansFor, onProgress }: ProbeOptions,
+  { directory, threads, effort, plansFor, onProgress }: ProbeOptions<DeviceEffort>,
 ): Promise<HardwareProfile> {
   const device = nativeDevice(backend);
   onProgress("disk and copies");
@@ -61,6 +69,7 @@ export async function measureDevice(
   const hostCalls = await measureCalls(samples.slice(-1), {
     ...effort,
     seconds: 0,
+    footprint: effort.hostFootprint,
     backend: "cpu",
     lane: "host",
     threads,

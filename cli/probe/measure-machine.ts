@@ -23,11 +23,11 @@ export interface ProbeEffort extends Effort {
   readonly transfers: TransferSizes;
 }
 
-export interface ProbeOptions {
+export interface ProbeOptions<E extends ProbeEffort = ProbeEffort> {
   /** Whose disk is measured. */
   readonly directory: string;
   readonly threads: number;
-  readonly effort: ProbeEffort;
+  readonly effort: E;
   /** Plans whose calls are timed besides those of the made-up models, made for the machine as these describe it. */
   readonly plansFor: (profile: HardwareProfile) => Promise<readonly Plan[]>;
   readonly onProgress: (text: string) => void;

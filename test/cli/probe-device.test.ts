@@ -4,8 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { callPlan } from "../../cli/probe/call-plan.ts";
-import { measureDevice, UNMEASURED_DEVICE } from "../../cli/probe/measure-device.ts";
-import type { ProbeEffort } from "../../cli/probe/measure-machine.ts";
+import { type DeviceEffort, measureDevice, UNMEASURED_DEVICE } from "../../cli/probe/measure-device.ts";
 import { sharesOf } from "../../cli/probe/measure-submission.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
 import { deviceNumbers, samplePlans } from "../../cli/probe/sample-models.ts";
@@ -31,11 +30,12 @@ const TINY = {
 };
 /** Of a plan that is made for the device as the samples describe it. */
 const WIDER = { ...TINY, inner: 80 };
-const LEAST: ProbeEffort = {
+const LEAST: DeviceEffort = {
   seconds: 0,
   passes: 1,
   dwell: 0,
   footprint: 0,
+  hostFootprint: 0,
   shapes: [TINY],
   transfers: { count: 2, bytes: 2 ** 20, rows: 16 },
 };
