@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(WarpgroupForwardTile<kSize>::kThreads, 2) Warp
   const int begin = EarliestKey<Tile::kQueries>(starts, first, length, a.fault) / kPassingRows * kPassingRows;
   const int end = first + Tile::kQueries < length ? first + Tile::kQueries : length;
   const int begin_of_warpgroup = EarliestKey<kWarpgroupRows>(starts, first_of_warpgroup, length, a.fault);
-  const int end_of_warpgroup = first_of_warpgroup + kWarpgroupRows < length ? first_of_warpgroup + kWarpgroupRows : length;
+  const int end_of_warpgroup = first_of_warpgroup < length ? first_of_warpgroup + kWarpgroupRows : 0;
   const auto fetch = [&](int key, int stage) {
     if (key < end) {
       shared.k.Copy(k, key, length, stage);

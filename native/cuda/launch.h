@@ -28,7 +28,7 @@ struct LaunchContext {
   std::byte* workspace;  // 64-byte aligned device memory, as much as was planned
   size_t workspace_bytes;
   DeviceFault* fault;
-  int capability;  // of the device: 10 · major + minor
+  int capability;  // as FindCapability has it
   const LibraryProducts* library = nullptr;  // for products that it has; null: all are lema's own
 };
 

@@ -59,6 +59,12 @@ describe("attention by warpgroups, in kernels that were compiled for sm_90a", ()
   });
 });
 
+test("kernels that were compiled for sm_90 without warpgroups run as on a device that has none", () => {
+  const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "89" }, "lema_op_suite_cuda_emulated", "add");
+  expect(device).toBe("device: emulated device, kernels for sm_89");
+  expect(lines.at(-1)).toMatch(/^[1-9]\d* passed, 0 failed$/);
+});
+
 test("kernels that were compiled for an older device run as on that one", () => {
   const [device, ...lines] = runIn({ LEMA_EMULATED_PTX: "60" }, "lema_op_suite_cuda_emulated", "attention");
   expect(device).toBe("device: emulated device, kernels for sm_60");

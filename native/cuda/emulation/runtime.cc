@@ -19,7 +19,7 @@ namespace lema::emulation {
 namespace {
 
 constexpr size_t kDeviceBytes = size_t{16} << 30;
-// What the object was compiled for: 80, or as LEMA_EMULATED_PTX says (60, 75, 90 with warpgroups).
+// What the object was compiled for: 80, or as LEMA_EMULATED_PTX says; 90 with warpgroups, 89 for 90 without them.
 int CompiledFor() {
   const char* const wanted = std::getenv("LEMA_EMULATED_PTX");
   return wanted == nullptr ? 80 : std::atoi(wanted);
@@ -193,13 +193,14 @@ cudaError_t cudaSetDevice(int device) { return Report(device == 0 ? cudaSuccess 
 cudaError_t cudaDeviceSynchronize() { return Report(TheDevice().Error()); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
-  *properties = {"emulated device", lema::emulation::kDeviceBytes, lema::emulation::CompiledFor() == 90 ? 9 : 8, 0, 1};
+  *properties = {"emulated device", lema::emulation::kDeviceBytes, lema::emulation::CompiledFor() >= 89 ? 9 : 8, 0, 1};
   return cudaSuccess;
 }
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
-  attributes->ptxVersion = lema::emulation::CompiledFor();
-  attributes->sharedSizeBytes = attributes->ptxVersion == 90 ? sizeof(int) : 0;
+  const int compiled = lema::emulation::CompiledFor();
+  attributes->ptxVersion = compiled == 89 ? 90 : compiled;
+  attributes->sharedSizeBytes = compiled == 90 ? sizeof(int) : 0;
   return cudaSuccess;
 }
 
