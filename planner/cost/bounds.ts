@@ -75,8 +75,8 @@ function partition({ unit, bytes, capacity }: NumberedCycle, rotation: number, s
         seen[unit[touch]!] = next;
         distinct += bytes[touch]!;
       }
-      if (start === next) continue;
-      const total = best[start]! + Math.max(0, distinct - capacity[touch]!);
+      if (start === next || distinct <= capacity[touch]!) continue;
+      const total = best[start]! + distinct - capacity[touch]!;
       if (total <= best[next]!) continue;
       best[next] = total;
       from[next] = start;

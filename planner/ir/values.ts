@@ -110,6 +110,9 @@ export function slotBytes(units: Units, unitClass: string): number {
   return alignUp(Math.max(...members.map((id) => units.byId.get(id)!.bytes)), ALIGNMENT);
 }
 
+/** Slots that the head's chunks take turns in. */
+export const HEAD_SLOTS = 2;
+
 /** Bytes of the slots of all classes of blocks; fewer where fewer units take turns in them. */
 export function ringBytes(units: Units, ring: number): number {
   const blocks = [...units.classes].filter(([unitClass]) => unitClass !== HEAD_CLASS);

@@ -124,14 +124,18 @@ class Places {
 
   /** Bytes of the places alive at each position. */
   #allAlive(tiers: "all" | "compute"): Float64Array {
-    const alive = new Float64Array(this.#length);
+    /** What begins at a position less what ends there, and then the sums of it. */
+    const alive = new Float64Array(this.#length + 1);
     for (const { arena, lifetime: life, bytes } of this.#slots) {
       if (tiers === "compute" && arena !== this.#compute) continue;
       if (life && life.program !== this.#program) continue;
       const from = life ? Math.max(0, life.start - this.#offset) : 0;
       const to = life ? Math.min(this.#length, life.end - this.#offset) : this.#length;
-      for (let position = from; position < to; position++) alive[position]! += bytes;
+      if (from >= to) continue;
+      alive[from]! += bytes;
+      alive[to]! -= bytes;
     }
+    for (let position = 1; position < this.#length; position++) alive[position]! += alive[position - 1]!;
     return alive;
   }
 }

@@ -11,7 +11,7 @@ import type { ArenaName, PlanBuffer } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import type { LaidOut, Shape } from "../ir/schedule.ts";
 import type { Variant } from "../ir/variants.ts";
-import { floors } from "../shape/floors.ts";
+import { type Floor, floors, narrowestFloor, placements } from "../shape/floors.ts";
 import { realizeWork } from "./realize.ts";
 
 const LARGEST_SHOWN = 5;
@@ -33,6 +33,8 @@ export function fits(inputs: CommonInputs, { arenas, shape }: LaidOut): boolean 
 
 export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
   const { inputs, levers } = variants[0]!;
+  const { variant, shape } = quickest(variants[0]!);
+  if (fits(inputs, realizeWork(variant, shape))) return [];
   const known: LaidOut[] = [];
   for (const { variant, shape } of floors(variants)) {
     const floor = realizeWork(variant, shape);
@@ -49,6 +51,12 @@ export function feasible(variants: readonly Variant[]): readonly Diagnostic[] {
     const alone = enough ? ` (${enough.tier} is enough then)` : "";
     return doesNotFit(inputs, smallest, tier, { alone, levers });
   });
+}
+
+/** Of all floors the one with the fewest tasks: most budgets have room for it. */
+function quickest(variant: Variant): Floor {
+  const { portions } = variant;
+  return { variant, shape: { ...narrowestFloor(variant, portions[0]!), ...placements(variant)[0] } };
 }
 
 /**

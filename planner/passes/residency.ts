@@ -15,7 +15,7 @@ import { roundLoads, roundState } from "../ir/first-in-first-out.ts";
 import { RamRings, type Route, ringsOf } from "../ir/ram-rings.ts";
 import type { Expanded, Programs, Resident, Task, ValuePlace } from "../ir/schedule.ts";
 import { HEAD_CLASS, type Units } from "../ir/units.ts";
-import { at, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
+import { at, HEAD_SLOTS, pinnedSlot, ramPinnedSlot, ringSlot } from "../ir/values.ts";
 import { WeightPlaces } from "../ir/weight-places.ts";
 
 /** One use of a unit by one or more consecutive tasks. */
@@ -122,9 +122,6 @@ function serveClass(
   const loads = mapPrograms(order, (list) => replaceAndRestore(list, slots, cycle));
   return { unitClass, lasting, slots, loads };
 }
-
-/** Slots that the head's chunks take turns in. */
-const HEAD_SLOTS = 2;
 
 function residencyOf({ unitClass, slots }: Ring): Residency {
   return slots.flatMap((unit, slot) => (unit === null ? [] : [{ buffer: ringSlot(unitClass, slot), unit }]));

@@ -157,7 +157,8 @@ function grow(variant: Variant, ground: Ground): readonly Candidate[] {
 
 /** A floor with more pins than another, as if they stood beside all else: rows that need not be read take little. */
 function widerGround(variant: Variant, ground: Ground, wider: Shape): Ground {
-  const { shape, bytes, estimator } = ground;
+  const { shape, estimator } = ground;
+  const bytes = ground.supposed === null ? ground.bytes : variant.leastBytes(wider);
   const tier = computeArena(wider);
   const pins = wider.pinned
     .filter((unit) => !shape.pinned.includes(unit))

@@ -1,7 +1,7 @@
 /** A model to be trained: steps of optimizer over a batch, there and back through its units. */
 
 import type { Inputs } from "../../schemas/inputs.ts";
-import { tensorBytes } from "../../schemas/ops/define-op.ts";
+import { type DType, tensorBytes } from "../../schemas/ops/define-op.ts";
 import type { ArenaName, ProgramName } from "../../schemas/plan.ts";
 import { MOST_MICRO_BATCHES } from "../../schemas/recipe/training-document.ts";
 import {
@@ -14,7 +14,8 @@ import {
 import type { Expanded, Shape, UnitSize } from "../ir/schedule.ts";
 import { splitBlocks } from "../ir/split-blocks.ts";
 import { StepContext } from "../ir/step-context.ts";
-import { adapterOffsets, ringBytes } from "../ir/values.ts";
+import { HEAD_CLASS } from "../ir/units.ts";
+import { adapterOffsets, HEAD_SLOTS, ringBytes, slotBytes } from "../ir/values.ts";
 import { type Activations, type LeastWork, type Portion, type PortionText, Variant } from "../ir/variants.ts";
 import { expandStep } from "../passes/expand-step.ts";
 
@@ -102,8 +103,8 @@ export class TrainingVariant extends Variant {
   }
 
   /**
-   * The first backward finds every block's input but those that ram keeps, the gradient of the whole batch, and its own
-   * scratch; the flush of its gradient finds in ram the inputs of all blocks that are still two backwards away.
+   * The fuller of two moments, and in ram the flush of the first gradient, which finds the inputs there of all blocks that
+   * are still two backwards away.
    */
   leastBytes(shape: Shape): Readonly<Record<ArenaName, number>> {
     const procedures = this.procedures(shape);
@@ -111,15 +112,30 @@ export class TrainingVariant extends Variant {
     const persistent = (tier: ArenaName) =>
       tasks.values.all.filter(({ arena }) => arena === tier).reduce((sum, { bytes }) => sum + bytes, 0);
     const all = this.units.blocks.length;
-    const top = this.units.graphNames[this.inputs.model.blocks.at(-1)!.graph]!;
-    const backward = procedures.all.find(({ id }) => id === `${top}.backward`)!;
-    const scratch = backward.formals.find(({ name }) => name === "scratch")?.bytes ?? 0;
-    const compute =
-      (all - shape.offload + 1) * this.#streamBytes + scratch + ringBytes(this.units, shape.ring);
+    const moment = Math.max(this.#firstBackwardBytes(procedures), this.#headBytes(shape, procedures));
+    const compute = (all - shape.offload) * this.#streamBytes("f32") + moment + ringBytes(this.units, shape.ring);
     if (shape.tiers === "disk-ram") return { ram: persistent("ram") + compute, vram: 0 };
-    const aside = Math.max(0, Math.min(shape.offload, all - 2)) * this.#streamBytes;
+    const aside = Math.max(0, Math.min(shape.offload, all - 2)) * this.#streamBytes("f32");
     const { bytes: gradient } = adapterOffsets(this.inputs, this.units);
     return { ram: persistent("ram") + aside + gradient, vram: persistent("vram") + compute };
+  }
+
+  /** Beside blocks' slots and inputs: the gradient of the whole batch, and the scratch of the top block. */
+  #firstBackwardBytes(procedures: Procedures): number {
+    const top = this.units.graphNames[this.inputs.model.blocks.at(-1)!.graph]!;
+    return this.#streamBytes("f32") + scratchBytes(procedures, `${top}.backward`);
+  }
+
+  /**
+   * Beside blocks' slots and inputs: of the whole batch what the norm takes and gives, and two sums of rows; slots of the
+   * head's chunks unless they stay; the scratch of one.
+   */
+  #headBytes({ pinned }: Shape, procedures: Procedures): number {
+    const { head } = this.units;
+    const rows = 3 * this.#streamBytes("f32") + this.#streamBytes(this.inputs.numerics.activation);
+    const streaming = head.filter(({ unit }) => !pinned.includes(unit));
+    const slots = Math.min(HEAD_SLOTS, streaming.length) * slotBytes(this.units, HEAD_CLASS);
+    return rows + slots + scratchBytes(procedures, "head.tile/0");
   }
 
   leastWork(shape: Shape): LeastWork {
@@ -140,15 +156,15 @@ export class TrainingVariant extends Variant {
     const ofHead = ["head.begin", ...units.head.map((_, chunk) => `head.tile/${chunk}`), "head.finish"];
     return {
       runs: [...ofGraphs, ...ofHead.map((procedure) => ({ when: "head", procedure, times: micro }) as const)],
-      aside: shape.offload * this.#streamBytes,
+      aside: shape.offload * this.#streamBytes("f32"),
       rows: shape.microBatch * inputs.recipe.sequence.length,
     };
   }
 
-  /** Bytes of the residual stream, or of its gradient, of the whole batch. */
-  get #streamBytes(): number {
+  /** Bytes of as many rows as the residual stream of the whole batch has. */
+  #streamBytes(dtype: DType): number {
     const { recipe, model } = this.inputs;
-    return tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], "f32");
+    return tensorBytes([recipe.training.batch_size, recipe.sequence.length, model.hidden], dtype);
   }
 
   activations(shape: Shape): Activations {
@@ -161,6 +177,11 @@ export class TrainingVariant extends Variant {
       }),
     };
   }
+}
+
+function scratchBytes({ all }: Procedures, procedure: string): number {
+  const { formals } = all.find(({ id }) => id === procedure)!;
+  return formals.find(({ name }) => name === "scratch")?.bytes ?? 0;
 }
 
 export function buildVariants(inputs: Inputs): readonly TrainingVariant[] {
