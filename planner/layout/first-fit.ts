@@ -44,15 +44,15 @@ function firstFit(blocks: readonly Block[], order: readonly number[]): Packing {
 
 /** Blocks that have an offset, from the lowest up. Flat arrays: every block looks at most of those before it. */
 class Placed {
-  readonly #starts: Float64Array;
-  readonly #ends: Float64Array;
+  readonly #starts: Int32Array;
+  readonly #ends: Int32Array;
   readonly #bottoms: Float64Array;
   readonly #tops: Float64Array;
   #count = 0;
 
   constructor(capacity: number) {
-    this.#starts = new Float64Array(capacity);
-    this.#ends = new Float64Array(capacity);
+    this.#starts = new Int32Array(capacity);
+    this.#ends = new Int32Array(capacity);
     this.#bottoms = new Float64Array(capacity);
     this.#tops = new Float64Array(capacity);
   }

@@ -236,8 +236,8 @@ function useOf(buffer: Shared, lane: number, place: number, accesses: readonly A
 class Ledger {
   readonly #lanes: Int32Array;
   readonly #bounds: number[] = [];
-  /** Where each cell starts; it ends where the next one does. */
-  #cuts = new Float64Array();
+  /** The cell that starts at each boundary. */
+  #cells: ReadonlyMap<number, number> = new Map();
   #writer = new Int32Array();
   /** Per cell and lane, the last reader. One before the last write changes nothing: the writer waited for it. */
   #readers = new Int32Array();
@@ -253,20 +253,17 @@ class Ledger {
 
   /** Makes cells of what is expected. */
   cut(): void {
-    const sorted = new Float64Array(this.#bounds).sort();
-    let count = 0;
-    for (let bound = 0; bound < sorted.length; bound++) {
-      if (count === 0 || sorted[bound] !== sorted[count - 1]) sorted[count++] = sorted[bound]!;
-    }
-    this.#cuts = sorted.slice(0, count);
-    this.#writer = new Int32Array(this.#cuts.length).fill(NOBODY);
-    this.#readers = new Int32Array(this.#cuts.length * LANES.length).fill(NOBODY);
+    const cells = new Map<number, number>();
+    for (const bound of new Float64Array(this.#bounds).sort()) if (!cells.has(bound)) cells.set(bound, cells.size);
+    this.#cells = cells;
+    this.#writer = new Int32Array(cells.size).fill(NOBODY);
+    this.#readers = new Int32Array(cells.size * LANES.length).fill(NOBODY);
   }
 
   /** Raises `needed`, per lane, to the last task that an access must come after. */
   raise(needed: Int32Array, offset: number, { start, end, write }: Access): void {
-    const cuts = this.#cuts;
-    for (let cell = this.#find(offset + start); cuts[cell]! < offset + end; cell++) {
+    const last = this.#cells.get(offset + end)!;
+    for (let cell = this.#cells.get(offset + start)!; cell < last; cell++) {
       const writer = this.#writer[cell]!;
       if (writer !== NOBODY) {
         const lane = this.#lanes[writer]!;
@@ -283,23 +280,12 @@ class Ledger {
 
   note(task: number, offset: number, { start, end, write }: Access): void {
     const own = this.#lanes[task]!;
-    for (let cell = this.#find(offset + start); this.#cuts[cell]! < offset + end; cell++) {
+    const last = this.#cells.get(offset + end)!;
+    for (let cell = this.#cells.get(offset + start)!; cell < last; cell++) {
       const reader = cell * LANES.length + own;
       if (write) this.#writer[cell] = Math.max(this.#writer[cell]!, task);
       else this.#readers[reader] = Math.max(this.#readers[reader]!, task);
     }
-  }
-
-  /** The cell that starts at `cut`. */
-  #find(cut: number): number {
-    let low = 0;
-    let high = this.#cuts.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#cuts[middle]! < cut) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

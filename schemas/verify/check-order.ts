@@ -158,8 +158,8 @@ function touchesOf(index: PlanIndex, steps: readonly Step[]): Touches {
  */
 class Ledger {
   readonly #touches: Touches;
-  /** Where each cell starts; it ends where the next one does. */
-  readonly #points: Float64Array;
+  /** The cell that starts at each of the ends. */
+  readonly #cells: ReadonlyMap<number, number>;
   readonly #readers: Int32Array;
   readonly #writers: Int32Array;
 
@@ -169,7 +169,7 @@ class Ledger {
       if (name === arena) points.add(touches.start[touch]!).add(touches.end[touch]!);
     });
     this.#touches = touches;
-    this.#points = Float64Array.from(points).sort();
+    this.#cells = new Map(Array.from(Float64Array.from(points).sort(), (point, cell) => [point, cell]));
     this.#readers = new Int32Array(points.size * laneNames.length).fill(none);
     this.#writers = new Int32Array(points.size * laneNames.length).fill(none);
   }
@@ -185,12 +185,12 @@ class Ledger {
     clocks: readonly Clock[],
     conflict: (lane: number, ordinal: number) => void,
   ): void {
-    const end = this.#touches.end[touch]!;
+    const end = this.#cells.get(this.#touches.end[touch]!)!;
     const firstRead = this.#touches.firstRead[touch]!;
     const firstWrite = this.#touches.firstWrite[touch]!;
     const onAny = endedBefore(clocks, Math.min(firstRead, firstWrite));
     const onWrite = endedBefore(clocks, firstWrite);
-    for (let cell = this.#find(this.#touches.start[touch]!); this.#points[cell]! < end; cell++) {
+    for (let cell = this.#cells.get(this.#touches.start[touch]!)!; cell < end; cell++) {
       const base = cell * laneNames.length;
       for (let other = 0; other < laneNames.length; other++) {
         if (other === lane) continue;
@@ -202,18 +202,6 @@ class Ledger {
       if (firstRead < never) this.#readers[base + lane] = ordinal;
       if (firstWrite < never) this.#writers[base + lane] = ordinal;
     }
-  }
-
-  /** The cell that starts at `point`. */
-  #find(point: number): number {
-    let low = 0;
-    let high = this.#points.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#points[middle]! < point) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 
