@@ -254,7 +254,8 @@ class Ledger {
   /** Makes cells of what is expected. */
   cut(): void {
     const cells = new Map<number, number>();
-    for (const bound of new Float64Array(this.#bounds).sort()) if (!cells.has(bound)) cells.set(bound, cells.size);
+    for (const bound of new Float64Array(this.#bounds).sort())
+      if (!cells.has(bound)) cells.set(bound, cells.size);
     this.#cells = cells;
     this.#writer = new Int32Array(cells.size).fill(NOBODY);
     this.#readers = new Int32Array(cells.size * LANES.length).fill(NOBODY);

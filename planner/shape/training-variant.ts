@@ -113,7 +113,8 @@ export class TrainingVariant extends Variant {
       tasks.values.all.filter(({ arena }) => arena === tier).reduce((sum, { bytes }) => sum + bytes, 0);
     const all = this.units.blocks.length;
     const moment = Math.max(this.#firstBackwardBytes(procedures), this.#headBytes(shape, procedures));
-    const compute = (all - shape.offload) * this.#streamBytes("f32") + moment + ringBytes(this.units, shape.ring);
+    const compute =
+      (all - shape.offload) * this.#streamBytes("f32") + moment + ringBytes(this.units, shape.ring);
     if (shape.tiers === "disk-ram") return { ram: persistent("ram") + compute, vram: 0 };
     const aside = Math.max(0, Math.min(shape.offload, all - 2)) * this.#streamBytes("f32");
     const { bytes: gradient } = adapterOffsets(this.inputs, this.units);
