@@ -14,14 +14,7 @@ import { PAGE } from "../ir/values.ts";
 import type { Variant } from "../ir/variants.ts";
 import { type Candidate, candidates, plainFloors } from "../shape/candidates.ts";
 import { type Choice, choiceOf } from "../shape/choice.ts";
-import {
-  AS_FAST,
-  gapOf,
-  type LinkTraffic,
-  reasonAgainst,
-  reasonFor,
-  type Standard,
-} from "../shape/reasons.ts";
+import { gapOf, type LinkTraffic, reasonAgainst, reasonFor, type Standard } from "../shape/reasons.ts";
 import { Search, type Timed } from "../shape/search.ts";
 import { simulateCandidate } from "../shape/simulate-candidate.ts";
 import { boundTraffic } from "./bound-traffic.ts";
@@ -50,10 +43,9 @@ export function chooseShape<Work extends Variant>(variants: readonly Work[]): Ch
 function record(best: Decided, search: Search): Choice {
   const { candidate: chosen, time, thrifty } = best;
   const { timed } = search;
-  const fastest = timed[0]!;
   const standard: Standard = {
     chosen: { time, scheduled: search.findingOf(chosen).time, moved: chosen.estimate.moved, thrifty },
-    fastest: { time: fastest.time, moved: fastest.candidate.estimate.moved },
+    fastest: timed[0]!.time,
     timed: timed.length,
   };
   const shown = timed.slice(0, TIMES_SHOWN).map(({ candidate }) => candidate);
@@ -68,8 +60,6 @@ function record(best: Decided, search: Search): Choice {
 /** Of the candidates that lost by the time of their schedules, so many are listed. */
 const TIMES_SHOWN = 5;
 
-/** A candidate that promises a step this much slower than the fastest may still move less and be as fast. */
-const WORTH_TIMING = AS_FAST;
 /** Schedules that are looked at. */
 const MOST_TIMED = 64;
 
@@ -83,7 +73,7 @@ function decide(search: Search, plainFloors: () => readonly Candidate[]): Decide
   if (gapOf(fastest.worst) <= MOST_OVER_BOUND) return { ...fastest, thrifty: false };
   search.reject(fastest.candidate, { kind: "over bound", traffic: fastest.worst });
   const limit = fastest.time * WORTH_LESS_TRAFFIC;
-  const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC, true);
+  const all = search.until(WORTH_TIMING_FOR_TRAFFIC, MOST_TIMED_FOR_TRAFFIC);
   for (const { candidate, time } of all) {
     if (time > limit) break;
     const { variant, shape, estimate } = candidate;
@@ -130,45 +120,37 @@ interface Simulated extends Timed {
  * the plain floors, of which one fits.
  */
 function fastestOf(search: Search, known: LaidOutOnce, plainFloors: () => readonly Candidate[]): Simulated {
-  const timed = search.until(WORTH_TIMING, MOST_TIMED, false);
+  const timed = search.until(1, MOST_TIMED);
   const fastest = fastestLaidOut(search, timed, known);
   if (fastest === null) {
     const any =
-      fastestLaidOut(search, search.until(Number.POSITIVE_INFINITY, MOST_TIMED, true), known) ??
+      fastestLaidOut(search, search.until(Number.POSITIVE_INFINITY, MOST_TIMED), known) ??
       fastestLaidOut(search, search.untilAllOf(plainFloors()), known);
     invariant(any, "no candidate fits, although a floor does");
     return any;
   }
   const slower = fastest.time / timed[0]!.time;
-  if (slower <= AS_FAST) return fastest;
-  return fastestLaidOut(search, search.until(slower, MOST_TIMED_AGAIN, true), known) ?? fastest;
+  return fastestLaidOut(search, search.until(slower, MOST_TIMED_AGAIN), known) ?? fastest;
 }
 
 /**
- * Of those that are as fast on their layout as the fastest, the one that moves least. A layout adds waits to a schedule:
- * where none of the fastest schedules keeps its time, the next fastest are looked at, or as many as there is time for.
- * `null` where none fits.
+ * The fastest on its layout; of those as fast, the one that moves least. A layout adds waits to a schedule, so the next
+ * fastest schedules are looked at too, down to those that are slower as they are, or as many as there is time for. What
+ * was made smaller so that it fits may be faster than the schedule that it comes from. `null` where none fits.
  */
-function fastestLaidOut(search: Search, ordered: readonly Timed[], known: LaidOutOnce): Simulated | null {
+function fastestLaidOut(search: Search, timed: readonly Timed[], known: LaidOutOnce): Simulated | null {
   const fitting = () => [...known.values()].filter((one) => one !== null);
   const most = fitting().length + MOST_SIMULATED;
-  const isOpen = ({ candidate }: Timed) => !known.has(candidate) && fitting().length < most;
-  const byTraffic = ordered.toSorted(byMoved);
-  let fastest = ordered[0]?.time ?? Number.POSITIVE_INFINITY;
-  while (fastest < Number.POSITIVE_INFINITY) {
-    const limit = fastest * AS_FAST;
-    for (const one of byTraffic) {
-      // What was made smaller so that it fits may be faster than the schedule that it comes from.
-      const isLookedAt = known.has(one.candidate) || (one.time <= limit && isOpen(one));
-      const laidOut = isLookedAt ? onItsLayout(search, one.candidate, known) : null;
-      if (laidOut === null) continue;
-      if (laidOut.time <= limit) return laidOut;
-      search.reject(laidOut.candidate, { kind: "laid out", ns: laidOut.time });
-    }
-    const next = ordered.find((one) => one.time > limit && isOpen(one));
-    fastest = Math.min(...fitting().map(({ time }) => time), next?.time ?? Number.POSITIVE_INFINITY);
+  let [best] = fitting().toSorted(byTime);
+  for (const { candidate, time } of timed.toSorted(byTime)) {
+    if ((best && time > best.time) || fitting().length >= most) break;
+    const one = onItsLayout(search, candidate, known);
+    if (one !== null && (!best || byTime(one, best) < 0)) best = one;
   }
-  return null;
+  for (const one of fitting()) {
+    if (one !== best) search.reject(one.candidate, { kind: "laid out", ns: one.time });
+  }
+  return best ?? null;
 }
 
 /** What candidates are on their layouts, of those looked at; the layouts of all together would fill the memory. */
@@ -206,10 +188,12 @@ function worstLink(variant: Variant, schedule: Lived): LinkTraffic {
   return links.reduce((a, b) => (gapOf(b) > gapOf(a) ? b : a));
 }
 
-/** Whole blocks before stages that move as little: they are fewer instructions. */
-function byMoved({ candidate: a }: Timed, { candidate: b }: Timed): number {
-  const stages = ({ shape }: Candidate): number => (shape.unitSize === "block" ? 0 : 1);
-  return a.estimate.moved - b.estimate.moved || stages(a) - stages(b);
+/** Of those as fast, what moves less comes first; of those that move as much, whole blocks: they are fewer instructions. */
+function byTime(one: Timed, other: Timed): number {
+  const { estimate: a, shape } = one.candidate;
+  const { estimate: b, shape: otherShape } = other.candidate;
+  const stages = ({ unitSize }: Shape): number => (unitSize === "block" ? 0 : 1);
+  return one.time - other.time || a.moved - b.moved || stages(shape) - stages(otherShape);
 }
 
 /** Layouts that are made of those that were timed, and schedules that are timed again where all of these are slower. */

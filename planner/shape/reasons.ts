@@ -6,9 +6,6 @@
 import type { Plan } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 
-/** Steps that differ by no more than this are as fast. */
-export const AS_FAST = 1.002;
-
 /** Bytes that a link moves in a step, and no fewer than which it can. */
 export type LinkTraffic = Pick<Plan["bounds"][number], "link" | "moved" | "bound">;
 
@@ -51,49 +48,45 @@ export function gapOf({ moved, bound }: LinkTraffic): number {
 /** What a candidate is measured by. */
 export interface Standard {
   readonly chosen: Winner;
-  /** Of the schedules that were timed. */
-  readonly fastest: Weighed;
+  /** Nanoseconds of a step of the fastest schedule that was timed. */
+  readonly fastest: number;
   /** How many were timed. */
   readonly timed: number;
 }
 
 export function reasonFor({ chosen, fastest }: Standard): string {
   if (chosen.thrifty) return "chosen: its traffic is close to its bound";
-  const isClose = chosen.time <= fastest.time * AS_FAST;
-  if (isClose && chosen.scheduled === fastest.time) return "chosen: the fastest";
-  if (!isClose || chosen.moved >= fastest.moved) return "chosen: the fastest of what was laid out and fits";
-  return `chosen: as fast as the fastest, ${traffic(chosen.moved - fastest.moved)}`;
+  return chosen.scheduled === fastest
+    ? "chosen: the fastest"
+    : "chosen: the fastest of what was laid out and fits";
 }
 
 /** `closed`: what the closed form says of the candidate. */
-export function reasonAgainst(closed: Weighed, { time, verdict }: Finding, standard: Standard): string {
-  const { chosen, timed } = standard;
+export function reasonAgainst(
+  closed: Weighed,
+  { time, verdict }: Finding,
+  { chosen, timed }: Standard,
+): string {
   const ns = time ?? closed.time;
-  const slower = slowerBy(ns, standard);
-  const speed =
-    slower ?? (ns * AS_FAST < chosen.time ? `faster by ${percent(1 - ns / chosen.time)}` : "as fast");
+  const speed = comparedWith(chosen.time, ns);
   const moves = traffic(closed.moved - chosen.moved);
-  const isBetter = ns * AS_FAST < chosen.time || closed.moved < chosen.moved;
   if (time === null) {
-    if (slower !== null) return `by the closed form ${slower}, not timed`;
-    return `by the closed form ${speed}, ${moves}, ${isBetter ? `not among the ${timed} timed` : "not timed"}`;
+    if (ns > chosen.time) return `by the closed form ${speed}, not timed`;
+    return `by the closed form ${speed}, ${moves}, not among the ${timed} timed`;
   }
   if (verdict?.kind === "too large") return "does not fit once it is laid out";
-  if (verdict?.kind === "laid out")
-    return `${slowerBy(verdict.ns, standard) ?? "no faster"} once it is laid out`;
-  if (slower !== null) return slower;
+  if (verdict?.kind === "laid out") return `${comparedWith(chosen.time, verdict.ns)} once it is laid out`;
+  if (ns > chosen.time) return speed;
   if (verdict?.kind === "over bound") {
     return `${speed}, ${chosen.thrifty ? "but" : "also"} ${excess(verdict.traffic)}`;
   }
-  return `${speed}, ${moves}${isBetter ? ", not laid out" : ""}`;
+  return `${speed}, ${moves}${ns < chosen.time || closed.moved < chosen.moved ? ", not laid out" : ""}`;
 }
 
-/** In words; `null` where it is not. Where the chosen one is as fast as the fastest, others have to be that as well. */
-function slowerBy(ns: number, { chosen, fastest }: Standard): string | null {
-  if (ns > chosen.time * AS_FAST) return `slower by ${percent(ns / chosen.time - 1)}`;
-  const limit = fastest.time * AS_FAST;
-  if (ns <= limit || chosen.time > limit) return null;
-  return `slower by ${percent(ns / fastest.time - 1)} than the fastest`;
+/** Of a step that takes `ns`, in words. */
+function comparedWith(chosen: number, ns: number): string {
+  if (ns === chosen) return "as fast";
+  return ns > chosen ? `slower by ${percent(ns / chosen - 1)}` : `faster by ${percent(1 - ns / chosen)}`;
 }
 
 function traffic(more: number): string {
@@ -121,5 +114,6 @@ function excess(over: LinkTraffic): string {
 
 function percent(share: number): string {
   const value = 100 * share;
+  if (value < 0.05) return "less than 0.1 %";
   return `${value.toFixed(value < 9.95 ? 1 : 0)} %`;
 }

@@ -20,8 +20,6 @@ export class Search {
   readonly #known = new Map<string, Timed>();
   readonly #verdicts = new Map<string, Verdict>();
   readonly #queue: Promising[] = [];
-  /** What was left out, as it promised neither less time nor less traffic. */
-  readonly #passed: Promising[] = [];
   readonly #weighed: Candidate[] = [];
 
   constructor(all: readonly Candidate[]) {
@@ -40,23 +38,17 @@ export class Search {
     return [...this.#known.values()].toSorted((a, b) => a.time - b.time);
   }
 
-  /**
-   * Goes on until the rest promises more than so many times the fastest, or so many are timed. What promises more than
-   * the fastest counts for what it moves: unless `all` do, only where that is less than what is as fast moves.
-   */
-  until(worth: number, most: number, all: boolean): readonly Timed[] {
-    if (all) for (const one of this.#passed.splice(0)) enqueue(this.#queue, one);
+  /** Goes on until the rest promises more than so many times the fastest, or so many are timed. */
+  until(worth: number, most: number): readonly Timed[] {
     const limit = this.#known.size + most;
     while (this.#queue.length > 0 && this.#known.size < limit) {
       const fastest = Math.min(...[...this.#known.values()].map(({ time }) => time));
       if (this.#queue[0]!.ns > fastest * worth) break;
       const next = this.#queue.shift()!;
       const candidate = next.candidateOf();
-      const promised = { ...next, ns: candidate.estimate.least_ns * next.off, candidateOf: () => candidate };
-      if (promised.ns > next.ns) enqueue(this.#queue, promised);
-      else if (all || next.ns <= fastest || candidate.estimate.moved < this.#leastMoved(fastest * worth)) {
-        this.#look(candidate);
-      } else this.#passed.push(promised);
+      const ns = candidate.estimate.least_ns * next.off;
+      if (ns > next.ns) enqueue(this.#queue, { ...next, ns, candidateOf: () => candidate });
+      else this.#look(candidate);
     }
     return this.timed;
   }
@@ -79,12 +71,6 @@ export class Search {
   findingOf(candidate: Candidate): Finding {
     const key = keyOf(candidate);
     return { time: this.#known.get(key)?.time ?? null, verdict: this.#verdicts.get(key) ?? null };
-  }
-
-  /** Bytes over all links of the one that moves least, of those that take no longer. */
-  #leastMoved(ns: number): number {
-    const asFast = this.timed.filter(({ time }) => time <= ns);
-    return Math.min(...asFast.map(({ candidate }) => candidate.estimate.moved));
   }
 
   #weigh(candidate: Candidate): void {

@@ -10,8 +10,6 @@ import { readInputs } from "../../../workflow/read-inputs.ts";
 import { toyInputs } from "../toy.ts";
 
 const KIB = 1024;
-/** Of those that are as fast as this tells, the one that moves least is chosen. */
-const AS_FAST = 1.002;
 
 interface Case {
   readonly layers: number;
@@ -24,6 +22,9 @@ interface Case {
   /** Round sizes up. */
   readonly steps: number;
 }
+
+/** What waits for copies may add to one of two floors that promise the same, of which only one is grown. */
+const AS_PROMISED = 1.0005;
 
 /** 256, 320, 384, 448, 512 KiB and so on, four to each doubling. */
 const roundSizes = [8, 9, 10, 11, 12].flatMap((octave) =>
@@ -71,7 +72,7 @@ it("a step is not slower with more of a memory", { timeout: 300_000 }, () => {
       if (before === null) return;
       const index = Math.min(roundSizes.indexOf(one[one.grows]) + one.steps, roundSizes.length - 1);
       const after = stepNs({ ...one, [one.grows]: roundSizes[index]! })!;
-      expect(after).toBeLessThanOrEqual(before * AS_FAST);
+      expect(after).toBeLessThanOrEqual(before * AS_PROMISED);
     }),
     { numRuns: 40, seed: 1, examples: [[ONCE_SLOWER]] },
   );
