@@ -143,7 +143,7 @@ function fastestLaidOut(search: Search, timed: readonly Timed[], known: LaidOutO
   const most = fitting().length + MOST_SIMULATED;
   let [best] = fitting().toSorted(byTime);
   for (const { candidate, time } of timed.toSorted(byTime)) {
-    if ((best && time > best.time) || fitting().length >= most) break;
+    if ((best && microseconds(time) > microseconds(best.time)) || fitting().length >= most) break;
     const one = onItsLayout(search, candidate, known);
     if (one !== null && (!best || byTime(one, best) < 0)) best = one;
   }
@@ -193,7 +193,13 @@ function byTime(one: Timed, other: Timed): number {
   const { estimate: a, shape } = one.candidate;
   const { estimate: b, shape: otherShape } = other.candidate;
   const stages = ({ unitSize }: Shape): number => (unitSize === "block" ? 0 : 1);
-  return one.time - other.time || a.moved - b.moved || stages(shape) - stages(otherShape);
+  const slower = microseconds(one.time) - microseconds(other.time);
+  return slower || a.moved - b.moved || stages(shape) - stages(otherShape);
+}
+
+/** Of a step. Each of its instructions is rounded to nanoseconds, so that these say nothing. */
+function microseconds(ns: number): number {
+  return Math.round(ns / 1000);
 }
 
 /** Layouts that are made of those that were timed, and schedules that are timed again where all of these are slower. */
