@@ -5,12 +5,12 @@ import { makeDirectory } from "../../models/make-directory.ts";
 import { compile } from "../../planner/compile.ts";
 import { replaceFile } from "../../runtime/files.ts";
 import { checkHardware } from "../../schemas/check-hardware.ts";
-import { DiagnosticError, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
+import { DiagnosticError, diagnostic, type ExitCode, exitCodeOf } from "../../schemas/diagnostic.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
 import type { Plan } from "../../schemas/plan.ts";
 import { formatBytes } from "../../schemas/units.ts";
 import { readInputs } from "../../workflow/read-inputs.ts";
-import { type CommandContext, positive } from "../context.ts";
+import { type CommandContext, collect, positive } from "../context.ts";
 import { columnsOf } from "../io.ts";
 import { type LoadedRecipe, loadRecipe, probedProfilePath } from "../load-recipe.ts";
 import { cacheDirectory } from "../paths.ts";
@@ -26,6 +26,7 @@ interface ProbeOptions {
   readonly directory: string;
   readonly threads?: number;
   readonly recipe?: string;
+  readonly set: readonly string[];
   readonly quick?: boolean;
 }
 
@@ -40,6 +41,7 @@ export function register(program: Command, context: CommandContext): void {
     .option("--directory <dir>", "measure the disk of this directory, where the weights are", ".")
     .option("--threads <count>", "threads of the processor (default: all)", positive)
     .option("--recipe <file>", "time the ops also at the shapes of this recipe, without running it")
+    .option("--set <key=value>", "change a key of that recipe first (repeatable)", collect, [])
     .option("--quick", "a tenth of the time, less exact")
     .action(context.action((options: ProbeOptions) => probe(options, context)));
 }
@@ -47,7 +49,7 @@ export function register(program: Command, context: CommandContext): void {
 async function probe(options: ProbeOptions, context: CommandContext): Promise<ExitCode> {
   const { io } = context;
   const status = new StatusLine(io.stderr);
-  const recipe = options.recipe === undefined ? null : loadRecipe(options.recipe, [], io);
+  const recipe = recipeOf(options, context);
   try {
     const { backend } = options;
     const how = options.quick ? "quick" : "thorough";
@@ -79,6 +81,14 @@ async function probe(options: ProbeOptions, context: CommandContext): Promise<Ex
   } finally {
     status.clear();
   }
+}
+
+/** The recipe whose shapes are timed too. Throws `cli.usage` where keys are set of none. */
+function recipeOf({ recipe, set }: ProbeOptions, { io }: CommandContext): LoadedRecipe | null {
+  if (recipe !== undefined) return loadRecipe(recipe, set, io);
+  if (set.length === 0) return null;
+  const summary = "`--set` changes a recipe, and none is given";
+  throw new DiagnosticError(diagnostic("cli.usage", { summary, hint: "add --recipe FILE, or leave it out" }));
 }
 
 /** A recipe's plan for this machine, whichever it names; neither its weights nor its dataset are opened. */

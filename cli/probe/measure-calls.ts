@@ -47,7 +47,7 @@ export async function measureCalls(
   return mergeAlike(all);
 }
 
-/** Calls of the same work are one entry, with the mean of their times; in the order of op, dtype and work. */
+/** Calls of the same work are one entry, with the mean of their times. */
 export function mergeAlike(
   calls: readonly { readonly work: CallWork; readonly ns: number }[],
 ): readonly MeasuredCall[] {
@@ -62,7 +62,12 @@ export function mergeAlike(
     const ns = Math.round(times.reduce((sum, time) => sum + time, 0) / times.length);
     return { op, ...(product === null ? {} : { product }), ...work, ns };
   });
-  return merged.sort(
+  return sortCalls(merged);
+}
+
+/** By op, dtype and work. */
+export function sortCalls(calls: readonly MeasuredCall[]): readonly MeasuredCall[] {
+  return calls.toSorted(
     (a, b) =>
       compare(a.op, b.op) ||
       compare(a.product ?? "", b.product ?? "") ||

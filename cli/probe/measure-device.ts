@@ -103,7 +103,13 @@ export async function measureDevice(
       vram: bytes(Math.ceil(deviceReserve / MEBIBYTE) * MEBIBYTE),
     },
   });
-  return measureProfile({ samples, plansFor, profileOf, measure: (plans) => measureCalls(plans, how) });
+  return measureProfile({
+    samples,
+    plansFor,
+    profileOf,
+    footprint: effort.footprint,
+    measure: (plans, footprint) => measureCalls(plans, { ...how, footprint }),
+  });
 }
 
 const wholeMebibytes = (size: number) => bytes(Math.floor(size / MEBIBYTE) * MEBIBYTE);

@@ -93,7 +93,13 @@ export async function measureMachine(options: ProbeOptions): Promise<HardwarePro
     memory: { ram: bytes(ram * MEBIBYTE), vram: bytes((ram >> 1) * MEBIBYTE) },
     reserve: { ram: bytes(RESERVE), vram: bytes(0) },
   });
-  return measureProfile({ samples, plansFor, profileOf, measure: (plans) => measureCalls(plans, how) });
+  return measureProfile({
+    samples,
+    plansFor,
+    profileOf,
+    footprint: effort.footprint,
+    measure: (plans, footprint) => measureCalls(plans, { ...how, footprint }),
+  });
 }
 
 /** Some profile to compile the samples on; of its figures only the threads reach a call (as scratch). */

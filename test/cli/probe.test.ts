@@ -7,6 +7,7 @@ import { probedProfilePath } from "../../cli/load-recipe.ts";
 import { callPlan } from "../../cli/probe/call-plan.ts";
 import { type MeasuredCall, matrixRate, memoryBandwidth, mergeAlike } from "../../cli/probe/measure-calls.ts";
 import { measureMachine, type ProbeEffort } from "../../cli/probe/measure-machine.ts";
+import { measureProfile } from "../../cli/probe/measure-profile.ts";
 import { median } from "../../cli/probe/median.ts";
 import { profileText } from "../../cli/probe/profile-text.ts";
 import { CPU_NUMBERS, samplePlans } from "../../cli/probe/sample-models.ts";
@@ -151,6 +152,43 @@ it("refuses a directory that does not exist", async () => {
   const { exit, stderr } = await lema(["probe", "--quick", "--directory", "nowhere"], { cwd: directory });
   expect(exit).toBe(1);
   expect(stderr).toContain("nowhere");
+});
+
+it("refuses keys of no recipe", async () => {
+  const { exit, stderr } = await lema(["probe", "--set", "memory.ram=1GiB"], { cwd: directory });
+  expect({ exit, stderr }).toEqual({ exit: 1, stderr: expect.stringContaining("[cli.usage]") });
+});
+
+it("times a recipe's own plan in as much memory as it has, and believes that where both rounds know a work", async () => {
+  const work = { op: "add", flops: 8, read: 64, written: 32, width: 8 } as const;
+  const other = { ...work, flops: 16 };
+  const rounds = [
+    [
+      { ...work, ns: 300 },
+      { ...other, ns: 500 },
+    ],
+    [{ ...work, ns: 100 }],
+  ];
+  const asked: [plans: number, footprint: number][] = [];
+  const [sample, own] = [{} as Plan, {} as Plan];
+  const profile = await measureProfile({
+    samples: [sample, sample],
+    footprint: 1000,
+    profileOf: (calls) => ({ compute: { calls } }) as unknown as HardwareProfile,
+    plansFor: async (sampled) => {
+      expect(sampled.compute.calls).toEqual(rounds[0]);
+      return [own];
+    },
+    measure: async (plans, footprint) => rounds[asked.push([plans.length, footprint]) - 1]!,
+  });
+  expect(asked).toEqual([
+    [2, 1000],
+    [1, 0],
+  ]);
+  expect(profile.compute.calls).toEqual([
+    { ...work, ns: 100 },
+    { ...other, ns: 500 },
+  ]);
 });
 
 it("refuses a recipe before it measures anything", async () => {
