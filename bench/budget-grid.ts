@@ -48,7 +48,7 @@ async function rowOf(recipe: string, ram: number, vram: number | null): Promise<
   const programs = emit(inputs, sync(laidOut, context), context);
   const links = boundTraffic(laidOut, variant.units, programs);
   const link = (name: string) => links.find((one) => one.link === name);
-  const [prediction] = simulate(programs, laidOut.procedures, inputs.hardware);
+  const [prediction] = simulate(programs, laidOut.procedures, inputs);
   const chosen = (name: string) => choice.decisions.find((one) => one.name === name)?.chosen ?? "";
   return {
     recipe,

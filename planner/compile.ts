@@ -68,7 +68,7 @@ function runPasses<Work extends Variant, Made extends AnyPlan>(
   const synced = passes.run("sync", () => sync(laidOut, context));
   const programs = passes.run("emit", () => emit(inputs, synced, context));
   const bounds = passes.run("bound-traffic", () => boundTraffic(laidOut, units, programs));
-  const predictions = passes.run("simulate", () => simulate(programs, laidOut.procedures, inputs.hardware));
+  const predictions = passes.run("simulate", () => simulate(programs, laidOut.procedures, inputs));
   const plan = passes.run("seal", () =>
     sealAs({ inputs, units, laidOut, programs, predictions, bounds, choice }),
   );

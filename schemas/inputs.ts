@@ -107,6 +107,8 @@ export interface DatasetDescription {
   readonly train_rows: number;
   readonly validation_rows: number;
   readonly supervised_tokens: number;
+  /** Over the training's rows: positions and positions of their segment up to them. */
+  readonly attended_pairs: number;
 }
 
 /** What any plan is made from. */

@@ -366,6 +366,7 @@ export const planSchema = z.object({
         train_rows: z.int().nonnegative(),
         validation_rows: z.int().nonnegative(),
         supervised_tokens: z.int().nonnegative(),
+        attended_pairs: z.int().nonnegative().optional(),
       })
       .nullable(),
     tokenizer: digest.nullable(),

@@ -188,5 +188,6 @@ function describeDataset({ digest, train, validation }: PreparedDataset): Inputs
     train_rows: train.rows,
     validation_rows: validation?.rows ?? 0,
     supervised_tokens: supervised,
+    attended_pairs: train.attendedPairs,
   };
 }

@@ -6,6 +6,8 @@
  * g is the ratio of all measured to all predicted time (ridge regression, Hoerl & Kennard 1970). Ops that no trace can
  * tell apart share their error.
  */
+
+import { attendedIn } from "../../planner/cost/attended.ts";
 import { callWork } from "../../planner/cost/call-work.ts";
 import { costModel } from "../../planner/cost/duration.ts";
 import type { HardwareProfile } from "../../schemas/hardware.ts";
@@ -44,7 +46,7 @@ export function opTotals(plan: Plan, explanation: Explanation): readonly OpTotal
 export function calibrate(plan: Plan, explanation: Explanation): HardwareProfile {
   const profile = hardwareOf(plan);
   const factors = opFactors(plan, explanation);
-  const { call: predict } = costModel(plan.procedures, profile);
+  const { call: predict } = costModel(plan.procedures, profile, attendedIn(plan));
   const scaled = (profile.compute.calls ?? []).map((call) => ({
     work: { ...call, product: call.product ?? null },
     ns: Math.max(1, Math.round(call.ns * (factors.get(call.op) ?? 1))),
@@ -131,7 +133,7 @@ type Shares = (procedure: string) => ReadonlyMap<string, number>;
 
 /** Predicted nanoseconds of one run of a procedure, by op. */
 function sharesOf(plan: Plan): Shares {
-  const { call: predict } = costModel(plan.procedures, hardwareOf(plan));
+  const { call: predict } = costModel(plan.procedures, hardwareOf(plan), attendedIn(plan));
   const byProcedure = new Map(
     plan.procedures.map(({ id, calls }) => {
       const shares = new Map<string, number>();

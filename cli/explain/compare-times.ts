@@ -3,6 +3,7 @@
  *
  * Every time is time at work: what an instruction stood waiting for other lanes is not in it.
  */
+import { attendedIn } from "../../planner/cost/attended.ts";
 import { costModel } from "../../planner/cost/duration.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { invariant } from "../../schemas/diagnostic.ts";
@@ -40,7 +41,7 @@ export interface Explanation {
 /** `metrics`: the run's; rows of validation are passed over. Instructions that never ended are left out. */
 export function compareTimes(plan: Plan, trace: RunTrace, metrics: readonly Metric[]): Explanation {
   const simulation = simulatePlan(plan, trace.program);
-  const { instruction: predict } = costModel(plan.procedures, hardwareOf(plan));
+  const { instruction: predict } = costModel(plan.procedures, hardwareOf(plan), attendedIn(plan));
   const byId = new Map(
     programsOf(plan)[trace.program]!.steady.map((instruction) => [instruction.id, instruction]),
   );

@@ -19,7 +19,7 @@ export interface Effort {
   readonly passes: number;
   /** How long the calls of one model are repeated in a pass. */
   readonly dwell: number;
-  /** Bytes of memory that the calls of one model go through: more than the caches hold. */
+  /** Bytes of memory that the calls of one model go through at least; 0: as many as its arena has. */
   readonly footprint: number;
 }
 

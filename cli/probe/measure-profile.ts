@@ -12,7 +12,7 @@ export interface ProfileMeasurement {
   readonly plansFor: (profile: HardwareProfile) => Promise<readonly Plan[]>;
   /** `footprint`: bytes of memory that the calls of a plan go through at least. */
   readonly measure: (plans: readonly Plan[], footprint: number) => Promise<readonly MeasuredCall[]>;
-  /** For the made-up models: more than the caches hold. */
+  /** For the made-up models. */
   readonly footprint: number;
   readonly profileOf: (calls: readonly MeasuredCall[]) => HardwareProfile;
 }

@@ -4,6 +4,7 @@
  * fall behind it, where the profile tells.
  */
 import type { HardwareProfile } from "../../schemas/hardware.ts";
+import type { attention } from "../../schemas/ops/attention.ts";
 import type { Instruction, PlanCall, PlanProcedure } from "../../schemas/plan.ts";
 import { PAGE } from "../ir/values.ts";
 import { type CallWork, callWork } from "./call-work.ts";
@@ -16,6 +17,8 @@ const READS_IN_FLIGHT = 4;
 /** Bytes of the widest gap that is read over. */
 const NEAR = 64 * 1024;
 const SECOND = 1e9;
+/** What an op reads that attends within segments. */
+const SEGMENTS = "segment_start" satisfies keyof typeof attention.operands;
 
 /** Of an instruction, what its time depends on. */
 export type TimedWork =
@@ -32,11 +35,16 @@ export interface CostModel {
   readonly instruction: (instruction: TimedWork) => number;
 }
 
-/** Procedures are costed once. */
-export function costModel(procedures: readonly PlanProcedure[], hardware: HardwareProfile): CostModel {
+/** Procedures are costed once. `attended`: the part of its rows that attention computes ({@link attendedShare}). */
+export function costModel(
+  procedures: readonly PlanProcedure[],
+  hardware: HardwareProfile,
+  attended: number,
+): CostModel {
   const byId = new Map(procedures.map((procedure) => [procedure.id, procedure]));
   const known = { compute: new Map<string, number>(), host: new Map<string, number>() };
-  const costs = { compute: callCosts(hardware, "compute"), host: callCosts(hardware, "host") };
+  const costsOn = (lane: "compute" | "host") => callCosts(hardware, lane, attended);
+  const costs = { compute: costsOn("compute"), host: costsOn("host") };
   const timeOf = ({ calls }: PlanProcedure, lane: "compute" | "host"): number => {
     const work = calls.reduce((sum, call) => sum + costs[lane](call), 0);
     return lane === "compute" ? Math.max(work, submissionNs(calls.length, hardware)) : work;
@@ -96,7 +104,11 @@ function submissionNs(calls: number, { compute: { submission } }: HardwareProfil
 }
 
 /** Nanoseconds of calls on one lane, which knows what was measured on it. */
-function callCosts(hardware: HardwareProfile, lane: "compute" | "host"): (call: PlanCall) => number {
+function callCosts(
+  hardware: HardwareProfile,
+  lane: "compute" | "host",
+  attended: number,
+): (call: PlanCall) => number {
   const { compute, host } = hardware;
   const bandwidth =
     lane === "host" ? (host?.memory_bandwidth ?? compute.memory_bandwidth) : compute.memory_bandwidth;
@@ -108,6 +120,7 @@ function callCosts(hardware: HardwareProfile, lane: "compute" | "host"): (call: 
   const slowdown = measuredSlowdown((lane === "compute" ? compute : host)?.calls ?? [], roofline);
   return (call) => {
     const work = callWork(call, compute.kind);
-    return roofline(work) * (slowdown(work) ?? 1);
+    const share = SEGMENTS in call.operands ? attended : 1;
+    return share * roofline(work) * (slowdown(work) ?? 1);
   };
 }

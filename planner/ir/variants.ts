@@ -4,6 +4,7 @@
  */
 import type { CommonInputs } from "../../schemas/inputs.ts";
 import type { ArenaName, PlanProcedure, ProgramName } from "../../schemas/plan.ts";
+import { attendedBy } from "../cost/attended.ts";
 import { type CostModel, costModel } from "../cost/duration.ts";
 import type { KeptActivations } from "../shape/kept-activations.ts";
 import type { Footprint } from "./effects.ts";
@@ -60,7 +61,8 @@ export abstract class Variant {
   }
 
   costs(procedures: readonly PlanProcedure[]): CostModel {
-    const known = this.#costs.get(procedures) ?? costModel(procedures, this.inputs.hardware);
+    const known =
+      this.#costs.get(procedures) ?? costModel(procedures, this.inputs.hardware, attendedBy(this.inputs));
     this.#costs.set(procedures, known);
     return known;
   }

@@ -4,8 +4,9 @@
  * Requires: instructions with waits.
  * Guarantees: deterministic; depends on the hardware profile only through rates.
  */
-import type { HardwareProfile } from "../../schemas/hardware.ts";
+import type { CommonInputs } from "../../schemas/inputs.ts";
 import type { Plan, PlanProcedure, PlanProgram, ProgramName } from "../../schemas/plan.ts";
+import { attendedBy } from "../cost/attended.ts";
 import { costModel } from "../cost/duration.ts";
 import type { Programs } from "../ir/schedule.ts";
 import { simulate as runSimulation } from "../simulate/simulate.ts";
@@ -15,9 +16,9 @@ const STALLS_SHOWN = 5;
 export function simulate(
   programs: Programs<PlanProgram>,
   procedures: readonly PlanProcedure[],
-  hardware: HardwareProfile,
+  inputs: CommonInputs,
 ): Plan["predictions"] {
-  const durationOf = costModel(procedures, hardware).instruction;
+  const durationOf = costModel(procedures, inputs.hardware, attendedBy(inputs)).instruction;
   return Object.entries(programs).flatMap(([name, { steady }]) => {
     const program = name as ProgramName;
     if (steady.length === 0) return [];

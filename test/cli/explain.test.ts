@@ -6,6 +6,7 @@ import { beforeAll, expect, it } from "vitest";
 import { calibrate, opTotals } from "../../cli/explain/calibrate.ts";
 import { compareTimes } from "../../cli/explain/compare-times.ts";
 import { renderExplanation } from "../../cli/explain/render-explanation.ts";
+import { attendedIn } from "../../planner/cost/attended.ts";
 import { costModel } from "../../planner/cost/duration.ts";
 import { simulatePlan } from "../../planner/simulate/simulate-plan.ts";
 import { jsonText } from "../../runtime/files.ts";
@@ -86,8 +87,8 @@ it("a calibrated profile predicts the run, and calibrating is deterministic", ()
   const explanation = compareTimes(plan, traceWith(slower), []);
   const profile = calibrate(plan, explanation);
   expect(calibrate(plan, explanation)).toEqual(profile);
-  const before = costModel(plan.procedures, plan.meta.hardware as never);
-  const after = costModel(plan.procedures, profile);
+  const before = costModel(plan.procedures, plan.meta.hardware as never, attendedIn(plan));
+  const after = costModel(plan.procedures, profile, attendedIn(plan));
   for (const { instruction } of explanation.instructions) {
     if (instruction.kind === "run") {
       expect(after.instruction(instruction) / before.instruction(instruction)).toBeCloseTo(2, 1);
@@ -101,7 +102,7 @@ it("a calibrated profile predicts the run, and calibrating is deterministic", ()
 it.each(["linear", "adamw"])(
   "finds that %s is slower than the others from procedures that mix them",
   (slowOp) => {
-    const { call } = costModel(plan.procedures, plan.meta.hardware as never);
+    const { call } = costModel(plan.procedures, plan.meta.hardware as never, attendedIn(plan));
     const factor = (instruction: Instruction): number => {
       if (instruction.kind !== "run") return 1;
       const { calls } = plan.procedures.find(({ id }) => id === instruction.procedure)!;

@@ -205,7 +205,7 @@ it("predicts a call on the host's lane by what was measured there", () => {
   const call = procedures.flatMap(({ calls }) => calls).find(({ op }) => op === "adamw")!;
   const { op, product: _, ...work } = callWork(call, "cuda");
   const host = { ...profile.host!, calls: [{ op, ...work, ns: 123_456_789 }] };
-  const { call: predict } = costModel(procedures, { ...profile, host });
+  const { call: predict } = costModel(procedures, { ...profile, host }, 1);
   expect(Math.round(predict(call, "host"))).toBe(123_456_789);
   expect(predict(call, "compute")).not.toBe(predict(call, "host"));
 });
@@ -224,7 +224,7 @@ describe("submission", () => {
       compute: { ...profile.compute, submission: { call_ns, instruction_ns: 7000 } },
     });
     const run = (hardware: HardwareProfile, lane: "compute" | "host") =>
-      costModel(procedures, hardware).run(longest.id, lane);
+      costModel(procedures, hardware, 1).run(longest.id, lane);
     expect(run(with_(1e9), "compute")).toBe(7000 + 1e9 * longest.calls.length);
     const { submission: _, ...compute } = with_(0).compute;
     expect(run(with_(0), "compute")).toBe(Math.max(7000, run({ ...profile, compute }, "compute")));

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { IGNORED } from "../../data/encode.ts";
 import { fillRows, layOut, type PackedDataset, type PackingMethod } from "../../data/pack.ts";
+import { rowSource } from "../../data/row-source.ts";
 import { type Samples, SamplesBuilder, sampleLength } from "../../data/samples.ts";
 
 const PAD = 99;
@@ -111,6 +112,12 @@ describe("packed rows", () => {
           }
           expect(packed.supervised[row]).toBe(supervised);
         }
+        const { attendedPairs } = rowSource(samples, layout, {
+          sequenceLength: length,
+          padId: PAD,
+          supervised: new Uint32Array(samples.count),
+        });
+        expect(attendedPairs).toBe(packed.positions.reduce((sum, position) => sum + position + 1, 0));
         // Every label of every sample arrives, but for first tokens and what was cut.
         const expected = list.reduce(
           (sum, { labels }) => sum + labels.slice(1, length).filter((l) => l !== IGNORED).length,

@@ -136,6 +136,7 @@ output: runs/${parity.name}
       train_rows: parity.dataset.rows,
       validation_rows: 0,
       supervised_tokens: parity.dataset.supervised.reduce((a, b) => a + b, 0),
+      attended_pairs: (parity.dataset.rows * sequence_length * (sequence_length + 1)) / 2,
     },
     tokenizer: null,
     lema_version: "0.0.0",

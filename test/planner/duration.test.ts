@@ -42,7 +42,7 @@ function product(rows: number, depth: number, columns: number, dtype: "f32" | "b
 }
 
 const timeOf = (call: PlanCall, profile: HardwareProfile, lane: "compute" | "host" = "compute"): number =>
-  costModel([], profile).call(call, lane);
+  costModel([], profile, 1).call(call, lane);
 
 function measuredAs(call: PlanCall, ns: number): NonNullable<HardwareProfile["compute"]["calls"]>[number] {
   const { product: dtype, ...work } = callWork(call, "cpu");

@@ -16,7 +16,7 @@ export function planWithShape(variant: TrainingVariant, shape: Shape): Plan {
   const context = effectContext(variant, laidOut);
   const programs = emit(inputs, sync(laidOut, context), context);
   const bounds = boundTraffic(laidOut, units, programs);
-  const predictions = simulate(programs, laidOut.procedures, inputs.hardware);
+  const predictions = simulate(programs, laidOut.procedures, inputs);
   const given = { name: "shape", chosen: "as given", reason: "", recipe_path: null };
   return seal({
     inputs,

@@ -8,6 +8,7 @@ function dataset(rows: number): RowSource {
   return {
     sequenceLength: 1,
     rows,
+    attendedPairs: rows,
     supervised: Int32Array.from({ length: rows }, (_, row) => row),
     read: (chosen) => {
       const zeros = new Int32Array(chosen.length);
