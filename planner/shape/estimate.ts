@@ -35,6 +35,8 @@ interface PhaseTraffic {
 export interface Traffic extends Readonly<Record<Phase, PhaseTraffic>> {
   /** Nanoseconds before and behind all phases. */
   readonly ends: number;
+  /** Nanoseconds of the way up that a resident table spares. */
+  readonly spared: number;
 }
 
 /** Estimates shapes that grow from one floor by pins, a resident table among them, and kept activations. */
@@ -64,7 +66,8 @@ export class Estimator {
   traffic(floor: Shape, holding: Holding): Traffic {
     const { order, inputs, units } = this.#variant;
     const { streaming, head, ram } = holding;
-    const spared = floor.embedding === "resident" ? this.#work.rows.h2d : 0;
+    const isResident = floor.embedding === "resident";
+    const spared = isResident ? this.#work.rows.h2d : 0;
     const near = ram?.kept ?? streaming.map(() => 0);
     const device = this.#blocksStreamed(streaming, floor.ring);
     const fromDisk = streaming.map((count, index) => count - near[index]!);
@@ -93,7 +96,8 @@ export class Estimator {
       };
     };
     return {
-      ends: this.#work.ends + (floor.embedding === "resident" ? 0 : this.#work.rows.ends),
+      ends: this.#work.ends + (isResident ? 0 : this.#work.rows.ends),
+      spared: isResident ? this.#work.rows.compute : 0,
       up: phaseOf("up"),
       head: phaseOf("head"),
       down: phaseOf("down"),
@@ -112,7 +116,8 @@ export class Estimator {
       const going = phase === "up" && aside > 0 ? linkNs("d2h", aside, hardware) : 0;
       const coming = phase === "down" && aside > 0 ? linkNs("h2d", aside, hardware) : 0;
       const busiest = Math.max(links.disk, links.h2d + coming, links.d2h + going);
-      const work = this.#work.phases[phase].compute - (phase === "down" ? spared : 0);
+      const less = { up: traffic.spared, head: 0, down: spared };
+      const work = this.#work.phases[phase].compute - less[phase];
       step += Math.max(work + hurried, busiest);
       least += Math.max(work, busiest);
       moved += bytes;

@@ -24,8 +24,8 @@ export interface FloorWork {
   readonly phases: Readonly<Record<Phase, PhaseWork>>;
   /** Nanoseconds before and behind all phases, without embedding rows from disk. */
   readonly ends: number;
-  /** Nanoseconds that these rows add, and how many of the bytes of the way up are theirs. */
-  readonly rows: { readonly ends: number; readonly h2d: number };
+  /** Nanoseconds that these rows add, and how many of the way up's bytes, and nanoseconds of computation, are theirs. */
+  readonly rows: { readonly ends: number; readonly h2d: number; readonly compute: number };
 }
 
 export function countWork(variant: Variant, { shape, parts }: Rolled): FloorWork {
@@ -33,7 +33,7 @@ export function countWork(variant: Variant, { shape, parts }: Rolled): FloorWork
   const cost = variant.costs(variant.procedures(shape).all);
   const head = new Set([units.norm, ...units.head.map(({ unit }) => unit)]);
   const phases = emptyPhases();
-  const rows = { ends: 0, h2d: 0 };
+  const rows = { ends: 0, h2d: 0, compute: 0 };
   let ends = 0;
   for (const { program, times } of variant.work(shape)) {
     const gathers: number[] = [];
@@ -46,6 +46,7 @@ export function countWork(variant: Variant, { shape, parts }: Rolled): FloorWork
       if (task.kind === "run") {
         if (task.lane === "host") ends += times * cost.run(task.procedure, "host");
         else phase.compute += times * cost.run(task.procedure, "compute");
+        if ("rows" in task.bind) rows.compute += times * cost.run(task.procedure, "compute");
       } else if (task.kind === "gather") {
         gathers.push(rowsNs(variant, task.indices.bytes / dtypeBytes.i32));
         gathered.add(task.to.buffer);
@@ -75,7 +76,7 @@ export function leastWork(variant: Variant, shape: Shape): FloorWork | null {
   }
   phases.up.bytes.d2h += least.aside;
   phases.down.bytes.h2d += least.aside;
-  const rows = { ends: rowsNs(variant, least.rows), h2d: 0 };
+  const rows = { ends: rowsNs(variant, least.rows), h2d: 0, compute: 0 };
   return { phases, ends, rows };
 }
 
