@@ -5,10 +5,10 @@
  *   npx tsx bench/predictions.ts [--rounds 2] [--model scratch/bench/model] [--out bench/results/predictions.json]
  *
  * lema must be built. Each round probes anew and runs every case straight after it. A shared machine changes its speed
- * from minute to minute, and a profile cannot know of that, so a quick probe before and after each case says how fast the
- * machine multiplies: a case's error is the median of the rounds in which that was within 5 % of what it was right after
- * the profile was made. The others are recorded with how far they drifted. What a profile does say is checked against a
- * step's lanes, which are recorded too.
+ * from minute to minute, and a profile cannot know of that, so a quick probe before and after each case says how fast it
+ * is: a case's error is the median of the rounds in which calls took within 5 % of what they took right after the profile
+ * was made. The others are recorded with how far they drifted. What a profile does say is checked against a step's lanes,
+ * which are recorded too.
  * `--conditions`: what else the machine did, for the record. `--profile FILE`: instead of probing.
  */
 import { spawnSync } from "node:child_process";
@@ -27,7 +27,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../cli/probe/median.ts";
 import { counterRandom } from "../schemas/counter-rng.ts";
-import { parseHardware } from "../schemas/hardware.ts";
+import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
 import { BENCH_VOCABULARY, ensureBenchModel } from "./bench-model.ts";
 
 const { values } = parseArgs({
@@ -53,7 +53,7 @@ interface Case {
 }
 
 interface Outcome {
-  /** By how much faster the machine multiplied, before and after, than when it was probed. */
+  /** By how much longer calls took, before and after, than when the machine was probed. */
   readonly drift: number;
   readonly predicted_seconds: number;
   readonly measured_seconds: number;
@@ -76,12 +76,12 @@ try {
   const cases = prepareCases();
   const rounds = Array.from({ length: Number(values.rounds) }, () => {
     probe();
-    const probed = matrixRate();
-    let before = probed;
+    const probed = timeCalls();
+    let before = 1;
     return cases.map((one): Outcome => {
       const outcome = outcomeOf(one);
-      const after = matrixRate();
-      const drift = (before + after) / 2 / probed - 1;
+      const after = slowdown(timeCalls(), probed);
+      const drift = (before + after) / 2 - 1;
       before = after;
       return { ...outcome, drift };
     });
@@ -156,11 +156,19 @@ function probe(): void {
   else console.log(lema("probe", "--directory", dirname(model!)));
 }
 
-/** Operations a second of f32 products, by a quick probe. */
-function matrixRate(): number {
+type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
+
+/** By a quick probe. */
+function timeCalls(): readonly MeasuredCall[] {
   const file = join(directory, "quick.yaml");
   lema("probe", "--quick", "--directory", dirname(model!), "--out", file);
-  return parseHardware(readFileSync(file, "utf8"), { file }).profile!.compute.matrix_rate.f32;
+  return parseHardware(readFileSync(file, "utf8"), { file }).profile!.compute.calls!;
+}
+
+/** How many times as long the same calls took, as the mean of logarithms. */
+function slowdown(calls: readonly MeasuredCall[], before: readonly MeasuredCall[]): number {
+  const logarithms = calls.map(({ ns }, at) => Math.log(ns / before[at]!.ns));
+  return Math.exp(logarithms.reduce((sum, one) => sum + one, 0) / logarithms.length);
 }
 
 function outcomeOf({ name, recipe, ram, steps, warmup }: Case): Omit<Outcome, "drift"> {
