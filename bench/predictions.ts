@@ -4,11 +4,9 @@
  *
  *   npx tsx bench/predictions.ts [--rounds 2] [--model scratch/bench/model] [--out bench/results/predictions.json]
  *
- * lema must be built. Each round probes anew and runs every case straight after it. A shared machine changes its speed
- * from minute to minute, and a profile cannot know of that, so a quick probe before and after each case says how fast it
- * is: a case's error is the median of the rounds in which calls took within 5 % of what they took right after the profile
- * was made. The others are recorded with how far they drifted. What a profile does say is checked against a step's lanes,
- * which are recorded too.
+ * lema must be built. Each round probes anew and runs every case straight after it, since a shared machine changes its
+ * speed from minute to minute and a profile cannot know of that; a case's error is the median of its rounds. What a
+ * profile does say is checked against a step's lanes, which are recorded beside it.
  * `--conditions`: what else the machine did, for the record. `--profile FILE`: instead of probing.
  */
 import { spawnSync } from "node:child_process";
@@ -27,7 +25,6 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../cli/probe/median.ts";
 import { counterRandom } from "../schemas/counter-rng.ts";
-import { type HardwareProfile, parseHardware } from "../schemas/hardware.ts";
 import { BENCH_VOCABULARY, ensureBenchModel } from "./bench-model.ts";
 
 const { values } = parseArgs({
@@ -40,9 +37,6 @@ const { values } = parseArgs({
   },
 });
 
-/** A round in which the machine changed more says nothing of the profile. */
-const MOST_DRIFT = 0.05;
-
 interface Case {
   readonly name: string;
   readonly recipe: string;
@@ -53,8 +47,6 @@ interface Case {
 }
 
 interface Outcome {
-  /** By how much longer calls took, before and after, than when the machine was probed. */
-  readonly drift: number;
   readonly predicted_seconds: number;
   readonly measured_seconds: number;
   readonly error: number;
@@ -76,23 +68,15 @@ try {
   const cases = prepareCases();
   const rounds = Array.from({ length: Number(values.rounds) }, () => {
     probe();
-    const probed = timeCalls();
-    let before = 1;
-    return cases.map((one): Outcome => {
-      const outcome = outcomeOf(one);
-      const after = slowdown(timeCalls(), probed);
-      const drift = (before + after) / 2 - 1;
-      before = after;
-      return { ...outcome, drift };
-    });
+    return cases.map(outcomeOf);
   });
   const rows = cases.map(({ name }, at) => {
     const own = rounds.map((round) => round[at]!);
-    const steady = own.filter(({ drift }) => Math.abs(drift) <= MOST_DRIFT);
-    const error = steady.length > 0 ? median(steady.map((outcome) => outcome.error)) : null;
-    const each = own.map((outcome) => `${signed(outcome.error)} drifting ${signed(outcome.drift)}`);
-    console.log(`${name.padEnd(28)} ${error === null ? "drifted" : signed(error)}  (${each.join(", ")})`);
-    return { name, error, steady_rounds: steady.length, rounds: own };
+    const error = median(own.map((outcome) => outcome.error));
+    console.log(
+      `${name.padEnd(28)} ${signed(error)}  (${own.map((outcome) => signed(outcome.error)).join(", ")})`,
+    );
+    return { name, error, rounds: own };
   });
   const command = `npx tsx bench/predictions.ts --rounds ${values.rounds}`;
   const result = { command, cpu: cpus()[0]!.model, conditions, rows };
@@ -156,22 +140,7 @@ function probe(): void {
   else console.log(lema("probe", "--directory", dirname(model!)));
 }
 
-type MeasuredCall = NonNullable<HardwareProfile["compute"]["calls"]>[number];
-
-/** By a quick probe. */
-function timeCalls(): readonly MeasuredCall[] {
-  const file = join(directory, "quick.yaml");
-  lema("probe", "--quick", "--directory", dirname(model!), "--out", file);
-  return parseHardware(readFileSync(file, "utf8"), { file }).profile!.compute.calls!;
-}
-
-/** How many times as long the same calls took, as the mean of logarithms. */
-function slowdown(calls: readonly MeasuredCall[], before: readonly MeasuredCall[]): number {
-  const logarithms = calls.map(({ ns }, at) => Math.log(ns / before[at]!.ns));
-  return Math.exp(logarithms.reduce((sum, one) => sum + one, 0) / logarithms.length);
-}
-
-function outcomeOf({ name, recipe, ram, steps, warmup }: Case): Omit<Outcome, "drift"> {
+function outcomeOf({ name, recipe, ram, steps, warmup }: Case): Outcome {
   const run = join(directory, "run");
   rmSync(run, { recursive: true, force: true });
   const settings = {

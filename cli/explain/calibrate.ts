@@ -46,7 +46,8 @@ export function opTotals(plan: Plan, explanation: Explanation): readonly OpTotal
 export function calibrate(plan: Plan, explanation: Explanation): HardwareProfile {
   const profile = hardwareOf(plan);
   const factors = opFactors(plan, explanation);
-  const { call: predict } = costModel(plan.procedures, profile, attendedIn(plan));
+  // A profile knows calls of rows that are one segment.
+  const { call: predict } = costModel(plan.procedures, profile, 1);
   const scaled = (profile.compute.calls ?? []).map((call) => ({
     work: { ...call, product: call.product ?? null },
     ns: Math.max(1, Math.round(call.ns * (factors.get(call.op) ?? 1))),

@@ -25,8 +25,8 @@ beforeAll(async () => {
 });
 
 /** A trace in which every instruction took its predicted time × `factor`, and waited besides. */
-function traceWith(factor: (instruction: Instruction) => number): RunTrace {
-  const instructions = simulatePlan(plan).timeline.map(({ instruction: own, start, end }) => {
+function traceWith(factor: (instruction: Instruction) => number, of = plan): RunTrace {
+  const instructions = simulatePlan(of).timeline.map(({ instruction: own, start, end }) => {
     const waited = 1000;
     const taken = (end - start) * factor(own) + waited;
     return { id: own.id, lane: own.lane, start, end: start + taken, waited };
@@ -83,16 +83,30 @@ it("drift is the last third of the steps beside the first", () => {
   expect(compareTimes(plan, traceWith(slower), [...steps([1, 1]), validation]).steps).toBeNull();
 });
 
-it("a calibrated profile predicts the run, and calibrating is deterministic", () => {
-  const explanation = compareTimes(plan, traceWith(slower), []);
-  const profile = calibrate(plan, explanation);
-  expect(calibrate(plan, explanation)).toEqual(profile);
-  const before = costModel(plan.procedures, plan.meta.hardware as never, attendedIn(plan));
-  const after = costModel(plan.procedures, profile, attendedIn(plan));
+/** The same plan for rows of many segments, of which attention computes a third. */
+function packed(): Plan {
+  const dataset = { ...plan.inputs.dataset!, train_rows: 1, attended_pairs: 512 };
+  const shape = { ...plan.shape, sequence_length: 512 };
+  return { ...plan, shape, inputs: { ...plan.inputs, dataset } };
+}
+
+it.each([
+  ["one segment", () => plan],
+  ["many segments", packed],
+])("a calibrated profile predicts the run of rows of %s, and calibrating is deterministic", (_, planOf) => {
+  const of = planOf();
+  const explanation = compareTimes(of, traceWith(slower, of), []);
+  const profile = calibrate(of, explanation);
+  expect(calibrate(of, explanation)).toEqual(profile);
+  const before = costModel(of.procedures, of.meta.hardware as never, attendedIn(of));
+  const after = costModel(of.procedures, profile, attendedIn(of));
   for (const { instruction } of explanation.instructions) {
     if (instruction.kind === "run") {
       expect(after.instruction(instruction) / before.instruction(instruction)).toBeCloseTo(2, 1);
     }
+  }
+  for (const call of of.procedures.flatMap(({ calls }) => calls.filter(({ op }) => op === "attention"))) {
+    expect(after.call(call, "compute") / before.call(call, "compute")).toBeCloseTo(2, 1);
   }
   expect(profile.disk.bandwidth).toBeLessThan(
     (plan.meta.hardware.disk as { bandwidth: number }).bandwidth / 2,
