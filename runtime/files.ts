@@ -1,7 +1,7 @@
 /** Files that must be whole or absent: written beside, synced, renamed. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Hex SHA-256 and size of a file. */
@@ -29,8 +29,12 @@ export async function writeSynced(path: string, content: string | Uint8Array): P
   }
 }
 
-/** Replaces a file in one step: a reader sees the old content or the new one. Errors of the system name it. */
+/**
+ * Replaces a file in one step: a reader sees the old content or the new one. A device or a pipe, such as /dev/null, is
+ * written to and stays what it is. Errors of the system name the path.
+ */
 export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  if (await isStream(path)) return writeFile(path, content);
   // Two processes that replace it at once write two of them.
   const partial = `${path}.${process.pid}.partial`;
   try {
@@ -41,6 +45,11 @@ export async function replaceFile(path: string, content: string | Uint8Array): P
     throw Object.assign(error as NodeJS.ErrnoException, { path });
   }
   await syncDirectory(dirname(path));
+}
+
+async function isStream(path: string): Promise<boolean> {
+  const known = await stat(path).catch(() => null);
+  return known !== null && !known.isFile() && !known.isDirectory();
 }
 
 /** Makes creations and renames in a directory durable. */
